@@ -1,0 +1,1 @@
+"""Real-time look-ups for the call centre."""

@@ -1,0 +1,1 @@
+"""What churn means: plain functions that read and write nothing."""

@@ -1,0 +1,1 @@
+"""The command line: each command asks a flow or reads the store."""

@@ -1,0 +1,1 @@
+"""The shapes that cross a border: contracts, tables, messages."""

@@ -1,0 +1,95 @@
+"""What the environment says, read once: where things are and how much machine to use."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from churn.errors import SettingsError
+
+DEFAULT_ZONE = "Europe/London"
+DEFAULT_BUCKETS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where data, artifacts and databases are; the business zone; cores and buckets to use."""
+
+    data: Path
+    artifacts: Path
+    database_url: str
+    source_url: str
+    zone: ZoneInfo
+    cores: int
+    buckets: int
+
+    @property
+    def lake(self) -> Path:
+        """The folder of extracts, snapshots and published runs."""
+        return self.data / "lake"
+
+
+def read_settings(env: Mapping[str, str]) -> Settings:
+    """The settings that `env` describes; SettingsError names the variable that is wrong."""
+    home = Path(env.get("CHURN_HOME", ".")).resolve()
+    data = _folder(env, "CHURN_DATA", home / "data")
+    return Settings(
+        data=data,
+        artifacts=_folder(env, "CHURN_ARTIFACTS", home / "artifacts"),
+        database_url=env.get("CHURN_DATABASE_URL", f"sqlite:///{data / 'churn.db'}"),
+        source_url=env.get("CHURN_SOURCE_URL", f"sqlite:///{data / 'source' / 'telco.db'}"),
+        zone=_zone(env),
+        cores=_count(env, "CHURN_CORES", os.cpu_count() or 1),
+        buckets=_count(env, "CHURN_BUCKETS", DEFAULT_BUCKETS),
+    )
+
+
+def current_settings() -> Settings:
+    """The settings of this process's environment."""
+    return read_settings(os.environ)
+
+
+def settle_libraries(settings: Settings) -> None:
+    """Tells the libraries where to live and to call nobody; what the environment already says stands.
+
+    Must run before Prefect is imported, since Prefect reads its settings at import.
+    """
+    for name, value in library_environment(settings).items():
+        os.environ.setdefault(name, value)
+
+
+def library_environment(settings: Settings) -> dict[str, str]:
+    """The variables that the libraries need from us."""
+    return {
+        "DO_NOT_TRACK": "1",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_HOME": str(settings.data / "prefect"),
+        # An ephemeral server needs 17-22 s to start, more on a busy machine; the default of 20 s fails there.
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
+        "PREFECT_LOGGING_LEVEL": "WARNING",
+        "GX_ANALYTICS_ENABLED": "false",
+    }
+
+
+def _folder(env: Mapping[str, str], name: str, default: Path) -> Path:
+    return Path(env.get(name, default)).resolve()
+
+
+def _zone(env: Mapping[str, str]) -> ZoneInfo:
+    name = env.get("CHURN_ZONE", DEFAULT_ZONE)
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise SettingsError(
+            f"{name!r} is no time zone", where="CHURN_ZONE", to_do="Name a zone such as Europe/London."
+        ) from None
+
+
+def _count(env: Mapping[str, str], name: str, default: int) -> int:
+    text = env.get(name, str(default))
+    if not text.isdecimal() or int(text) < 1:
+        raise SettingsError(f"{text!r} is not a whole number above 0", where=name, to_do="Give a number such as 4.")
+    return int(text)

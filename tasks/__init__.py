@@ -1,0 +1,1 @@
+"""One retryable step each: read, think, write."""
