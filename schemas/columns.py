@@ -18,7 +18,10 @@ class LogicalType(StrEnum):
 
 
 class Role(StrEnum):
-    """What a column of the customer row is for. Exactly one key; the rest as often as they occur."""
+    """What a column of the customer row is for. Exactly one key; the rest as often as they occur.
+
+    A column may have several: a tariff is a segment and a feature, a monthly bill is a value and a feature.
+    """
 
     KEY = "key"
     SEGMENT = "segment"
@@ -44,14 +47,15 @@ class Column:
 
     `minimum` and `maximum` are inclusive and in `unit`; `allowed` is empty where any value goes;
     `physical_name` is what the source calls the column; `monotone` is +1 where churn can only rise
-    with the value, -1 where it can only fall, else 0.
+    with the value, -1 where it can only fall, else 0. `positive` and `negative` are the source's words for
+    yes and no where they are not the usual ones (yes, true, t, y, 1 against no, false, f, n, 0).
     """
 
     name: str
     logical_type: LogicalType
     description: str
     physical_name: str = ""
-    role: Role = Role.IGNORED
+    roles: tuple[Role, ...] = (Role.IGNORED,)
     required: bool = False
     unique: bool = False
     minimum: float | None = None
@@ -62,6 +66,12 @@ class Column:
     title: str = ""
     actionable: bool = False
     monotone: int = 0
+    positive: str = ""
+    negative: str = ""
+
+    def has(self, *roles: Role) -> bool:
+        """Whether the column has one of the roles."""
+        return any(role in self.roles for role in roles)
 
     @property
     def source_name(self) -> str:
@@ -97,4 +107,4 @@ class Table:
 
     def with_role(self, *roles: Role) -> tuple[Column, ...]:
         """The columns that have one of the roles, in order."""
-        return tuple(column for column in self.columns if column.role in roles)
+        return tuple(column for column in self.columns if column.has(*roles))

@@ -26,7 +26,8 @@ class Contract:
     `sources` are the tables at the source; `customer` is the row of the snapshot. In a flat contract the one
     source table and the customer row are the same table. `surrogate_key` says that the key column is not at
     the source but is made from the row's content, so that exact duplicates share it. `value_months` turns the
-    value column (money a month) into the customer's value over that many months. `digest` is the sha256 of the text.
+    value column (money a month) into the customer's value over that many months. `digest` is the sha256 of `text`,
+    the YAML itself, which a model carries inside its artifact.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Contract:
     horizon_days: int = 30
     value_months: float = 12.0
     training: TrainingFacts = field(default_factory=TrainingFacts)
+    text: str = field(default="", repr=False)
 
     @property
     def key(self) -> str:
