@@ -1,0 +1,37 @@
+# The project's commands. `make night` and `make test` are all a newcomer needs: each does its own set-up.
+.DEFAULT_GOAL := help
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# The rooms find their data below the checkout, wherever make was called from.
+export CHURN_HOME := $(CURDIR)
+
+.PHONY: help setup night test check fix lock clean
+
+help:  ## show the commands
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup:  ## make .venv from requirements.lock (the others call it)
+	@scripts/setup
+
+night: setup  ## simulate a telecom once, then score its latest night and write the outreach list
+	@churn simulate --customers 20000 --months 24 --seed 42 --if-missing
+	@churn night --as-of latest
+
+test: setup  ## every test; installs and starts a PostgreSQL of its own
+	@pytest
+
+check: setup  ## style, types and import rules; edits nothing
+	@ruff format --check .
+	@ruff check .
+	@mypy
+	@lint-imports --no-logo
+
+fix: setup  ## mend what the checks can mend by themselves
+	@ruff check --fix .
+	@ruff format .
+
+lock: setup  ## resolve pyproject.toml again into requirements.lock, with hashes
+	@uv pip compile --quiet pyproject.toml --extra dev --generate-hashes --python-version 3.11 --python-platform linux \
+		--no-annotate --no-header --no-emit-index-url --no-emit-find-links --output-file requirements.lock
+
+clean:  ## remove everything that runs have made; keeps .venv
+	@find data artifacts -mindepth 1 -not -name README.md -delete

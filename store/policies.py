@@ -1,0 +1,60 @@
+"""Reads decision policies from schemas/policies/ or from a file of the user's."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from churn.errors import PolicyError
+from churn.policy import parse_policy
+from schemas.policy import Policy
+
+POLICIES = Path(__file__).parent.parent / "schemas" / "policies"
+DEFAULT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyInForce:
+    """A policy and the sha256 of the text that it came from."""
+
+    policy: Policy
+    digest: str
+
+
+def policy_for(contract_name: str) -> str:
+    """The name of the contract's own policy, or of the default one where it has none."""
+    return contract_name if _shipped(contract_name).is_file() else DEFAULT
+
+
+def read_policy(name_or_path: str) -> PolicyInForce:
+    """The policy of that name in schemas/policies/, or in that file; PolicyError where there is none or it is wrong."""
+    path = _shipped(name_or_path) if _shipped(name_or_path).is_file() else Path(name_or_path)
+    text = _text_of(path)
+    return PolicyInForce(parse_policy(_fields_of(text, path), str(path)), hashlib.sha256(text.encode()).hexdigest())
+
+
+def _shipped(name: str) -> Path:
+    return POLICIES / f"{name}.yaml"
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise PolicyError(
+            f"cannot be read: {error}", where=str(path), to_do=f"Name a file, or one of: {', '.join(_names())}."
+        ) from None
+
+
+def _names() -> list[str]:
+    return sorted(path.stem for path in POLICIES.glob("*.yaml"))
+
+
+def _fields_of(text: str, path: Path) -> object:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise PolicyError(f"is not YAML: {error}", where=str(path), to_do="Mend the file.") from None
