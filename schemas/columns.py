@@ -49,6 +49,8 @@ class Column:
     `physical_name` is what the source calls the column; `monotone` is +1 where churn can only rise
     with the value, -1 where it can only fall, else 0. `positive` and `negative` are the source's words for
     yes and no where they are not the usual ones (yes, true, t, y, 1 against no, false, f, n, 0).
+    `labels` says in words what each of the `allowed` values means, in the same order, or is empty where they speak
+    for themselves. A `derived` column is not at the source but is made from the row.
     """
 
     name: str
@@ -68,6 +70,8 @@ class Column:
     monotone: int = 0
     positive: str = ""
     negative: str = ""
+    labels: tuple[str, ...] = ()
+    derived: bool = False
 
     def has(self, *roles: Role) -> bool:
         """Whether the column has one of the roles."""

@@ -44,6 +44,11 @@ class Contract:
     text: str = field(default="", repr=False)
 
     @property
+    def tables(self) -> tuple[Table, ...]:
+        """Every table once: the sources, and the customer row where it is a table of its own."""
+        return self.sources if self.flat else (*self.sources, self.customer)
+
+    @property
     def key(self) -> str:
         """The name of the key column."""
         return self.customer.with_role(Role.KEY)[0].name
