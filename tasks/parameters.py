@@ -1,0 +1,58 @@
+"""The parameters of the flows, typed and described: the UI builds its form from them, the server refuses wrong ones."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+ContractName = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=200,
+        description="Contract of the data: a name in schemas/contracts, or the path of a YAML file.",
+        examples=["telco"],
+    ),
+]
+AsOf = Annotated[
+    str | None,
+    Field(
+        pattern=r"^(latest|\d{4}-\d{2}-\d{2})$",
+        description="Date to score, or 'latest' for the last one that the source covers. "
+        "Empty: the day the run was scheduled for, in the business zone.",
+        examples=["2026-01-01"],
+    ),
+]
+KnownAt = Annotated[
+    str | None,
+    Field(
+        pattern=r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2})?)?$",
+        description="Moment up to which facts count. Empty: the start of the as-of date.",
+        examples=["2026-01-01T00:00"],
+    ),
+]
+Source = Annotated[
+    str | None,
+    Field(
+        max_length=500,
+        description="Database URL, CSV or Parquet file, or folder of Parquet files. Empty: the configured source.",
+    ),
+]
+PolicyName = Annotated[
+    str | None,
+    Field(
+        max_length=200,
+        description="Decision policy: a name in schemas/policies, or the path of a YAML file. "
+        "Empty: the contract's own.",
+    ),
+]
+Capacity = Annotated[
+    int | None,
+    Field(ge=0, le=10_000_000, description="Contacts for this night. Empty: as the policy says."),
+]
+Force = Annotated[bool, Field(description="Do the work again even where the same result is already published.")]
+Evaluate = Annotated[bool, Field(description="Also cross-validate the model: 5 stratified folds, seed 42.")]
+Promote = Annotated[
+    bool, Field(description="Make the new model champion at once. Otherwise it is registered and waits.")
+]
