@@ -1,0 +1,160 @@
+"""Runs the snapshot's SQL over an extract's Parquet, bucket by bucket, and writes the customers as of a moment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from churn.errors import RequestError, SourceEmpty
+from churn.snapshot import (
+    CONTEXT_TABLES,
+    Moment,
+    TrainingWindow,
+    context_sql,
+    covered_months_sql,
+    customer_sql,
+    leavers_sql,
+    month_after,
+)
+from schemas.columns import Role
+from schemas.contract import Contract
+from store.lake import bucket_file, duck, read_parquet, write_parquet
+
+CONTEXT = "context"  # the folder of the context tables, beside the buckets' files
+
+Context = Mapping[str, pa.Table]
+
+
+def build_context(extract: Path, contract: Contract, when: Moment, snapshot: Path) -> Path:
+    """Writes into the snapshot's folder what no bucket can know alone; must be there before its buckets are built.
+
+    A flat contract has no context. Raises RequestError where the extract cannot describe that date.
+    """
+    for name, table in _context(extract, contract, when).items():
+        write_parquet(table, _context_file(snapshot, name))
+    return snapshot / CONTEXT
+
+
+def build_bucket(extract: Path, contract: Contract, when: Moment, bucket: int, snapshot: Path) -> int:
+    """Writes one bucket of the snapshot, one row per live customer in order of the key, and gives the rows."""
+    names = () if contract.flat else CONTEXT_TABLES
+    context = {name: read_parquet([_context_file(snapshot, name)]) for name in names}
+    customers = _customers(extract, contract, when, bucket, context)
+    write_parquet(customers, snapshot / bucket_file(bucket))
+    return int(customers.num_rows)
+
+
+def training_rows(
+    extract: Path, contract: Contract, window: TrainingWindow, buckets: Sequence[int] | None = None
+) -> pa.Table:
+    """The customers of these buckets, or of all, as of each date of the window and as known when it began.
+
+    Two columns follow those of the snapshot: `as_of`, and `label`, which is 1 where the customer left within the
+    contract's horizon, else 0. Raises RequestError where the labels of a date cannot be known yet.
+    """
+    chosen = range(bucket_count(extract, contract)) if buckets is None else buckets
+    if contract.flat:
+        return _flat_lessons(extract, contract, window, chosen)
+    window.require_matured(contract.horizon_days)
+    return pa.concat_tables([_lessons(extract, contract, window.at(as_of), chosen) for as_of in window.as_ofs])
+
+
+def latest_as_of(extract: Path, contract: Contract) -> date:
+    """The day after the newest month of usage: the last date that the extract describes in full."""
+    return month_after(_covered_months(extract, contract)[1])
+
+
+def bucket_count(extract: Path, contract: Contract) -> int:
+    """How many buckets the extract was split into."""
+    return len(list((extract / contract.sources[0].name).glob("bucket=*.parquet")))
+
+
+def _lessons(extract: Path, contract: Contract, labelled: Moment, buckets: Sequence[int]) -> pa.Table:
+    """`labelled` is known late, when the labels had arrived; the features are those known when the date began."""
+    then = Moment.at(labelled.as_of)
+    context = _context(extract, contract, then)
+    customers = pa.concat_tables([_customers(extract, contract, then, bucket, context) for bucket in buckets])
+    leavers = _leavers(extract, contract, labelled, buckets)
+    label = pc.is_in(customers[contract.key], value_set=leavers.combine_chunks()).cast(pa.int64())
+    return _with_lesson(customers, label, labelled.as_of)
+
+
+def _flat_lessons(extract: Path, contract: Contract, window: TrainingWindow, buckets: Sequence[int]) -> pa.Table:
+    """A flat contract has one snapshot, with its labels: it stands for the window's last date."""
+    label = contract.one(Role.LABEL)
+    if label is None:
+        raise RequestError("no column has the role label", where=contract.name, to_do="Name the label in the contract.")
+    then = Moment.at(window.as_ofs[-1])
+    customers = pa.concat_tables([_customers(extract, contract, then, bucket, {}) for bucket in buckets])
+    return _with_lesson(customers, customers[label.name].cast(pa.int64()), then.as_of)
+
+
+def _with_lesson(customers: pa.Table, label: pa.ChunkedArray, as_of: date) -> pa.Table:
+    dates = pa.repeat(pa.scalar(as_of, pa.date32()), customers.num_rows)
+    return customers.append_column("as_of", dates).append_column("label", label)
+
+
+def _context(extract: Path, contract: Contract, when: Moment) -> Context:
+    if contract.flat:
+        return {}
+    _require_covered(extract, contract, when.as_of)
+    with _sources(extract, contract, range(bucket_count(extract, contract))) as connection:
+        return {name: _asked(connection, context_sql(name), when) for name in CONTEXT_TABLES}
+
+
+def _context_file(snapshot: Path, name: str) -> Path:
+    return snapshot / CONTEXT / f"{name}.parquet"
+
+
+def _customers(extract: Path, contract: Contract, when: Moment, bucket: int, context: Context) -> pa.Table:
+    with _sources(extract, contract, [bucket]) as connection:
+        for name, table in context.items():
+            connection.register(name, table)
+        return _asked(connection, customer_sql(contract), when)
+
+
+def _leavers(extract: Path, contract: Contract, when: Moment, buckets: Sequence[int]) -> pa.ChunkedArray:
+    with _sources(extract, contract, buckets) as connection:
+        return _asked(connection, leavers_sql(contract.horizon_days), when).column("customer_id")
+
+
+def _require_covered(extract: Path, contract: Contract, as_of: date) -> None:
+    first, last = _covered_months(extract, contract)
+    if as_of < month_after(first):
+        raise RequestError(
+            f"{as_of} is too early: usage is there from {first:%Y-%m} to {last:%Y-%m}",
+            where="as_of",
+            to_do=f"Ask for {month_after(first)} to {month_after(last)}.",
+        )
+
+
+def _covered_months(extract: Path, contract: Contract) -> tuple[date, date]:
+    if contract.flat:
+        raise RequestError(
+            "a single snapshot has no months to choose from", where=contract.name, to_do="Say which date it describes."
+        )
+    with _sources(extract, contract, range(bucket_count(extract, contract))) as connection:
+        [(first, last)] = connection.sql(covered_months_sql()).fetchall()
+    if first is None:
+        raise SourceEmpty("no month has usage", where="usage_monthly", to_do="Look at the source.")
+    return first, last
+
+
+@contextmanager
+def _sources(extract: Path, contract: Contract, buckets: Sequence[int]) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB, on one thread so that sums come out the same each time, that sees these buckets of the sources."""
+    with duck() as connection:
+        for table in contract.sources:
+            files = [str(extract / table.name / bucket_file(bucket)) for bucket in buckets]
+            connection.read_parquet(files, hive_partitioning=False).create_view(table.name)
+        yield connection
+
+
+def _asked(connection: duckdb.DuckDBPyConnection, sql: str, when: Moment) -> pa.Table:
+    return connection.sql(sql, params=when.parameters).to_arrow_table()
