@@ -76,14 +76,14 @@ def _composed(text: str) -> Document | tuple[Problem, ...]:
 def _aliases(text: str) -> Iterator[Problem]:
     """A few nested aliases unfold to more values than any machine holds, and a contract has no need of them."""
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        if isinstance(event, yaml.AliasEvent):
+        if isinstance(event, yaml.AliasEvent) and event.start_mark:
             message = f"the alias *{event.anchor} is not allowed; repeat the value"
             yield Problem(event.start_mark.line + 1, "yaml", message)
 
 
 def _syntax_problem(broken: yaml.MarkedYAMLError) -> Problem:
-    mark: yaml.Mark | None = broken.problem_mark or broken.context_mark
-    return Problem(mark.line + 1 if mark else 1, "yaml", broken.problem or "cannot be read as YAML")
+    lines = [mark.line + 1 for mark in (broken.problem_mark, broken.context_mark) if mark]
+    return Problem(lines[0] if lines else 1, "yaml", broken.problem or "cannot be read as YAML")
 
 
 def _lines(node: yaml.Node, path: Path = ()) -> Iterator[tuple[Path, int]]:
