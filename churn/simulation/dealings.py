@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from churn.simulation.hazard import PRICE_RISE_SHARE, Signs
-from churn.simulation.population import PLAN_PRICE, People
+from churn.simulation.population import PLAN_PRICE
 from churn.simulation.scenario import Flags, Floats, Ints
-from churn.simulation.standing import HANDSET_WITH_CONTRACT, TERM_DAYS, Standing
+from churn.simulation.standing import HANDSET_WITH_CONTRACT, TERM_DAYS, Base, Standing
 from churn.simulation.tables import CATEGORIES, METHODS
 
 EVENT_DAYS = 28  # what happens on a day happens on the 1st to the 28th
@@ -57,8 +57,9 @@ class Change:
     standing: Standing
 
 
-def draw_payment(rng: np.random.Generator, people: People, standing: Standing, first: int) -> Payment:
+def draw_payment(rng: np.random.Generator, base: Base, first: int) -> Payment:
     """The bill for the month before; prepaid customers are never late."""
+    people, standing = base.people, base.standing
     chance, days = rng.random((2, len(people.number)))
     autopay = people.method == METHODS.index("autopay")
     late = ~people.prepaid & (chance < people.forgetfulness * np.where(autopay, LATE_WITH_AUTOPAY, 1.0))
@@ -82,8 +83,9 @@ def draw_ticket(rng: np.random.Generator, trouble: Floats, first: int) -> Ticket
     )
 
 
-def draw_change(rng: np.random.Generator, people: People, standing: Standing, sign: Signs, first: int) -> Change:
+def draw_change(rng: np.random.Generator, base: Base, sign: Signs, first: int) -> Change:
     """The renewals and new handsets of a month; whoever renews pays his plan's price again."""
+    people, standing = base.people, base.standing
     chance, with_handset, buys, day = rng.random((4, len(people.number)))
     rate = np.where(sign.ending, RENEWAL_RATE_AT_END, RENEWAL_RATE)
     renews = ~people.prepaid & ~sign.bound & (chance < rate)
@@ -99,8 +101,9 @@ def draw_change(rng: np.random.Generator, people: People, standing: Standing, si
     return Change(renews | handset, on, after)
 
 
-def raise_prices(people: People, standing: Standing, first: int) -> Change:
+def raise_prices(base: Base, first: int) -> Change:
     """The price rise: every postpaid customer who is not bound pays more from day `first` on."""
+    people, standing = base.people, base.standing
     hit = ~people.prepaid & (standing.bound_until < first) & (people.joined_on < first)
     price = np.rint(100 * standing.price * (1 + PRICE_RISE_SHARE)) / 100
     after = replace(standing, price=np.where(hit, price, standing.price), raised=np.where(hit, 1.0, standing.raised))

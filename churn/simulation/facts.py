@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -12,8 +12,8 @@ from churn.simulation.dealings import Change
 from churn.simulation.hazard import UNPREVENTABLE
 from churn.simulation.life import Month
 from churn.simulation.population import PLAN_GB, PLAN_MINUTES, People
-from churn.simulation.scenario import Flags, Ints
-from churn.simulation.standing import NEVER, TERM_DAYS, Standing
+from churn.simulation.scenario import Flags
+from churn.simulation.standing import NEVER, TERM_DAYS
 from churn.simulation.tables import (
     CATEGORIES,
     CHANNELS,
@@ -62,16 +62,28 @@ def record(ledger: Ledger, months: Iterable[Month]) -> dict[str, pa.Table]:
     """The source tables and the truth of these months."""
     for month in months:
         if not ledger.pages:
-            _note_arrivals(ledger, month, np.flatnonzero(month.sign.live))
+            _note_those_there(ledger, month)
         _note_month(ledger, month)
     return ledger.tables()
 
 
+def _note_those_there(ledger: Ledger, month: Month) -> None:
+    """Customers from before the simulation: their contract is as their last renewal or handset made it."""
+    people, standing = month.base.people, month.base.standing
+    _note_customers(ledger, people, month.sign.live)
+    since = np.maximum(standing.handset_since, standing.bound_until - TERM_DAYS)
+    change = Change(month.sign.live, np.maximum(since, people.joined_on), standing)
+    _note_change(ledger, people, change, hour=DAY)
+
+
 def _note_month(ledger: Ledger, month: Month) -> None:
-    _note_arrivals(ledger, month, np.flatnonzero(~month.sign.live))
+    people, live = month.base.people, month.sign.live
+    _note_customers(ledger, people, ~live)
+    _note_change(ledger, people, Change(~live, people.joined_on, month.base.standing), hour=DAY)
     if month.rise:
-        _note_change(ledger, month.people, month.rise, np.flatnonzero(month.rise.changed), hour=MORNING)
-    _note_change(ledger, month.people, month.change, np.flatnonzero(_changed(month)), hour=DAY)
+        _note_change(ledger, people, month.rise, hour=MORNING)
+    still_there = live & ~month.fate.churned
+    _note_change(ledger, people, replace(month.change, changed=month.change.changed & still_there), hour=DAY)
     _note_usage(ledger, month)
     _note_payments(ledger, month)
     _note_tickets(ledger, month)
@@ -79,53 +91,35 @@ def _note_month(ledger: Ledger, month: Month) -> None:
     _note_truth(ledger, month)
 
 
-def _changed(month: Month) -> Flags:
-    return month.change.changed & month.sign.live & ~month.fate.churned
+def _note_customers(ledger: Ledger, people: People, where: Flags) -> None:
+    ledger.note("customers", {name: getattr(people, name)[where] for name in _CUSTOMER_COLUMNS})
 
 
-def _note_arrivals(ledger: Ledger, month: Month, at: Ints) -> None:
-    people, standing = month.people.take(at), month.standing
-    ledger.note(
-        "customers",
-        {name: getattr(people, name) for name in _CUSTOMER_COLUMNS},
-    )
-    term = standing.bound_until[at] - TERM_DAYS
-    since = np.maximum(standing.handset_since[at], term)
-    # A customer from before the simulation has the version on record that his last renewal or handset made.
-    effective_on = np.where(month.sign.live[at], np.maximum(since, people.joined_on), people.joined_on)
-    _note_versions(ledger, people, standing, at, effective_on, hour=DAY)
-
-
-def _note_change(ledger: Ledger, people: People, change: Change, at: Ints, *, hour: int) -> None:
-    _note_versions(ledger, people.take(at), change.standing, at, change.effective_on[at], hour=hour)
-
-
-def _note_versions(
-    ledger: Ledger, people: People, standing: Standing, at: Ints, effective_on: Ints, *, hour: int
-) -> None:
+def _note_change(ledger: Ledger, people: People, change: Change, *, hour: int) -> None:
+    at = np.flatnonzero(change.changed)
     ledger.note(
         "contracts",
         {
-            "number": people.number,
-            "plan": people.plan,
-            "starts_on": people.joined_on,
-            "ends_on": standing.bound_until[at],
-            "monthly_price": standing.price[at],
-            "handset_since": standing.handset_since[at],
-            "effective_on": effective_on,
+            "number": people.number[at],
+            "plan": people.plan[at],
+            "starts_on": people.joined_on[at],
+            "ends_on": change.standing.bound_until[at],
+            "monthly_price": change.standing.price[at],
+            "handset_since": change.standing.handset_since[at],
+            "effective_on": change.effective_on[at],
             "hour": np.full(len(at), hour),
         },
     )
 
 
 def _note_usage(ledger: Ledger, month: Month) -> None:
-    usage, rows = month.usage, len(month.people.number)
+    usage, rows = month.usage, len(month.base.people.number)
     late, delay, wrong, repair = ledger.rng.random((4, rows))
     recorded_on = month.following - 1 + np.where(late < LATE_USAGE, 1 + (LATE_USAGE_DAYS * delay).astype(np.int64), 0)
     corrected = wrong < CORRECTED_USAGE
     part = np.where(corrected, MISTAKEN_PART, 1.0)
     columns = {
-        "number": month.people.number,
+        "number": month.base.people.number,
         "month": np.full(rows, month.first, np.int64),
         "minutes": np.rint(usage.minutes * part * 10) / 10,
         "sms": usage.sms,
@@ -143,7 +137,7 @@ def _note_usage(ledger: Ledger, month: Month) -> None:
 
 
 def _note_payments(ledger: Ledger, month: Month) -> None:
-    payment, people = month.payment, month.people
+    payment, people = month.payment, month.base.people
     billed = month.sign.live & ~(month.fate.churned & (month.fate.churned_on <= payment.due_on))
     on_time = {
         "number": people.number,
@@ -163,9 +157,9 @@ def _note_payments(ledger: Ledger, month: Month) -> None:
 def _note_tickets(ledger: Ledger, month: Month) -> None:
     ticket = month.ticket
     gone = month.fate.churned & (ticket.opened_on >= month.fate.churned_on)
-    opened = ticket.opened & (ticket.opened_on >= month.people.joined_on) & ~gone
+    opened = ticket.opened & (ticket.opened_on >= month.base.people.joined_on) & ~gone
     fresh = {
-        "number": month.people.number,
+        "number": month.base.people.number,
         "month": np.full(len(opened), month.first, np.int64),
         "opened_on": ticket.opened_on,
         "closed_on": ticket.closed_on,
@@ -188,7 +182,7 @@ def _note_churn(ledger: Ledger, month: Month) -> None:
     ledger.note(
         "churn_events",
         {
-            "number": month.people.number[at],
+            "number": month.base.people.number[at],
             "churned_on": fate.churned_on[at],
             "kind": np.where(fate.u[at] < UNPREVENTABLE, 1, 0),
             "recorded_on": fate.churned_on[at] + days_late,
@@ -199,7 +193,7 @@ def _note_churn(ledger: Ledger, month: Month) -> None:
 def _note_truth(ledger: Ledger, month: Month) -> None:
     fate, live = month.fate, month.sign.live
     columns = {
-        "number": month.people.number,
+        "number": month.base.people.number,
         "month": np.full(len(live), month.first, np.int64),
         "p0": fate.p0,
         "u": fate.u,

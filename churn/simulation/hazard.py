@@ -6,26 +6,25 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from churn.simulation.population import People
 from churn.simulation.scenario import Flags, Floats
-from churn.simulation.standing import Standing
+from churn.simulation.standing import Base
 from churn.simulation.world import World
 
 UNPREVENTABLE = 0.0206 * 0.04  # of customers a month: they move abroad or die, whatever anybody does
 
-BASE = -4.05  # the log-odds of a postpaid customer whose contract has long ended, all else at its best
-PREPAID = 0.35
-BOUND = -1.9  # until the end of the month and longer
+BASE = -4.13  # the log-odds of a postpaid customer whose contract has long ended, all else at its best
+PREPAID = 0.69
+BOUND = -1.78  # until the end of the month and longer
 ENDING_DAYS = 62
-ENDING = 0.55  # a contract that ends this month or has ended in the last two
-EARLY_MONTHS, EARLY = 6, -0.3  # the first months of a bound customer
+ENDING = 0.36  # a contract that ends this month or has ended in the last two
+EARLY_MONTHS, EARLY = 6, -0.45  # the first months of a bound customer
 
 OLD_HANDSET_DAYS = 300
-OLD_HANDSET = 0.35
+OLD_HANDSET = 0.4
 COMPLAINT = np.log(2.7)
 COMPLAINT_IN_FIRST_YEAR = np.log(1.8)
 FIRST_YEAR_DAYS = 365
-FALLING_USAGE = 0.75  # for each log that usage is below the customer's own level
+FALLING_USAGE = 0.7  # for each log that usage is below the customer's own level
 PAID_LATE = 0.35
 OVERSPENDS_FROM = 3.0  # EUR a month beyond the plan, lately
 OVERSPENDS = 0.25
@@ -33,7 +32,7 @@ QUALITY = 0.12  # for each standard deviation that the region's network is worse
 INCIDENT = 0.35
 
 PRICE_RISE_MONTH, PRICE_RISE_SHARE = 15, 0.08
-PRICE_RISE = 0.45  # fades as customers get used to it
+PRICE_RISE = 0.34  # fades as customers get used to it
 COMPETITOR_MONTH = 18
 COMPETITOR = 0.35  # in contested regions, for customers who are not bound
 COMPETITOR_PER_EUR, COMPETITOR_PRICE = 0.02, 25.0  # and more so the more they pay
@@ -79,11 +78,11 @@ class Signs:
     overspends: Flags
 
 
-def signs(people: People, standing: Standing, outlook: Outlook) -> Signs:
+def signs(base: Base, outlook: Outlook) -> Signs:
     """The signs at the start of a month; live is who joined before it."""
-    first, following = outlook.first, outlook.following
+    standing, first, following = base.standing, outlook.first, outlook.following
     return Signs(
-        live=people.joined_on < first,
+        live=base.people.joined_on < first,
         bound=standing.bound_until >= following,
         ending=(standing.bound_until < following) & (standing.bound_until >= first - ENDING_DAYS),
         old_handset=standing.handset_since < first - OLD_HANDSET_DAYS,
@@ -92,8 +91,9 @@ def signs(people: People, standing: Standing, outlook: Outlook) -> Signs:
     )
 
 
-def log_odds(people: People, standing: Standing, sign: Signs, outlook: Outlook) -> Floats:
+def log_odds(base: Base, sign: Signs, outlook: Outlook) -> Floats:
     """The log-odds that a customer leaves within the month of his own will."""
+    people, standing = base.people, base.standing
     tenure = outlook.first - people.joined_on
     return (
         BASE
@@ -109,7 +109,7 @@ def log_odds(people: People, standing: Standing, sign: Signs, outlook: Outlook) 
         + OVERSPENDS * sign.overspends
         + PRICE_RISE * standing.raised
         + outlook.push[people.region]
-        + _competitor(people, standing, sign, outlook)
+        + _competitor(base, sign, outlook)
     )
 
 
@@ -118,6 +118,6 @@ def probability(log_odds: Floats) -> Floats:
     return UNPREVENTABLE + (1 - UNPREVENTABLE) / (1 + np.exp(-log_odds))
 
 
-def _competitor(people: People, standing: Standing, sign: Signs, outlook: Outlook) -> Floats:
-    pull = COMPETITOR + COMPETITOR_PER_EUR * (standing.price - COMPETITOR_PRICE)
-    return np.where(outlook.contested[people.region] & ~sign.bound, pull, 0.0)
+def _competitor(base: Base, sign: Signs, outlook: Outlook) -> Floats:
+    pull = COMPETITOR + COMPETITOR_PER_EUR * (base.standing.price - COMPETITOR_PRICE)
+    return np.where(outlook.contested[base.people.region] & ~sign.bound, pull, 0.0)

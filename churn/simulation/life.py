@@ -18,16 +18,17 @@ from churn.simulation.dealings import (
     raise_prices,
 )
 from churn.simulation.hazard import Outlook, Signs
-from churn.simulation.population import Homes, People, draw_homes, draw_people, newcomers
+from churn.simulation.population import Homes, draw_homes, draw_people, newcomers
 from churn.simulation.scenario import Flags, Floats, Ints, Simulation
 from churn.simulation.standing import (
+    Base,
     Standing,
     draw_joined_on,
     first_standing,
     joining,
     survivors_frailty,
 )
-from churn.simulation.usage import Usage, draw_usage
+from churn.simulation.usage import Service, Usage, draw_usage
 from churn.simulation.world import World
 
 FIRST_CHURN_DAY, LAST_CHURN_DAY = 3, 28  # of the month, so that it lies within 30 days of this first and of no other
@@ -64,13 +65,12 @@ class Fate:
 class Month:
     """A month of a block, one customer each place: as he stands when it starts, and what it does to him.
 
-    `standing` has the month's price rise in it already; `rise` and `change` are the versions of his contract.
+    `base` has the month's price rise in it already; `rise` and `change` are the versions of his contract.
     """
 
     first: int
     following: int
-    people: People
-    standing: Standing
+    base: Base
     sign: Signs
     fate: Fate
     usage: Usage
@@ -84,53 +84,52 @@ def months_of(simulation: Simulation, world: World, block: Block) -> Iterator[Mo
     """The months of a block, in order. Who leaves is followed in his slot by a newcomer in the next month."""
     calendar = simulation.calendar
     homes = draw_homes(block.rng, world, block.slots)
-    people = _first_people(block, homes, calendar.firsts[0])
-    standing = first_standing(block.rng, people, calendar.firsts[0])
+    base = _first_base(block, homes, calendar.firsts[0])
     for index, (first, following) in enumerate(calendar.months):
-        month = _month(block.rng, hazard.outlook(world, index, first, following), people, standing)
+        month = _month(block.rng, hazard.outlook(world, index, first, following), base)
         yield month
         seats = np.flatnonzero(month.fate.churned)
-        others = _newcomers(block, homes.take(seats), month.people.number[seats], following)
-        people = people.seat(seats, others)
-        standing = _next_standing(month).seat(seats, joining(block.rng, others))
+        others = _newcomers(block, homes.take(seats), base.people.number[seats], following)
+        base = Base(base.people, _next_standing(month)).seat(seats, others)
 
 
-def _first_people(block: Block, homes: Homes, first: int) -> People:
+def _first_base(block: Block, homes: Homes, first: int) -> Base:
     joined_on = draw_joined_on(block.rng, homes.prepaid, first)
     people = draw_people(block.rng, homes, block.slots + 1, joined_on)
-    return replace(people, frailty=survivors_frailty(people.frailty, people.prepaid, joined_on, first))
+    people = replace(people, frailty=survivors_frailty(people.frailty, people.prepaid, joined_on, first))
+    return Base(people, first_standing(block.rng, people, first))
 
 
-def _newcomers(block: Block, homes: Homes, before: Ints, first: int) -> People:
+def _newcomers(block: Block, homes: Homes, before: Ints, first: int) -> Base:
     joined_on = first + block.rng.integers(0, JOINING_DAYS, len(before))
-    return newcomers(block.rng, homes, before + block.stride, joined_on)
+    people = newcomers(block.rng, homes, before + block.stride, joined_on)
+    return Base(people, joining(block.rng, people))
 
 
-def _month(rng: np.random.Generator, outlook: Outlook, people: People, standing: Standing) -> Month:
-    rise = raise_prices(people, standing, outlook.first) if outlook.prices_rise else None
-    standing = rise.standing if rise else standing
-    sign = hazard.signs(people, standing, outlook)
-    fate = _fate(rng, outlook, people, standing, sign)
+def _month(rng: np.random.Generator, outlook: Outlook, base: Base) -> Month:
+    rise = raise_prices(base, outlook.first) if outlook.prices_rise else None
+    base = replace(base, standing=rise.standing) if rise else base
+    sign = hazard.signs(base, outlook)
+    fate = _fate(rng, outlook, base, sign)
     return Month(
         first=outlook.first,
         following=outlook.following,
-        people=people,
-        standing=standing,
+        base=base,
         sign=sign,
         fate=fate,
-        usage=_usage(rng, outlook, people, standing, fate),
-        payment=draw_payment(rng, people, standing, outlook.first),
-        ticket=draw_ticket(rng, _trouble(outlook)[people.region], outlook.first),
+        usage=draw_usage(rng, base, _service(outlook, base, fate)),
+        payment=draw_payment(rng, base, outlook.first),
+        ticket=draw_ticket(rng, _trouble(outlook)[base.people.region], outlook.first),
         rise=rise,
-        change=draw_change(rng, people, standing, sign, outlook.first),
+        change=draw_change(rng, base, sign, outlook.first),
     )
 
 
-def _fate(rng: np.random.Generator, outlook: Outlook, people: People, standing: Standing, sign: Signs) -> Fate:
-    log_odds = hazard.log_odds(people, standing, sign, outlook)
+def _fate(rng: np.random.Generator, outlook: Outlook, base: Base, sign: Signs) -> Fate:
+    log_odds = hazard.log_odds(base, sign, outlook)
     u, day = rng.random((2, len(log_odds)))
     p0 = hazard.probability(log_odds)
-    shifts = actions.shifts(people, standing, sign)
+    shifts = actions.shifts(base, sign)
     days = LAST_CHURN_DAY - FIRST_CHURN_DAY + 1
     return Fate(
         p0=p0,
@@ -141,13 +140,13 @@ def _fate(rng: np.random.Generator, outlook: Outlook, people: People, standing: 
     )
 
 
-def _usage(rng: np.random.Generator, outlook: Outlook, people: People, standing: Standing, fate: Fate) -> Usage:
-    since = people.joined_on.clip(outlook.first)
+def _service(outlook: Outlook, base: Base, fate: Fate) -> Service:
+    since = base.people.joined_on.clip(outlook.first)
     until = np.where(fate.churned, fate.churned_on, outlook.following)
     share = (until - since) / (outlook.following - outlook.first)
     drop_rate = DROP_RATE * np.exp(-DROPS_WITH_QUALITY * outlook.quality)
     drop_rate *= np.where(outlook.incident, DROPS_IN_INCIDENT, 1.0)
-    return draw_usage(rng, people, standing, share=share, drop_rate=drop_rate[people.region])
+    return Service(share, drop_rate[base.people.region])
 
 
 def _trouble(outlook: Outlook) -> Floats:
@@ -155,8 +154,8 @@ def _trouble(outlook: Outlook) -> Floats:
 
 
 def _next_standing(month: Month) -> Standing:
-    ticket, usage, before = month.ticket, month.usage, month.standing
-    complains = ticket.opened & ticket.complaint & (ticket.opened_on >= month.people.joined_on)
+    ticket, usage, before = month.ticket, month.usage, month.base.standing
+    complains = ticket.opened & ticket.complaint & (ticket.opened_on >= month.base.people.joined_on)
     return replace(
         month.change.standing,
         engagement=usage.engagement,

@@ -61,9 +61,9 @@ class People:
         """The people at these places."""
         return People(*(getattr(self, field.name)[at] for field in fields(self)))
 
-    def seat(self, at: Ints, newcomers: People) -> People:
-        """The same people, but for `newcomers` at these places."""
-        return People(*(_replaced(getattr(self, f.name), at, getattr(newcomers, f.name)) for f in fields(self)))
+    def seat(self, at: Ints, others: People) -> People:
+        """The same people, but for `others` at these places."""
+        return People(*(replaced(getattr(self, f.name), at, getattr(others, f.name)) for f in fields(self)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,8 @@ def newcomers(rng: np.random.Generator, homes: Homes, number: Ints, joined_on: I
     return draw_people(rng, replace(homes, household=np.where(moved_in, homes.household, 0)), number, joined_on)
 
 
-def _replaced(values: np.ndarray, at: Ints, others: np.ndarray) -> np.ndarray:
+def replaced(values: np.ndarray, at: Ints, others: np.ndarray) -> np.ndarray:
+    """A copy of the values with `others` at these places."""
     copy = values.copy()
     copy[at] = others
     return copy

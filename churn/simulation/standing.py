@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from churn.simulation.population import FRAILTY_SD, PLAN_PRICE, People
+from churn.simulation.population import FRAILTY_SD, PLAN_PRICE, People, replaced
 from churn.simulation.scenario import Flags, Floats, Ints
 
 MONTH_DAYS = 30.4375
@@ -30,7 +30,8 @@ class Standing:
     """One customer each place. Days are since 1970-01-01, NEVER where there is none.
 
     `engagement` is the usage against the customer's own level, as a log; `overage` the recent EUR a month beyond
-    the plan, `extras` that of the last month with roaming; `complaint_until` the day his last complaint is closed; `raised` what is left of a price rise, 1 to 0.
+    the plan, `extras` those of the last month and its roaming; `complaint_until` the day his last
+    complaint is closed; `raised` what is left of a price rise, 1 to 0.
     """
 
     bound_until: Ints
@@ -43,14 +44,25 @@ class Standing:
     complaint_until: Ints
     raised: Floats
 
+    def take(self, at: Ints) -> Standing:
+        """The standing of the customers at these places."""
+        return Standing(*(getattr(self, field.name)[at] for field in fields(self)))
+
     def seat(self, at: Ints, others: Standing) -> Standing:
         """The same standing, but for `others` at these places."""
-        values = []
-        for field in fields(self):
-            copy = getattr(self, field.name).copy()
-            copy[at] = getattr(others, field.name)
-            values.append(copy)
-        return Standing(*values)
+        return Standing(*(replaced(getattr(self, f.name), at, getattr(others, f.name)) for f in fields(self)))
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """The customers of a block, one each place: who they are and how they stand."""
+
+    people: People
+    standing: Standing
+
+    def seat(self, at: Ints, others: Base) -> Base:
+        """The same base, but for `others` at these places."""
+        return Base(self.people.seat(at, others.people), self.standing.seat(at, others.standing))
 
 
 def draw_joined_on(rng: np.random.Generator, prepaid: Flags, first: int) -> Ints:

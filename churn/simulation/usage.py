@@ -8,7 +8,7 @@ import numpy as np
 
 from churn.simulation.population import PLAN_GB, PLAN_MINUTES, People
 from churn.simulation.scenario import Floats, Ints
-from churn.simulation.standing import ENGAGEMENT_SD, Standing
+from churn.simulation.standing import ENGAGEMENT_SD, Base
 
 ENGAGEMENT_MEMORY = 0.8  # how much of his departure from his own level a customer hands to the next month
 MINUTES_NOISE, DATA_NOISE, DATA_WITH_ENGAGEMENT = 0.15, 0.25, 0.8
@@ -32,13 +32,22 @@ class Usage:
     dropped_calls: Ints
 
 
-def draw_usage(
-    rng: np.random.Generator, people: People, standing: Standing, *, share: Floats, drop_rate: Floats
-) -> Usage:
-    """The usage of a month, of which each customer has the service for a `share`; `drop_rate` is of his calls."""
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What each customer gets in the month: the `share` of it that he has the service for, and how many of his
+    calls drop.
+    """
+
+    share: Floats
+    drop_rate: Floats
+
+
+def draw_usage(rng: np.random.Generator, base: Base, service: Service) -> Usage:
+    """The usage of a month."""
+    people, share = base.people, service.share
     push, minutes_noise, data_noise = rng.standard_normal((3, len(share)))
     luck, messages, calling, dropping = rng.random((4, len(share)))
-    engagement = ENGAGEMENT_MEMORY * standing.engagement + np.sqrt(1 - ENGAGEMENT_MEMORY**2) * ENGAGEMENT_SD * push
+    engagement = ENGAGEMENT_MEMORY * base.standing.engagement + np.sqrt(1 - ENGAGEMENT_MEMORY**2) * ENGAGEMENT_SD * push
     minutes = share * np.exp(people.log_minutes + engagement + MINUTES_NOISE * minutes_noise)
     data = share * np.exp(people.log_data + DATA_WITH_ENGAGEMENT * engagement + DATA_NOISE * data_noise)
     calls = np.floor(minutes / MINUTES_A_CALL + calling)
@@ -50,7 +59,7 @@ def draw_usage(
         overage=_overage(people, minutes, data),
         roaming=_roaming(luck),
         calls=calls.astype(np.int64),
-        dropped_calls=np.floor(calls * drop_rate + dropping).clip(max=calls).astype(np.int64),
+        dropped_calls=np.floor(calls * service.drop_rate + dropping).clip(max=calls).astype(np.int64),
     )
 
 
