@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from pydantic import BaseModel
+
 from schemas.columns import Column, LogicalType, Role, Table, WhenInvalid
 from schemas.contract import Contract
 
@@ -15,6 +17,7 @@ LONGEST_NAME = 63  # PostgreSQL cuts a longer name off, and two columns could be
 ROLES_ALONE = (Role.KEY, Role.LABEL, Role.IGNORED, Role.PROTECTED, Role.HOUSEHOLD, Role.CONSENT)
 ROLES_ONCE = (Role.SEGMENT, Role.VALUE, Role.LABEL, Role.HOUSEHOLD)
 RECORDED_AT = "recorded_at"
+AS_OF = "as_of"  # stands beside the contract's columns in every training and score table
 
 _SNAKE_CASE = re.compile(rf"[a-z][a-z0-9_]{{0,{LONGEST_NAME - 1}}}")
 
@@ -90,8 +93,11 @@ def _column_rules(table: Table, column: Column) -> Iterator[BrokenRule]:
 
 
 def _name(column: Column) -> str:
-    fits = _SNAKE_CASE.fullmatch(column.name)
-    return "" if fits else f"is not snake_case of at most {LONGEST_NAME} letters, digits and underscores"
+    if not _SNAKE_CASE.fullmatch(column.name):
+        return f"is not snake_case of at most {LONGEST_NAME} letters, digits and underscores"
+    if column.name == AS_OF or hasattr(BaseModel, column.name):
+        return "is a name that the pipeline needs itself; choose another and keep the source's as physicalName"
+    return ""
 
 
 def _description(column: Column) -> str:

@@ -1,0 +1,68 @@
+"""`churn contract`: checks a contract, shows it, and writes its data dictionary."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table as Grid
+
+from churn.dictionary import HEADS, column_facts, dictionary_page
+from schemas.columns import Table
+from schemas.contract import Contract
+from store.contracts import read_contract, write_page
+
+app = typer.Typer(help="Check, show and document the contracts that say what a customer row is.", no_args_is_help=True)
+
+_SHOWN = ("column", "type", "unit", "values", "role", "notes")
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A contract that ships (telco), or the path of a YAML file.")]
+
+
+@app.command()
+def check(file: Annotated[str, typer.Argument(metavar="FILE", help="The path of a YAML file, or a name.")]) -> None:
+    """Say whether a contract is sound; if not, each line and the rule that it breaks."""
+    contract = read_contract(file)
+    Console().print(f"{file} is sound: {_summary(contract)}.", markup=False, highlight=False)
+
+
+@app.command()
+def show(name: Name) -> None:
+    """Show the customer row of a contract, and the tables that it is built from."""
+    contract, console = read_contract(name), Console()
+    console.print(f"{contract.name} {contract.version}: {_summary(contract)}", markup=False, highlight=False)
+    console.print(_grid(contract.customer))
+    if not contract.flat:
+        for table in contract.sources:
+            console.print(f"  built from {table.name}: {', '.join(table.names)}", markup=False, highlight=False)
+
+
+@app.command()
+def dictionary(
+    name: Name,
+    to: Annotated[Path | None, typer.Option(help="File for the page; the terminal if none is given.")] = None,
+) -> None:
+    """Write the data dictionary of a contract, as Markdown."""
+    page = dictionary_page(read_contract(name))
+    if to is None:
+        typer.echo(page, nl=False)
+    else:
+        write_page(page, to)
+        typer.echo(f"Written to {to}")
+
+
+def _summary(contract: Contract) -> str:
+    tables = "one flat table" if contract.flat else f"{len(contract.sources)} source tables"
+    return f"{tables}, {len(contract.customer.columns)} columns a customer, {len(contract.features)} of them features"
+
+
+def _grid(table: Table) -> Grid:
+    grid = Grid(title=f"{table.name}: {table.description}", title_justify="left")
+    for head in _SHOWN:
+        grid.add_column(head)
+    for row in column_facts(table):
+        facts = dict(zip(HEADS, row, strict=True))
+        grid.add_row(*(facts[head] for head in _SHOWN))
+    return grid
