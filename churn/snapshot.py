@@ -1,7 +1,7 @@
 """The customer row as of a moment, as SQL texts in DuckDB's dialect; whoever runs them gives $as_of and $known_at.
 
 The texts ask for tables called as in the contract, and for two context tables, which hold what no single bucket
-of customers can know: `households` and `regions`. They are put together from constants and quoted names, never from data.
+of customers can know: `households` and `regions`. They are put together from constants and quoted names alone.
 """
 
 # ruff: noqa: S608

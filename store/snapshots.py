@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import duckdb
 import pyarrow as pa
@@ -24,11 +25,9 @@ from churn.snapshot import (
 )
 from schemas.columns import Role
 from schemas.contract import Contract
-from store.lake import bucket_file, duck, read_parquet, write_parquet
+from store.lake import bucket_file, duck, write_parquet
 
 CONTEXT = "context"  # the folder of the context tables, beside the buckets' files
-
-Context = Mapping[str, pa.Table]
 
 
 def build_context(extract: Path, contract: Contract, when: Moment, snapshot: Path) -> Path:
@@ -36,16 +35,19 @@ def build_context(extract: Path, contract: Contract, when: Moment, snapshot: Pat
 
     A flat contract has no context. Raises RequestError where the extract cannot describe that date.
     """
-    for name, table in _context(extract, contract, when).items():
-        write_parquet(table, _context_file(snapshot, name))
-    return snapshot / CONTEXT
+    context = snapshot / CONTEXT
+    if contract.flat:
+        return context
+    _require_covered(extract, contract, when.as_of)
+    with _sources(extract, contract, range(bucket_count(extract, contract))) as connection:
+        for name in CONTEXT_TABLES:
+            write_parquet(_asked(connection, context_sql(name), when), context / f"{name}.parquet")
+    return context
 
 
 def build_bucket(extract: Path, contract: Contract, when: Moment, bucket: int, snapshot: Path) -> int:
     """Writes one bucket of the snapshot, one row per live customer in order of the key, and gives the rows."""
-    names = () if contract.flat else CONTEXT_TABLES
-    context = {name: read_parquet([_context_file(snapshot, name)]) for name in names}
-    customers = _customers(extract, contract, when, bucket, context)
+    customers = _customers(extract, contract, when, bucket, snapshot / CONTEXT)
     write_parquet(customers, snapshot / bucket_file(bucket))
     return int(customers.num_rows)
 
@@ -78,11 +80,12 @@ def bucket_count(extract: Path, contract: Contract) -> int:
 def _lessons(extract: Path, contract: Contract, labelled: Moment, buckets: Sequence[int]) -> pa.Table:
     """`labelled` is known late, when the labels had arrived; the features are those known when the date began."""
     then = Moment.at(labelled.as_of)
-    context = _context(extract, contract, then)
-    customers = pa.concat_tables([_customers(extract, contract, then, bucket, context) for bucket in buckets])
+    with TemporaryDirectory() as folder:
+        context = build_context(extract, contract, then, Path(folder))
+        customers = pa.concat_tables([_customers(extract, contract, then, bucket, context) for bucket in buckets])
     leavers = _leavers(extract, contract, labelled, buckets)
-    label = pc.is_in(customers[contract.key], value_set=leavers.combine_chunks()).cast(pa.int64())
-    return _with_lesson(customers, label, labelled.as_of)
+    label = pc.is_in(customers[contract.key], value_set=leavers).cast(pa.int64())
+    return _with_lesson(customers, label, then.as_of)
 
 
 def _flat_lessons(extract: Path, contract: Contract, window: TrainingWindow, buckets: Sequence[int]) -> pa.Table:
@@ -91,7 +94,7 @@ def _flat_lessons(extract: Path, contract: Contract, window: TrainingWindow, buc
     if label is None:
         raise RequestError("no column has the role label", where=contract.name, to_do="Name the label in the contract.")
     then = Moment.at(window.as_ofs[-1])
-    customers = pa.concat_tables([_customers(extract, contract, then, bucket, {}) for bucket in buckets])
+    customers = pa.concat_tables([_customers(extract, contract, then, bucket) for bucket in buckets])
     return _with_lesson(customers, customers[label.name].cast(pa.int64()), then.as_of)
 
 
@@ -100,28 +103,21 @@ def _with_lesson(customers: pa.Table, label: pa.ChunkedArray, as_of: date) -> pa
     return customers.append_column("as_of", dates).append_column("label", label)
 
 
-def _context(extract: Path, contract: Contract, when: Moment) -> Context:
-    if contract.flat:
-        return {}
-    _require_covered(extract, contract, when.as_of)
-    with _sources(extract, contract, range(bucket_count(extract, contract))) as connection:
-        return {name: _asked(connection, context_sql(name), when) for name in CONTEXT_TABLES}
-
-
-def _context_file(snapshot: Path, name: str) -> Path:
-    return snapshot / CONTEXT / f"{name}.parquet"
-
-
-def _customers(extract: Path, contract: Contract, when: Moment, bucket: int, context: Context) -> pa.Table:
+def _customers(extract: Path, contract: Contract, when: Moment, bucket: int, context: Path = Path()) -> pa.Table:
     with _sources(extract, contract, [bucket]) as connection:
-        for name, table in context.items():
-            connection.register(name, table)
+        if not contract.flat:
+            _see_context(connection, context)
         return _asked(connection, customer_sql(contract), when)
 
 
-def _leavers(extract: Path, contract: Contract, when: Moment, buckets: Sequence[int]) -> pa.ChunkedArray:
+def _see_context(connection: duckdb.DuckDBPyConnection, context: Path) -> None:
+    for name in CONTEXT_TABLES:
+        _see(connection, name, [context / f"{name}.parquet"])
+
+
+def _leavers(extract: Path, contract: Contract, when: Moment, buckets: Sequence[int]) -> pa.Array:
     with _sources(extract, contract, buckets) as connection:
-        return _asked(connection, leavers_sql(contract.horizon_days), when).column("customer_id")
+        return _asked(connection, leavers_sql(contract.horizon_days), when).column("customer_id").combine_chunks()
 
 
 def _require_covered(extract: Path, contract: Contract, as_of: date) -> None:
@@ -151,9 +147,13 @@ def _sources(extract: Path, contract: Contract, buckets: Sequence[int]) -> Itera
     """A DuckDB, on one thread so that sums come out the same each time, that sees these buckets of the sources."""
     with duck() as connection:
         for table in contract.sources:
-            files = [str(extract / table.name / bucket_file(bucket)) for bucket in buckets]
-            connection.read_parquet(files, hive_partitioning=False).create_view(table.name)
+            _see(connection, table.name, [extract / table.name / bucket_file(bucket) for bucket in buckets])
         yield connection
+
+
+def _see(connection: duckdb.DuckDBPyConnection, name: str, files: Sequence[Path]) -> None:
+    """Lets the connection see the files as a table; a folder called x=1 above them is no column."""
+    connection.read_parquet([str(file) for file in files], hive_partitioning=False).create_view(name)
 
 
 def _asked(connection: duckdb.DuckDBPyConnection, sql: str, when: Moment) -> pa.Table:
