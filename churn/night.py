@@ -1,0 +1,56 @@
+"""Which date a night is for, and up to which moment facts count."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time
+
+from churn.errors import RequestError
+
+LATEST = "latest"
+
+
+def chosen_as_of(asked: str | None, *, scheduled: date, latest: date | None) -> date:
+    """The date to score: the one asked for, the latest that the source covers, or the day the run was scheduled for.
+
+    RequestError where the text is no date, or where `latest` is asked of a source that does not know it.
+    """
+    if asked is None:
+        return scheduled
+    if asked != LATEST:
+        return _date(asked)
+    if latest is None:
+        raise RequestError(
+            "the source does not say which dates it covers", where="as_of", to_do="Give a date such as 2026-01-01."
+        )
+    return latest
+
+
+def chosen_known_at(asked: str | None, *, as_of: date, now: datetime) -> datetime:
+    """The moment up to which facts count: the one asked for, or the start of the as-of date (business time, naive).
+
+    RequestError where it is before the as-of date, in the future, or no moment at all.
+    """
+    moment = datetime.combine(as_of, time.min) if asked is None else _moment(asked)
+    if moment > now:
+        raise RequestError(f"{moment} has not come yet", where="known_at", to_do="Give a moment in the past.")
+    if moment.date() < as_of:
+        raise RequestError(
+            f"{moment} is before {as_of}, so that night's facts were not known yet",
+            where="known_at",
+            to_do="Give the as-of date or a later moment.",
+        )
+    return moment
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise RequestError(f"{text!r} is no date", where="as_of", to_do="Give one such as 2026-01-01.") from None
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=None)
+    except ValueError:
+        raise RequestError(f"{text!r} is no moment", where="known_at", to_do="Give 2026-01-01T00:00.") from None

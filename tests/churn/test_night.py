@@ -1,0 +1,49 @@
+"""Which date is scored, and up to which moment facts count."""
+
+from datetime import date, datetime
+
+import pytest
+
+from churn.errors import RequestError
+from churn.night import chosen_as_of, chosen_known_at
+
+TODAY = date(2026, 3, 5)
+NOW = datetime(2026, 3, 5, 4, 0)  # noqa: DTZ001 (business time is naive)
+
+
+@pytest.mark.parametrize(
+    ("asked", "latest", "chosen"),
+    [
+        (None, date(2026, 3, 1), TODAY),
+        ("2026-02-01", date(2026, 3, 1), date(2026, 2, 1)),
+        ("latest", date(2026, 3, 1), date(2026, 3, 1)),
+    ],
+)
+def test_as_of_is_asked_for_or_scheduled(asked: str | None, latest: date, chosen: date) -> None:
+    assert chosen_as_of(asked, scheduled=TODAY, latest=latest) == chosen
+
+
+@pytest.mark.parametrize(("asked", "latest"), [("2026-02-30", None), ("latest", None)])
+def test_an_impossible_as_of_is_refused(asked: str, latest: date | None) -> None:
+    with pytest.raises(RequestError, match="as_of"):
+        chosen_as_of(asked, scheduled=TODAY, latest=latest)
+
+
+@pytest.mark.parametrize(
+    ("asked", "chosen"),
+    [
+        (None, datetime(2026, 3, 1)),  # noqa: DTZ001
+        ("2026-03-04", datetime(2026, 3, 4)),  # noqa: DTZ001
+        ("2026-03-04T13:30", datetime(2026, 3, 4, 13, 30)),  # noqa: DTZ001
+    ],
+)
+def test_facts_count_up_to_the_start_of_the_date_unless_asked(asked: str | None, chosen: datetime) -> None:
+    assert chosen_known_at(asked, as_of=date(2026, 3, 1), now=NOW) == chosen
+
+
+@pytest.mark.parametrize(
+    ("asked", "why"), [("2026-03-06", "has not come"), ("2026-02-27", "is before"), ("2026-03-04T99:00", "no moment")]
+)
+def test_an_impossible_known_at_is_refused(asked: str, why: str) -> None:
+    with pytest.raises(RequestError, match=why):
+        chosen_known_at(asked, as_of=date(2026, 3, 1), now=NOW)
