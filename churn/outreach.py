@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from churn.profit import Floats, expected_value
-from schemas.outreach import OUTREACH, Status
+from schemas.outreach import OUTREACH, STATUSES, Status
 from schemas.policy import Policy, Suppression
 
 Flags = npt.NDArray[np.bool_]
@@ -34,6 +35,14 @@ class Judged:
     customer_id: pa.Array
     expected_value: Floats
     verdict: npt.NDArray[np.int16]
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What every row of a list and of its statuses carries."""
+
+    as_of: date
+    policy_digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +120,28 @@ def status_columns(judged: Judged, cut: Cut, policy: Policy) -> tuple[pa.Array, 
     )
 
 
-def list_rows(listed: pa.Table, policy_digest: str) -> pa.Table:
-    """The outreach list in the shape of `schemas.outreach.OUTREACH`, from the listed customers' score rows."""
+def status_rows(judged: Judged, cut: Cut, policy: Policy, stamp: Stamp) -> pa.Table:
+    """Everybody's status in the shape of `schemas.outreach.STATUSES`, in the part's own order."""
+    status, rule = status_columns(judged, cut, policy)
+    count = len(status)
+    columns = {
+        "as_of": pa.repeat(pa.scalar(stamp.as_of, pa.date32()), count),
+        "customer_id": judged.customer_id,
+        "status": status,
+        "rule": rule,
+        "expected_value": pa.array(judged.expected_value, from_pandas=True),
+        "policy_digest": pa.repeat(pa.scalar(stamp.policy_digest), count),
+    }
+    return pa.table({name: columns[name] for name in STATUSES.names})
+
+
+def list_rows(listed: pa.Table, stamp: Stamp) -> pa.Table:
+    """The outreach list in the shape of `schemas.outreach.OUTREACH`, from score rows with their expected_value."""
     ordered = ranked(listed)
     count = ordered.num_rows
     columns = {name: ordered[name] for name in OUTREACH.names if name in ordered.column_names}
     columns["rank"] = pa.array(np.arange(1, count + 1, dtype=np.int64))
-    columns["policy_digest"] = pa.array([policy_digest] * count, pa.string())
+    columns["policy_digest"] = pa.repeat(pa.scalar(stamp.policy_digest), count)
     return pa.table({name: columns[name] for name in OUTREACH.names})
 
 
