@@ -1,0 +1,121 @@
+"""Looking customers up in a scorecard: millions through the compiled kernel, one in plain Python, to the same bit."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from churn.scorecard import Feature, Floats, Kind, Scorecard, one_array
+from schemas.scores import REASONS_DOWN, REASONS_UP
+
+NO_CELL = -1  # stands where a customer has no further reason
+
+# Rows turned into numbers at a time: those of forty features stay in the processor's cache.
+SLICE_ROWS = 8_192
+
+Cells = npt.NDArray[np.int32]
+Bin = Callable[[Any], int]
+
+
+class Scored(NamedTuple):
+    """Scores of n customers; a reason is a cell of the card, or NO_CELL where there is none."""
+
+    log_odds: Floats  # [n]
+    raising: Cells  # [REASONS_UP, n], the strongest first
+    lowering: Cells  # [REASONS_DOWN, n], the strongest first
+
+
+class ScoredOne(NamedTuple):
+    """One customer's score; the reasons are cells, the strongest first, as many as there are."""
+
+    log_odds: float
+    raising: tuple[int, ...]
+    lowering: tuple[int, ...]
+
+
+def score(card: Scorecard, rows: pa.Table) -> Scored:
+    """The log-odds and the strongest reasons of each row; `rows` has a column for every feature of the card.
+
+    It runs on the calling thread and lets others run meanwhile: a night scores its buckets side by side, and
+    threads within a bucket would only get in their way.
+    """
+    from churn.kernel import layout, score_block  # to import numba takes longer than the API may take to start
+
+    laid_out = layout(card)
+    log_odds = np.empty(rows.num_rows)
+    raising = np.full((REASONS_UP, rows.num_rows), NO_CELL, np.int32)
+    lowering = np.full((REASONS_DOWN, rows.num_rows), NO_CELL, np.int32)
+    values = np.empty((len(card.features), min(SLICE_ROWS, rows.num_rows)))
+    for start in range(0, rows.num_rows, SLICE_ROWS):
+        until = min(start + SLICE_ROWS, rows.num_rows)
+        _fill(values[:, : until - start], card, rows.slice(start, SLICE_ROWS))
+        outputs = log_odds[start:until], raising[:, start:until], lowering[:, start:until]
+        score_block(values[:, : until - start], laid_out, *outputs)
+    return Scored(log_odds, raising, lowering)
+
+
+def score_one(card: Scorecard, row: Mapping[str, Any]) -> ScoredOne:
+    """The same for one customer, None and NaN being missing values.
+
+    It needs neither compiled code nor a table, so the first answer of a process is as quick as the next.
+    """
+    steps = _steps(card)
+    bins = [find(row[name]) for name, find in steps.features]
+    cells = [first[bins[one]] + second[bins[two]] for one, first, two, second in steps.terms]
+    addends = [steps.cells[cell] for cell in cells]
+    log_odds = card.intercept
+    for addend in addends:  # not sum(), which compensates for rounding where the kernel does not
+        log_odds += addend
+    rising = sorted(range(len(cells)), key=addends.__getitem__, reverse=True)[:REASONS_UP]
+    falling = sorted(range(len(cells)), key=addends.__getitem__)[:REASONS_DOWN]
+    return ScoredOne(
+        log_odds,
+        raising=tuple(cells[term] for term in rising if addends[term] > 0.0),
+        lowering=tuple(cells[term] for term in falling if addends[term] < 0.0),
+    )
+
+
+def _fill(values: Floats, card: Scorecard, rows: pa.Table) -> None:
+    for place, feature in enumerate(card.features):
+        values[place] = feature.numbers(one_array(rows, feature.name))
+
+
+class _Steps(NamedTuple):
+    features: list[tuple[str, Bin]]
+    terms: list[tuple[int, list[int], int, list[int]]]
+    cells: list[float]
+
+
+@lru_cache(maxsize=32)
+def _steps(card: Scorecard) -> _Steps:
+    """The card as Python's own lists, which are quicker to look one value up in than arrays are."""
+    terms = []
+    for term, begin in zip(card.terms, card.first_cells, strict=False):
+        first, second = (part.tolist() for part in term.parts(int(begin)))
+        if len(term.features) == 1:
+            second = [0] * len(first)
+        terms.append((term.features[0], first, term.features[-1], second))
+    return _Steps([(feature.name, _finder(feature)) for feature in card.features], terms, card.cells.tolist())
+
+
+def _finder(feature: Feature) -> Bin:
+    if feature.kind is Kind.CATEGORY:
+        bins: dict[str | None, int] = {category: place for place, category in enumerate(feature.categories, start=1)}
+        return partial(_category_bin, bins | {None: 0}, feature.bins - 1)
+    return partial(_number_bin, feature.cuts.tolist())
+
+
+def _category_bin(bins: dict[str | None, int], unseen: int, value: str | None) -> int:
+    return bins.get(value, unseen)
+
+
+def _number_bin(cuts: list[float], value: float | None) -> int:
+    if value is None or value != value:
+        return 0
+    return bisect_right(cuts, value) + 1
