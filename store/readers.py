@@ -1,0 +1,101 @@
+"""Opens a source of any kind, and says what is wrong with one that cannot be read, never with a password."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import adbc_driver_manager.dbapi as adbc
+import pyarrow as pa
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+
+from churn.errors import SourceMismatch, SourceUnreachable
+from schemas.columns import Table
+from store.database_readers import database_reader
+from store.file_readers import file_reader
+
+_UNREACHABLE = (adbc.Error, SQLAlchemyError, OSError, ImportError)
+
+
+class Reader(Protocol):
+    """Reads tables from one source, by the source's own column names."""
+
+    def schema(self, table: Table) -> pa.Schema:
+        """The columns that the source has for the table; SourceMismatch where it has no such table."""
+
+    def blocks(self, table: Table) -> Iterator[pa.Table]:
+        """The table's rows, in the same order each time for as long as the source stays as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """Passes on what a reader reads, and its failures as errors that name the source and hold no secret."""
+
+    reader: Reader
+    source: str
+
+    def schema(self, table: Table) -> pa.Schema:
+        with _failures_told(self.source):
+            return self.reader.schema(table)
+
+    def blocks(self, table: Table) -> Iterator[pa.Table]:
+        with _failures_told(self.source):
+            yield from self.reader.blocks(table)
+
+
+def open_source(source: str) -> Reader:
+    """The reader of a SQLAlchemy URL, of a .csv or .parquet file, or of a folder of <table>.parquet files.
+
+    SourceUnreachable, at once or while reading, says why the source cannot be read.
+    """
+    with _failures_told(source):
+        return _Told(database_reader(_url(source)) if _is_url(source) else file_reader(Path(source)), source)
+
+
+def source_name(source: str) -> str:
+    """What to call a source in messages and manifests: its URL without secrets, or its path."""
+    return _url(source).set(query={}).render_as_string(hide_password=True) if _is_url(source) else source
+
+
+def _is_url(source: str) -> bool:
+    return "://" in source
+
+
+def _url(source: str) -> URL:
+    try:
+        return make_url(source)
+    except ArgumentError:
+        kind = source.partition("://")[0]  # the rest may hold a password
+        raise SourceUnreachable(f"this {kind} URL cannot be read as one", to_do="Mend the URL.") from None
+
+
+@contextmanager
+def _failures_told(source: str) -> Iterator[None]:
+    try:
+        yield
+    except pa.ArrowInvalid as failed:
+        raise SourceMismatch(str(failed), where=source_name(source), to_do="Correct the file.") from None
+    except NoSuchModuleError:
+        raise _unreachable("no driver for this kind of database is installed", source) from None
+    except _UNREACHABLE as failed:
+        raise _unreachable(_first_line(failed), source) from None
+
+
+def _unreachable(reason: str, source: str) -> SourceUnreachable:
+    advice = "Check that the source is there, is what its name says, and lets this user read it."
+    return SourceUnreachable(_without_secrets(reason, source), where=source_name(source), to_do=advice)
+
+
+def _first_line(failed: BaseException) -> str:
+    reason = getattr(failed, "orig", None) or failed
+    return str(reason).partition("\n")[0]
+
+
+def _without_secrets(text: str, source: str) -> str:
+    if _is_url(source) and (password := _url(source).password):
+        return text.replace(str(password), "***")
+    return text
