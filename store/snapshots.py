@@ -47,7 +47,7 @@ def build_context(extract: Path, contract: Contract, when: Moment, snapshot: Pat
 
 def build_bucket(extract: Path, contract: Contract, when: Moment, bucket: int, snapshot: Path) -> int:
     """Writes one bucket of the snapshot, one row per live customer in order of the key, and gives the rows."""
-    customers = _customers(extract, contract, when, bucket, snapshot / CONTEXT)
+    customers = _customers(extract, contract, when, [bucket], snapshot / CONTEXT)
     write_parquet(customers, snapshot / bucket_file(bucket))
     return int(customers.num_rows)
 
@@ -82,7 +82,7 @@ def _lessons(extract: Path, contract: Contract, labelled: Moment, buckets: Seque
     then = Moment.at(labelled.as_of)
     with TemporaryDirectory() as folder:
         context = build_context(extract, contract, then, Path(folder))
-        customers = pa.concat_tables([_customers(extract, contract, then, bucket, context) for bucket in buckets])
+        customers = _customers(extract, contract, then, buckets, context)
     leavers = _leavers(extract, contract, labelled, buckets)
     label = pc.is_in(customers[contract.key], value_set=leavers).cast(pa.int64())
     return _with_lesson(customers, label, then.as_of)
@@ -94,7 +94,7 @@ def _flat_lessons(extract: Path, contract: Contract, window: TrainingWindow, buc
     if label is None:
         raise RequestError("no column has the role label", where=contract.name, to_do="Name the label in the contract.")
     then = Moment.at(window.as_ofs[-1])
-    customers = pa.concat_tables([_customers(extract, contract, then, bucket) for bucket in buckets])
+    customers = _customers(extract, contract, then, buckets)
     return _with_lesson(customers, customers[label.name].cast(pa.int64()), then.as_of)
 
 
@@ -103,8 +103,10 @@ def _with_lesson(customers: pa.Table, label: pa.ChunkedArray, as_of: date) -> pa
     return customers.append_column("as_of", dates).append_column("label", label)
 
 
-def _customers(extract: Path, contract: Contract, when: Moment, bucket: int, context: Path = Path()) -> pa.Table:
-    with _sources(extract, contract, [bucket]) as connection:
+def _customers(
+    extract: Path, contract: Contract, when: Moment, buckets: Sequence[int], context: Path = Path()
+) -> pa.Table:
+    with _sources(extract, contract, buckets) as connection:
         if not contract.flat:
             _see_context(connection, context)
         return _asked(connection, customer_sql(contract), when)
