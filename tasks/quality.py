@@ -131,7 +131,7 @@ _ARGUMENTS: dict[Rule, Callable[[Check], dict[str, Any]]] = {
 def _report(request: Request, results: list[Any]) -> QualityReport:
     found = {result.expectation_config.meta["place"]: result for result in results}
     ours = tuple(_result(check, found[place]) for place, check in enumerate(request.checks))
-    rows = next((int(result.observed) for result in ours if result.check.rule is Rule.ROW_COUNT), 0)
+    rows = next((int(result.observed or 0) for result in ours if result.check.rule is Rule.ROW_COUNT), 0)
     return QualityReport(request.where, ours, rows)
 
 
@@ -143,7 +143,8 @@ def _result(check: Check, found: Any) -> CheckResult:
     if "unexpected_count" not in facts:
         return CheckResult(check, bool(found.success), observed=_observed(check, facts["observed_value"]))
     total = facts["element_count"] - facts.get("missing_count", 0)
-    return CheckResult(check, bool(found.success), facts["unexpected_count"], total)
+    unexpected = facts["unexpected_count"] or 0  # SQL's sum over no rows is null
+    return CheckResult(check, bool(found.success), unexpected, total)
 
 
 def _observed(check: Check, value: Any) -> str:
