@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, time
 from pathlib import Path
 from typing import Annotated
 
@@ -17,8 +17,10 @@ from churn.simulator import FAULTS, Simulation, block_count, blocks
 from store.settings import current_settings
 from store.simulated import default_truth, write_simulation
 
+_START = datetime.combine(DEFAULT_START, time())
 
-def simulate(
+
+def simulate(  # noqa: PLR0913  an option of the command line is a parameter
     customers: Annotated[int, typer.Option(min=1, help="Customers at any time; who leaves is replaced.")] = 20_000,
     months: Annotated[int, typer.Option(min=1, help="Months of history.")] = 24,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 42,
@@ -26,9 +28,7 @@ def simulate(
         str, typer.Option(help="sqlite:///FILE, postgresql+psycopg://… or a folder for Parquet.", show_default=False)
     ] = "",
     fault: Annotated[list[str] | None, typer.Option(help=f"Planted into the last month: {', '.join(FAULTS)}.")] = None,
-    start: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="First day of the first month.")] = datetime(
-        DEFAULT_START.year, DEFAULT_START.month, DEFAULT_START.day
-    ),
+    start: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="First day of the first month.")] = _START,
     truth: Annotated[
         Path | None, typer.Option(help="Folder for what no flow may read.", show_default="beside the source")
     ] = None,

@@ -127,11 +127,12 @@ def _postgres(url: URL) -> Iterator[Write]:
 
 def _connected(uri: str, url: URL) -> Connection:
     try:
-        return adbc_driver_postgresql.dbapi.connect(uri)
+        connection: Connection = adbc_driver_postgresql.dbapi.connect(uri)
     except adbc_driver_postgresql.dbapi.Error:
         raise SourceUnreachable(
             "the database does not answer", where=url.render_as_string(), to_do="Start it, or mend the URL."
         ) from None
+    return connection
 
 
 @contextmanager

@@ -23,7 +23,7 @@ COMPLAINT_SHARE = 0.4
 _CATEGORY_OF_PART = np.array([CATEGORIES.index(name) for name in ("billing", "service", "device", "network")])
 TICKET_DAYS = 25.0  # a ticket stays open, in the mean
 
-RENEWAL_RATE, RENEWAL_RATE_AT_END = 0.013, 0.05
+RENEWAL_RATE, RENEWAL_RATE_AT_END = 0.01, 0.05
 HANDSET_RATE = 0.03  # of customers a month buy a handset without a contract
 
 

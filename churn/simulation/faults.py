@@ -22,7 +22,9 @@ Tables = Mapping[str, pa.Table]
 
 def plant(tables: Tables, simulation: Simulation) -> dict[str, pa.Table]:
     """The tables with the faults that the simulation asks for."""
-    return dict(reduce(lambda sound, fault: _PLANTERS[fault](sound, simulation), simulation.faults, tables))
+    return reduce(
+        lambda sound, fault: {**sound, **_PLANTERS[fault](sound, simulation)}, simulation.faults, dict(tables)
+    )
 
 
 def _late_month(tables: Tables, simulation: Simulation) -> Tables:

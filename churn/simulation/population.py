@@ -11,7 +11,7 @@ from churn.simulation.tables import CHANNELS, GENDERS, METHODS
 from churn.simulation.world import World
 
 PREPAID_SHARE = 0.178  # 3.95 % a month of these and 1.65 % of the others make 2.06 % of all
-FRAILTY_SD = 0.75  # unobserved differences in the log-odds of leaving
+FRAILTY_SD = 0.82  # of newcomers; the frail leave first, and .75 is left in the base
 CONTACT_ALPHA, CONTACT_BETA = 3.0, 2.0  # the probability that a contact reaches the customer
 HOUSEHOLD_SHARE = 0.45  # of pairs of slots that live together
 MOVED_IN_SHARE = 0.45  # of newcomers into such a slot

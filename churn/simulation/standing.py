@@ -22,7 +22,7 @@ ENGAGEMENT_SD = 0.3  # of a customer's usage around his own level, as a log
 # What the hazards come to, by months since joining, and so how old a base in balance is.
 POSTPAID_HAZARD = np.concatenate([np.full(6, 0.003), np.full(5, 0.006), np.full(3, 0.038), np.full(166, 0.018)])
 PREPAID_HAZARD = np.full(180, 0.0395)
-RENEWED_SHARE = 0.17  # of customers beyond their first contract are bound again
+RENEWED_SHARE = 0.13  # of customers beyond their first contract are bound again
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,8 @@ def draw_joined_on(rng: np.random.Generator, prepaid: Flags, first: int) -> Ints
     """When the customers of a base in balance joined, for the month that starts on day `first`."""
     months = np.where(prepaid, _ages(rng, PREPAID_HAZARD, len(prepaid)), _ages(rng, POSTPAID_HAZARD, len(prepaid)))
     start = np.int64(first).astype("datetime64[D]").astype("datetime64[M]")
-    return (start - months).astype("datetime64[D]").astype(np.int64) + rng.integers(0, 28, len(prepaid))
+    joined_on: Ints = (start - months).astype("datetime64[D]").astype(np.int64) + rng.integers(0, 28, len(prepaid))
+    return joined_on
 
 
 def survivors_frailty(frailty: Floats, prepaid: Flags, joined_on: Ints, first: int) -> Floats:
@@ -80,10 +81,11 @@ def survivors_frailty(frailty: Floats, prepaid: Flags, joined_on: Ints, first: i
     """
     months = _months_since(joined_on, first)
     cumulated = np.where(prepaid, np.cumsum(PREPAID_HAZARD)[months - 1], np.cumsum(POSTPAID_HAZARD)[months - 1])
-    shift = np.log1p(FRAILTY_SD**2 * cumulated)
+    shift: Floats = np.log1p(FRAILTY_SD**2 * cumulated)
     for _ in range(5):  # Newton's steps to w exp(w) = v H
         shift -= (shift - FRAILTY_SD**2 * cumulated * np.exp(-shift)) / (1 + shift)
-    return frailty / np.sqrt(1 + shift) - shift
+    left: Floats = frailty / np.sqrt(1 + shift) - shift
+    return left
 
 
 def first_standing(rng: np.random.Generator, people: People, first: int) -> Standing:
@@ -128,8 +130,9 @@ def _ages(rng: np.random.Generator, hazard: Floats, rows: int) -> Ints:
 
 
 def _months_since(joined_on: Ints, first: int) -> Ints:
-    month = np.int64(first).astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
-    return month - joined_on.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
+    month: np.int64 = np.int64(first).astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
+    joined: Ints = joined_on.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
+    return month - joined
 
 
 def _handset_age(rng: np.random.Generator, rows: int) -> Ints:

@@ -66,7 +66,8 @@ def draw_usage(rng: np.random.Generator, base: Base, service: Service) -> Usage:
 def _overage(people: People, minutes: Floats, data: Floats) -> Floats:
     too_much = EUR_A_GB * (data - PLAN_GB[people.plan]).clip(0)
     too_long = EUR_A_MINUTE * (minutes - PLAN_MINUTES[people.plan]).clip(0)
-    return np.rint((too_much + too_long).clip(max=MOST_OVERAGE) * 100) / 100
+    amount: Floats = np.rint((too_much + too_long).clip(max=MOST_OVERAGE) * 100) / 100
+    return amount
 
 
 def _roaming(luck: Floats) -> Floats:
