@@ -47,6 +47,12 @@ def can_hold(found: pa.DataType, column: Column) -> bool:
     return kind in (Kind.NOTHING, Kind.WHOLE) or (kind, _read_as(column)) in _READERS
 
 
+def reads(values: pa.ChunkedArray, column: Column) -> bool:
+    """Whether every value can be read as what the column asks for."""
+    plain = _without_blanks(values)
+    return bool(_cast(plain, column).null_count == plain.null_count)
+
+
 def cast_table(found: pa.Table, to: Table, where: str) -> pa.Table:
     """The rows of `found` in the columns of `to`, with the contract's names, order and types.
 

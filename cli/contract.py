@@ -1,4 +1,4 @@
-"""`churn contract`: checks a contract, shows it, and writes its data dictionary."""
+"""`churn contract`: checks a contract, shows it, writes its data dictionary, and drafts one from data."""
 
 from __future__ import annotations
 
@@ -10,11 +10,15 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from churn.dictionary import HEADS, column_facts, dictionary_page
+from churn.inference import draft_contract
 from schemas.columns import Table
 from schemas.contract import Contract
-from store.contracts import read_contract, write_page
+from schemas.odcs_text import contract_text
+from store.contracts import read_contract, read_rows, write_page
 
-app = typer.Typer(help="Check, show and document the contracts that say what a customer row is.", no_args_is_help=True)
+app = typer.Typer(
+    help="Check, show, document and draft the contracts that say what a customer row is.", no_args_is_help=True
+)
 
 _SHOWN = ("column", "type", "unit", "values", "role", "notes")
 
@@ -45,7 +49,29 @@ def dictionary(
     to: Annotated[Path | None, typer.Option(help="File for the page; the terminal if none is given.")] = None,
 ) -> None:
     """Write the data dictionary of a contract, as Markdown."""
-    page = dictionary_page(read_contract(name))
+    _deliver(dictionary_page(read_contract(name)), to)
+
+
+@app.command()
+def infer(  # noqa: PLR0913  an option of the command line is a parameter
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A .csv or .parquet file, or a database's URL.")],
+    label: Annotated[str, typer.Option(help="The column that says who left.")],
+    key: Annotated[
+        str, typer.Option(help="The column that names a customer; made from the row if none is given.")
+    ] = "",
+    value: Annotated[str, typer.Option(help="The column with a customer's money a month.")] = "",
+    table: Annotated[str, typer.Option(help="The table, where the source has several.")] = "customers",
+    to: Annotated[Path | None, typer.Option(help="File for the draft; the terminal if none is given.")] = None,
+) -> None:
+    """Draft a contract from data that has none, and name what looks suspicious in it."""
+    name = to.stem if to else "draft"
+    draft = draft_contract(read_rows(source, table), name, key=key, label=label, value=value)
+    _deliver(contract_text(draft.contract), to)
+    for suspect in draft.suspects:
+        typer.echo(f"suspect: {f'{suspect.column} ' if suspect.column else ''}{suspect.finding}", err=True)
+
+
+def _deliver(page: str, to: Path | None) -> None:
     if to is None:
         typer.echo(page, nl=False)
     else:

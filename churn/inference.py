@@ -1,0 +1,192 @@
+"""A first contract for data that has none, and what looks suspicious in it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import BaseModel
+
+from churn.casting import cast_table, reads
+from churn.errors import RequestError
+from churn.metrics import Floats, Labels, auc
+from schemas.columns import Column, LogicalType, Role, Table
+from schemas.contract import Contract, TrainingFacts
+
+LEAK_AUC = 0.95  # no honest column alone tells leavers from stayers so well
+MOST_CATEGORIES = 20  # beyond it a text column is drafted without a list of allowed values
+ID_SHARE = 0.5  # of the rows; a text with more different values names a row rather than describing it
+KEY_NAME = "customer_id"
+
+_GUESSES = (
+    LogicalType.BOOLEAN,
+    LogicalType.INTEGER,
+    LogicalType.NUMBER,
+    LogicalType.DATE,
+    LogicalType.TIMESTAMP,
+    LogicalType.STRING,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A column (or the table, where no column is named) that a person has to look at, and why."""
+
+    column: str
+    finding: str
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A contract to go on with, and what was found suspicious."""
+
+    contract: Contract
+    suspects: tuple[Suspect, ...]
+
+
+def draft_contract(rows: pa.Table, name: str, *, key: str = "", label: str, value: str = "") -> Draft:
+    """A flat contract for `rows`, whose columns have the source's names; without a `key` one is made from the row.
+
+    A column that alone tells leavers from stayers (AUC above .95) goes on the leak list and is not learnt from; nor
+    are constants, dates and texts that name a row. RequestError where a named column is not there.
+    """
+    _require(rows, *filter(None, (key, label, value)))
+    columns = [_column(rows, source, key=key, label=label, value=value) for source in rows.column_names]
+    if not key:
+        columns.insert(0, Column(KEY_NAME, LogicalType.STRING, "Made from the row.", roles=(Role.KEY,), derived=True))
+    named = _with_names(columns)
+    keys = tuple(column.name for column in named if column.has(Role.KEY))
+    table = Table("customers", "One row per customer.", named, primary_key=keys)
+    suspects = (*_suspects_of_table(rows), *_suspects(rows, table))
+    return Draft(_contract(rows, name, _without(table, suspects), suspects), suspects)
+
+
+def _require(rows: pa.Table, *names: str) -> None:
+    for name in names:
+        if name not in rows.column_names:
+            there = ", ".join(rows.column_names)
+            raise RequestError(f"there is no column {name}", to_do=f"Name one of {there}.")
+
+
+def _column(rows: pa.Table, source: str, *, key: str, label: str, value: str) -> Column:
+    title = _snake_case(source).replace("_", " ")
+    drafted = Column(source, LogicalType.STRING, f"Draft: say what {title} is.", physical_name=source, title=title)
+    if source == key:
+        return replace(drafted, roles=(Role.KEY,), required=True, unique=True)
+    if source == label:
+        return replace(drafted, logical_type=LogicalType.INTEGER, roles=(Role.LABEL,), minimum=0, maximum=1)
+    roles = (Role.VALUE, Role.FEATURE) if source == value else (Role.FEATURE,)
+    return _with_range(rows, replace(drafted, logical_type=_guess(rows[source], drafted), roles=roles))
+
+
+def _guess(values: pa.ChunkedArray, drafted: Column) -> LogicalType:
+    """The narrowest type that reads every value; a column without any value stays text."""
+    if values.null_count == len(values):
+        return LogicalType.STRING
+    return next(guess for guess in _GUESSES if reads(values, replace(drafted, logical_type=guess)))
+
+
+def _with_range(rows: pa.Table, column: Column) -> Column:
+    values = _cast(rows, column)
+    column = replace(column, required=values.null_count == 0)
+    if column.logical_type in (LogicalType.INTEGER, LogicalType.NUMBER):
+        return replace(column, minimum=0) if pc.min(values).as_py() >= 0 else column
+    if column.logical_type is LogicalType.STRING:
+        kinds = sorted(pc.unique(values.drop_null()).to_pylist())
+        return replace(column, allowed=tuple(kinds)) if len(kinds) <= MOST_CATEGORIES else column
+    return column
+
+
+def _cast(rows: pa.Table, column: Column) -> pa.ChunkedArray:
+    return cast_table(rows, Table("customers", "", (column,)), "the source")[column.name]
+
+
+def _with_names(columns: list[Column]) -> tuple[Column, ...]:
+    """Names that a contract may have, no two alike."""
+    taken: set[str] = set()
+    named = []
+    for column in columns:
+        stem, times = _snake_case(column.name), 1
+        name = stem
+        while name in taken:
+            times += 1
+            name = f"{stem}_{times}"
+        taken.add(name)
+        named.append(replace(column, name=name))
+    return tuple(named)
+
+
+def _snake_case(name: str) -> str:
+    parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
+    plain = re.sub(r"[^a-z0-9]+", "_", parted.lower()).strip("_")[:56] or "column"
+    needed = plain == "as_of" or hasattr(BaseModel, plain)
+    return f"its_{plain}" if needed or plain[0].isdigit() else plain
+
+
+def _suspects_of_table(rows: pa.Table) -> Iterator[Suspect]:
+    if duplicates := _duplicates(rows):
+        yield Suspect("", f"{duplicates} rows are exact duplicates of others")
+
+
+def _duplicates(rows: pa.Table) -> int:
+    return len(rows) - len(rows.group_by(rows.column_names).aggregate([]))
+
+
+def _suspects(rows: pa.Table, table: Table) -> Iterator[Suspect]:
+    label = _cast(rows, table.with_role(Role.LABEL)[0])
+    for column in table.with_role(Role.FEATURE):
+        if finding := _finding(_cast(rows, column), column, label):
+            yield Suspect(column.name, finding)
+
+
+def _finding(values: pa.ChunkedArray, column: Column, label: pa.ChunkedArray) -> str:
+    different = pc.count_distinct(values).as_py()
+    if different <= 1 and (values.null_count in (0, len(values))):
+        return "has the same value everywhere"
+    if column.logical_type in (LogicalType.DATE, LogicalType.TIMESTAMP):
+        return "is a moment; make it the time since or until"
+    if column.logical_type is LogicalType.STRING and different > ID_SHARE * len(values):
+        return f"has {different:,} different texts and seems to name a row"
+    alone = _auc_alone(values, column, label)
+    return f"alone gives AUC {alone:.3f}: does it know the future?" if alone > LEAK_AUC else ""
+
+
+def _auc_alone(values: pa.ChunkedArray, column: Column, label: pa.ChunkedArray) -> float:
+    """How well the column orders leavers above stayers, in its better direction; each text counts as its own rate."""
+    known = pc.and_(pc.is_valid(values), pc.is_valid(label)).to_numpy()
+    labels = label.fill_null(0).to_numpy()[known]
+    if not 0 < labels.sum() < len(labels):
+        return 0.5
+    scores = _scores(values.filter(pa.array(known)), column, labels)
+    area = auc(labels, scores)
+    return max(area, 1.0 - area)
+
+
+def _scores(values: pa.ChunkedArray, column: Column, labels: Labels) -> Floats:
+    if column.logical_type is not LogicalType.STRING:
+        return np.asarray(values.cast(pa.float64()))
+    codes = np.asarray(values.combine_chunks().dictionary_encode().indices)
+    return np.asarray((np.bincount(codes, labels) / np.bincount(codes))[codes])
+
+
+def _without(table: Table, suspects: tuple[Suspect, ...]) -> Table:
+    suspected = {suspect.column for suspect in suspects}
+    columns = [
+        replace(column, roles=(Role.IGNORED,)) if column.name in suspected and not column.has(Role.VALUE) else column
+        for column in table.columns
+    ]
+    return replace(table, columns=tuple(columns))
+
+
+def _contract(rows: pa.Table, name: str, table: Table, suspects: tuple[Suspect, ...]) -> Contract:
+    mean = pc.mean(_cast(rows, table.with_role(Role.LABEL)[0])).as_py()
+    base_rate = mean if mean and mean < 1 else None
+    leaks = tuple(suspect.column for suspect in suspects if "AUC" in suspect.finding)
+    facts = TrainingFacts(rows=len(rows), base_rate=base_rate, duplicates=_duplicates(rows), leaks=leaks)
+    purpose = "Drafted from the data; descriptions, units, ranges and roles are for a person to complete."
+    surrogate = table.with_role(Role.KEY)[0].derived
+    return Contract(name, "0.1.0", "", purpose, (table,), table, flat=True, surrogate_key=surrogate, training=facts)
