@@ -4,18 +4,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from pathlib import Path
+
+from churn.snapshot import Moment
 
 
 @dataclass(frozen=True, slots=True)
 class Night:
-    """One as_of to process end to end: which contract, which facts, and until when they count."""
+    """One as_of to process end to end: which contract, which facts, until when they count, and where they lie."""
 
     contract: str
     as_of: date
     known_at: datetime
-    extract: str  # the folder of the extract
+    extract: Path
     extract_digest: str
-    policy: str
+    snapshot: Path
+    buckets: int
+
+    @property
+    def when(self) -> Moment:
+        """The date and the moment, as the snapshot takes them."""
+        return Moment(self.as_of, self.known_at)
+
+    @property
+    def every_bucket(self) -> range:
+        """The numbers of the buckets."""
+        return range(self.buckets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +41,10 @@ class Champion:
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
-    """One publication: where it is, how many rows, and whether this run made it or found it."""
+class Scored:
+    """Where the published scores of a night are; `new` unless an earlier run had published the same."""
 
     run_id: str
-    kind: str
-    folder: str
+    folder: Path
     rows: int
     new: bool

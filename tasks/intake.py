@@ -1,0 +1,63 @@
+"""Takes the source in, and opens the night that it allows."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import date, datetime
+from pathlib import Path
+
+from prefect import runtime, task
+from prefect.cache_policies import NO_CACHE
+
+from churn.night import chosen_as_of, chosen_known_at
+from churn.snapshot import Moment, customer_sql
+from schemas.contract import Contract
+from store.contracts import read_contract
+from store.lake import Lake
+from store.settings import Settings, current_settings
+from store.snapshots import bucket_count, latest_as_of
+from store.source import Extract, extract
+from tasks.night import Night
+from tasks.progress import begun
+
+
+@task(task_run_name="extract {contract}", retries=3, retry_delay_seconds=[2, 10, 30], cache_policy=NO_CACHE)
+def extract_source(contract: str, source: str | None) -> Extract:
+    """Copies the source tables into the lake, checked against the contract's columns and types."""
+    settings = current_settings()
+    begun("extract")
+    return extract(read_contract(contract), source or settings.source_url, settings)
+
+
+@task(task_run_name="open the night of {contract}", cache_policy=NO_CACHE)
+def open_night(contract: str, as_of: str | None, known_at: str | None, extract: Extract) -> Night:
+    """Settles the date, the moment and the snapshot's place; refuses dates that cannot be."""
+    settings, terms = current_settings(), read_contract(contract)
+    date_scored = chosen_as_of(as_of, scheduled=_scheduled_day(settings), latest=_latest(extract, terms))
+    now = datetime.now(settings.zone).replace(tzinfo=None)
+    when = Moment(date_scored, chosen_known_at(known_at, as_of=date_scored, now=now))
+    return Night(
+        contract=contract,
+        as_of=when.as_of,
+        known_at=when.known_at,
+        extract=extract.folder,
+        extract_digest=extract.digest,
+        snapshot=_place(Lake(settings.lake), terms, when, extract),
+        buckets=bucket_count(extract.folder, terms),
+    )
+
+
+def _latest(extract: Extract, contract: Contract) -> date | None:
+    return None if contract.flat else latest_as_of(extract.folder, contract)
+
+
+def _scheduled_day(settings: Settings) -> date:
+    """The business day the run was due; a run that starts late still scores the day it was meant for."""
+    scheduled = runtime.flow_run.scheduled_start_time
+    return (scheduled or datetime.now(settings.zone)).astimezone(settings.zone).date()
+
+
+def _place(lake: Lake, contract: Contract, when: Moment, extract: Extract) -> Path:
+    """Named after all that decides the rows, so that a folder that is there is the right one."""
+    causes = "\n".join((extract.digest, contract.digest, customer_sql(contract)))
+    return lake.snapshot(contract.name, when.as_of, when.known_at, hashlib.sha256(causes.encode()).hexdigest())

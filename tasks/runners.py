@@ -1,0 +1,12 @@
+"""Where the parts of a step run: on as many threads as the settings have cores."""
+
+from __future__ import annotations
+
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from store.settings import current_settings
+
+
+def threads() -> ThreadPoolTaskRunner:
+    """Threads, bounded: Prefect's own default has no limit, and buckets would fight for the cores."""
+    return ThreadPoolTaskRunner(max_workers=current_settings().cores)

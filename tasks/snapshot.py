@@ -1,0 +1,37 @@
+"""Builds the snapshot: the customers as of the night's date, from the facts known by its moment."""
+
+from __future__ import annotations
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from store import snapshots
+from store.contracts import read_contract
+from store.lake import bucket_file, describe, write_manifest
+from tasks.night import Night
+from tasks.progress import begun, part_done
+
+STEP = "build the snapshot"
+
+
+@task(task_run_name="build what buckets share", retries=2, retry_delay_seconds=2, cache_policy=NO_CACHE)
+def build_context(night: Night) -> None:
+    """Counts what no bucket of customers can know by itself: households and regions."""
+    begun(STEP)
+    snapshots.build_context(night.extract, read_contract(night.contract), night.when, night.snapshot)
+
+
+@task(task_run_name="build bucket {bucket}", retries=2, retry_delay_seconds=2, cache_policy=NO_CACHE)
+def build_bucket(night: Night, bucket: int) -> None:
+    """Writes one bucket of the snapshot; one that is there was made from the same facts and stays."""
+    if not (night.snapshot / bucket_file(bucket)).exists():
+        snapshots.build_bucket(night.extract, read_contract(night.contract), night.when, bucket, night.snapshot)
+    part_done(STEP, night.buckets)
+
+
+@task(task_run_name="seal the snapshot", cache_policy=NO_CACHE)
+def seal_snapshot(night: Night) -> int:
+    """Writes the snapshot's manifest and gives its rows."""
+    manifest = describe(night.snapshot, {"extract": night.extract_digest, "known_at": night.known_at.isoformat()})
+    write_manifest(manifest, night.snapshot)
+    return sum(file.rows for file in manifest.files if file.path.startswith("bucket="))
