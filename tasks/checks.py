@@ -7,23 +7,68 @@ from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
+from prefect import task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
 
-from churn.quality import input_checks, output_checks, with_quarantine
+from churn.quality import input_checks, output_checks, row_limits, verdict, with_quarantine
+from churn.quality_report import report_html, report_markdown
 from churn.quarantine import ROW_RULES, examples_sql, quarantine_sql
 from schemas.contract import Contract
 from schemas.quality import CheckResult, QualityReport, Severity
 from schemas.scores import SCORES
-from store.lake import duck, write_parquet
-from store.settings import Settings
+from store.contracts import read_contract
+from store.lake import duck, read_parquet, write_parquet, write_text
+from store.settings import Settings, current_settings
 from tasks.inspection import Request, inspector
+from tasks.night import Night
 
 QUARANTINE = "quarantine.parquet"
+PAGE = "quality.html"
 BUCKETS = "bucket=*.parquet"
 
 
 def warm_up() -> None:
     """Starts the process that makes the checks, so that it imports its libraries while other steps run."""
     inspector().warm_up()
+
+
+@task(task_run_name="check the snapshot", cache_policy=NO_CACHE)
+def check_snapshot(night: Night, previous_rows: int | None = None) -> QualityReport:
+    """Lets the snapshot through, its broken rows set aside, or stops the night with a QualityError.
+
+    `previous_rows` is the base of the last published night: a much smaller one is no base but half a delivery.
+    """
+    limits = None if previous_rows is None else row_limits(previous_rows)
+    contract = read_contract(night.contract)
+    report = inspect_snapshot(night.snapshot, contract, current_settings(), expected_rows=limits)
+    return _judged(report, night.snapshot, key="data-quality-snapshot")
+
+
+@task(task_run_name="check the scores", cache_policy=NO_CACHE)
+def check_scores(night: Night, scores: Path, base_rate: float | None = None) -> QualityReport:
+    """Lets the score files in the folder be published, or stops the night with a QualityError.
+
+    Every customer of the snapshot who was not set aside must have one. `base_rate` is the champion's.
+    """
+    rows = base_size(night.snapshot)
+    report = inspect_scores(scores, current_settings(), rows=rows, base_rate=base_rate)
+    return _judged(report, scores, key="data-quality-scores")
+
+
+def _judged(report: QualityReport, folder: Path, *, key: str) -> QualityReport:
+    """The report is kept before the verdict: it is needed most when the night stops."""
+    write_text(report_html(report), folder / PAGE)
+    create_markdown_artifact(key=key, markdown=report_markdown(report), description=f"Data quality: {report.where}")
+    verdict(report)
+    return report
+
+
+def base_size(snapshot: Path) -> int:
+    """How many customers of a checked snapshot are scored: all but the ones set aside."""
+    rows = sum(int(pq.read_metadata(file).num_rows) for file in _files(snapshot))
+    return rows - _distinct_rows(read_parquet([snapshot / QUARANTINE], ["file", "row"]))
 
 
 def inspect_snapshot(

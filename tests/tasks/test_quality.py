@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import schemas.quarantine
 from churn.contract import arrow_schema
 from churn.errors import QualityError
 from churn.quality import input_checks, output_checks, row_limits, verdict
@@ -25,7 +26,7 @@ from schemas.quality import QualityReport, Rule, Severity
 from schemas.scores import SCORES
 from store.lake import duck
 from store.settings import Settings, read_settings
-from tasks.checks import QUARANTINE, inspect_scores, inspect_snapshot
+from tasks.checks import QUARANTINE, base_size, inspect_scores, inspect_snapshot
 from tasks.inspection import REQUEST, Inspector, Request, inspector
 from tests.quality_contract import CONTRACT, GOOD, WITH_SURROGATE_KEY, customers, write_bucket
 
@@ -94,7 +95,10 @@ def test_a_few_bad_rows_are_set_aside_and_the_night_goes_on(asked: Inspector, tm
     report = inspect_snapshot(tmp_path, CONTRACT, here)
     verdict(report)
     assert (report.worst, report.quarantined) == (Severity.WARNING, 1)
-    assert pq.read_table(tmp_path / QUARANTINE)["key"].to_pylist() == ["bad", "bad"]
+    assert base_size(tmp_path) == 40
+    aside = pq.read_table(tmp_path / QUARANTINE)
+    assert aside["key"].to_pylist() == ["bad", "bad"]
+    assert aside.schema == arrow_schema(schemas.quarantine.QUARANTINE)
 
 
 STOPS = [
