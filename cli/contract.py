@@ -14,7 +14,7 @@ from churn.inference import draft_contract
 from schemas.columns import Table
 from schemas.contract import Contract
 from schemas.odcs_text import contract_text
-from store.contracts import read_contract, read_rows, write_page
+from store.contracts import read_contract, write_page
 
 app = typer.Typer(
     help="Check, show, document and draft the contracts that say what a customer row is.", no_args_is_help=True
@@ -29,18 +29,17 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="A contract that ships
 def check(file: Annotated[str, typer.Argument(metavar="FILE", help="The path of a YAML file, or a name.")]) -> None:
     """Say whether a contract is sound; if not, each line and the rule that it breaks."""
     contract = read_contract(file)
-    Console().print(f"{file} is sound: {_summary(contract)}.", markup=False, highlight=False)
+    typer.echo(f"{file} is sound: {_summary(contract)}.")
 
 
 @app.command()
 def show(name: Name) -> None:
     """Show the customer row of a contract, and the tables that it is built from."""
-    contract, console = read_contract(name), Console()
-    console.print(f"{contract.name} {contract.version}: {_summary(contract)}", markup=False, highlight=False)
-    console.print(_grid(contract.customer))
-    if not contract.flat:
-        for table in contract.sources:
-            console.print(f"  built from {table.name}: {', '.join(table.names)}", markup=False, highlight=False)
+    contract = read_contract(name)
+    typer.echo(f"{contract.name} {contract.version}: {_summary(contract)}")
+    Console().print(_grid(contract.customer))
+    for table in () if contract.flat else contract.sources:
+        typer.echo(f"  built from {table.name}: {', '.join(table.names)}")
 
 
 @app.command()
@@ -64,6 +63,9 @@ def infer(  # noqa: PLR0913  an option of the command line is a parameter
     to: Annotated[Path | None, typer.Option(help="File for the draft; the terminal if none is given.")] = None,
 ) -> None:
     """Draft a contract from data that has none, and name what looks suspicious in it."""
+    # The database drivers import pandas, which the other commands start without.
+    from store.undescribed import read_rows
+
     name = to.stem if to else "draft"
     draft = draft_contract(read_rows(source, table), name, key=key, label=label, value=value)
     _deliver(contract_text(draft.contract), to)

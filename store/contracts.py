@@ -1,17 +1,13 @@
-"""Contracts by name, from the ones that ship, or by path, from anywhere; and data that has none yet."""
+"""Contracts by name, from the ones that ship, or by path, from anywhere."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import pyarrow as pa
-
 import schemas
 from churn.contract import parse_contract
-from churn.errors import ContractError, SourceEmpty
-from schemas.columns import Column, LogicalType, Table
+from churn.errors import ContractError
 from schemas.contract import Contract
-from store.readers import open_source, source_name
 
 SUFFIXES = (".yaml", ".yml")
 
@@ -57,17 +53,6 @@ def _text(path: Path) -> str:
         raise ContractError(
             f"byte {failed.start} is not UTF-8", where=str(path), to_do="Save the file as UTF-8."
         ) from None
-
-
-def read_rows(source: str, table: str) -> pa.Table:
-    """All rows of a table that no contract describes yet, under the source's own column names, held in memory."""
-    reader = open_source(source)
-    schema = reader.schema(Table(table, "", ()))
-    columns = tuple(Column(name, LogicalType.STRING, "") for name in schema.names)
-    blocks = list(reader.blocks(Table(table, "", columns)))
-    if not blocks:
-        raise SourceEmpty("the table has no rows", where=source_name(source), to_do="Give one with rows.")
-    return pa.concat_tables(blocks, promote_options="permissive")
 
 
 def write_page(text: str, path: Path) -> None:
