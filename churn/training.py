@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from churn.errors import TrainingError
 from churn.lookup import score
@@ -295,8 +296,7 @@ def _reference(card: Scorecard, rows: pa.Table) -> dict[str, list[float]]:
 
 
 def _digest(rows: pa.Table) -> str:
-    """The sha256 of the rows as Arrow writes them, so that the same data is recognised."""
+    """The sha256 of the rows as Parquet, which has nothing in it but the values: Arrow keeps some where a null is."""
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, rows.schema) as stream:
-        stream.write_table(rows.combine_chunks())
+    pq.write_table(rows.replace_schema_metadata().combine_chunks(), sink, compression="none", use_dictionary=False)
     return hashlib.sha256(sink.getvalue()).hexdigest()

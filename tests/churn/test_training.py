@@ -1,0 +1,157 @@
+"""A training is honest about time, sampling, duplicates and leaks, and gives the same card from the same seed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from churn.errors import TrainingError
+from churn.evaluation import cross_validate
+from churn.lookup import score
+from churn.metrics import auc, probability
+from churn.training import TrainingPlan, train
+from schemas.columns import Column, LogicalType, Role
+from schemas.contract import TrainingFacts
+from tests import cards
+
+QUICK = TrainingPlan(interactions=2, outer_bags=2, max_rounds=150)
+MONTHS = tuple(date(2025, month, 1) for month in (6, 7, 8, 9, 10))
+
+
+def with_column(rows: pa.Table, name: str, values: object, kind: LogicalType = LogicalType.NUMBER):
+    """The rows with one more feature, and a contract that knows it."""
+    column = Column(name, kind, name, roles=(Role.FEATURE,))
+    return rows.append_column(name, pa.array(values)), cards.contract((*cards.COLUMNS, column))
+
+
+@pytest.fixture(scope="module")
+def panel():
+    rows = cards.lessons(1_500, MONTHS)
+    return rows, train(rows, cards.contract(), QUICK)
+
+
+def test_the_newest_month_is_the_test_and_what_was_fitted_had_matured_before_it_was_calibrated(panel):
+    _, trained = panel
+    assert trained.split == "out of time"
+    assert trained.test_as_of == date(2025, 10, 1)
+    assert trained.fit_as_ofs == MONTHS[:3], "September calibrates, October tests"
+    assert trained.test.rows == 1_500
+
+
+def test_an_embargo_keeps_the_months_before_the_test_out():
+    rows = cards.lessons(1_500, MONTHS)
+    trained = train(rows, cards.contract(), replace(QUICK, embargo_days=20))
+    assert trained.fit_as_ofs == (date(2025, 6, 1),)
+
+
+def test_a_single_snapshot_is_split_by_chance_with_as_many_churners_in_each_part():
+    trained = train(cards.lessons(3_000), cards.contract(), QUICK)
+    assert trained.split == "stratified hold-out"
+    assert trained.rows == pytest.approx(2_100, abs=2)
+    assert trained.test.observed == pytest.approx(trained.churners / trained.rows, abs=0.01)
+
+
+def test_a_trained_card_ranks_churners_and_predicts_as_many_as_there_are(panel):
+    rows, trained = panel
+    newest = rows.filter(pa.array(np.isin(rows["as_of"].to_pylist(), MONTHS[-2:])))
+    log_odds = score(trained.card, newest).log_odds
+    labels = newest["label"].to_numpy()
+    assert auc(labels, log_odds) > 0.70
+    assert probability(log_odds).mean() == pytest.approx(labels.mean(), rel=0.01)
+    assert trained.card.base_rate == pytest.approx(labels.mean(), rel=0.01)
+
+
+def test_sampling_stayers_leaves_the_predicted_rate_where_it_was():
+    rows = cards.lessons(4_000)
+    sampled = train(rows, cards.contract(), replace(QUICK, sampled_rows=1_500))
+    assert 0.0 < sampled.sampling_rate < 0.5
+    log_odds = score(sampled.card, rows).log_odds
+    assert probability(log_odds).mean() == pytest.approx(rows["label"].to_numpy().mean(), rel=0.05)
+
+
+def test_stayers_sampled_by_whoever_gave_the_data_lower_the_odds_by_their_share():
+    rows = cards.lessons(3_000)
+    plain = train(rows, cards.contract(), QUICK)
+    resampled = train(rows, cards.contract(training=TrainingFacts(sampling_rate=0.25)), QUICK)
+    difference = score(resampled.card, rows).log_odds - score(plain.card, rows).log_odds
+    np.testing.assert_allclose(difference, np.log(0.25), atol=1e-9)
+
+
+def test_the_same_seed_gives_the_same_card_and_another_seed_another(panel):
+    rows, trained = panel
+    again, other = (train(rows, cards.contract(), replace(QUICK, seed=seed)) for seed in (42, 43))
+    assert np.array_equal(score(again.card, rows).log_odds, score(trained.card, rows).log_odds)
+    assert again.data_digest == trained.data_digest
+    assert not np.array_equal(score(other.card, rows).log_odds, score(trained.card, rows).log_odds)
+
+
+def test_exact_duplicates_are_left_out_and_counted():
+    rows = cards.lessons(2_000)
+    doubled = pa.concat_tables([rows, rows.slice(0, 300)])
+    trained = train(doubled, cards.contract(), QUICK)
+    assert trained.duplicates == 300
+    assert trained.data_digest == train(rows, cards.contract(), QUICK).data_digest
+
+
+LEAKS = {
+    "with noise": (LogicalType.NUMBER, lambda label: label + np.random.default_rng(0).normal(0.0, 0.2, len(label))),
+    "turned round": (LogicalType.NUMBER, lambda label: -1.0 * label),
+    "by being missing": (LogicalType.NUMBER, lambda label: pa.array([None if one else 1.0 for one in label])),
+    "in words": (LogicalType.STRING, lambda label: ["closed" if one else None for one in label]),
+}
+
+
+@pytest.mark.parametrize(("kind", "leak"), LEAKS.values(), ids=LEAKS)
+def test_a_column_that_knows_the_future_stops_the_training_by_its_name(kind, leak):
+    rows = cards.lessons(1_000)
+    leaking, contract = with_column(rows, "closing_letter", leak(rows["label"].to_numpy()), kind)
+    with pytest.raises(TrainingError, match="closing_letter: alone it tells churners apart with an AUC of"):
+        train(leaking, contract, QUICK)
+
+
+def test_a_constant_column_is_left_out_by_name():
+    rows, contract = with_column(cards.lessons(2_000), "country", ["GB"] * 2_000, LogicalType.STRING)
+    trained = train(rows, contract, QUICK)
+    assert trained.constants == ("country",)
+    assert "country" not in [feature.name for feature in trained.card.features]
+
+
+def test_too_few_churners_are_refused_with_their_number():
+    with pytest.raises(TrainingError, match=r"\d+ churners and \d+ stayers to fit on, at least 30"):
+        train(cards.lessons(60), cards.contract(), QUICK)
+
+
+def test_a_row_without_a_label_is_refused():
+    rows = cards.lessons(500).drop_columns(["label"])
+    unlabelled = rows.append_column("label", pa.array([None, *[0] * 499], pa.int64()))
+    with pytest.raises(TrainingError, match="1 rows have no label"):
+        train(unlabelled, cards.contract(), QUICK)
+
+
+def test_a_card_that_ranks_the_held_out_months_the_wrong_way_round_is_refused():
+    rows = cards.lessons(1_500, MONTHS)
+    turned = np.isin(rows["as_of"].to_pylist(), MONTHS[-2:])
+    labels = np.where(turned, 1 - rows["label"].to_numpy(), rows["label"].to_numpy())
+    with pytest.raises(TrainingError, match="higher scores do not mean more churners"):
+        train(rows.drop_columns(["label"]).append_column("label", pa.array(labels)), cards.contract(), QUICK)
+
+
+def test_a_monotone_column_only_ever_raises_the_risk():
+    columns = tuple(replace(column, monotone=1) if column.name == "dropped" else column for column in cards.COLUMNS)
+    trained = train(cards.lessons(2_000), cards.contract(columns), replace(QUICK, interactions=0))
+    place = [feature.name for feature in trained.card.features].index("dropped")
+    table = next(term.table for term in trained.card.terms if term.features == (place,))
+    assert (np.diff(table[1:]) >= -1e-12).all()
+
+
+def test_cross_validation_judges_every_customer_once_by_a_card_that_has_not_seen_him():
+    rows = cards.lessons(2_000)
+    evaluation = cross_validate(pa.concat_tables([rows, rows.slice(0, 50)]), cards.contract(), plan=QUICK)
+    assert evaluation.rows == 2_000
+    assert evaluation.churners == rows["label"].to_numpy().sum()
+    assert 0.70 < evaluation.auc < 0.95
+    assert evaluation.predicted == pytest.approx(evaluation.observed, rel=0.05)
