@@ -90,7 +90,7 @@ def month_after(month: date) -> date:
 def customer_sql(contract: Contract) -> str:
     """One row per live customer in the contract's columns, ordered by key; a flat contract's rows as they are."""
     if contract.flat:
-        return f"SELECT {_selected(contract)} FROM {_quoted(contract.customer.name)} ORDER BY ALL"
+        return f"SELECT {_selected(contract)} FROM {_quoted(contract.customer.name)} ORDER BY {_everything(contract)}"
     subjects = ",\n".join((_LIVE, _STANDING, _USAGE, _TICKETS, _PAYMENTS, _CUSTOMER))
     return f"WITH {subjects}\nSELECT {_selected(contract)} FROM customer ORDER BY customer_id"
 
@@ -116,6 +116,12 @@ def covered_months_sql() -> str:
 
 def _selected(contract: Contract) -> str:
     return ",\n  ".join(_cast(column) for column in contract.customer.columns)
+
+
+def _everything(contract: Contract) -> str:
+    """The key first; where it occurs twice the other columns decide, so that the order is never chance."""
+    others = (name for name in contract.customer.names if name != contract.key)
+    return ", ".join(_quoted(name) for name in (contract.key, *others))
 
 
 def _cast(column: Column) -> str:

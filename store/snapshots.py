@@ -95,7 +95,8 @@ def _flat_lessons(extract: Path, contract: Contract, window: TrainingWindow, buc
         raise RequestError("no column has the role label", where=contract.name, to_do="Name the label in the contract.")
     then = Moment.at(window.as_ofs[-1])
     customers = _customers(extract, contract, then, buckets)
-    return _with_lesson(customers, customers[label.name].cast(pa.int64()), then.as_of)
+    labels = customers[label.name].cast(pa.int64())
+    return _with_lesson(customers.drop_columns([label.name]), labels, then.as_of)
 
 
 def _with_lesson(customers: pa.Table, label: pa.ChunkedArray, as_of: date) -> pa.Table:
@@ -107,8 +108,9 @@ def _customers(
     extract: Path, contract: Contract, when: Moment, buckets: Sequence[int], context: Path = Path()
 ) -> pa.Table:
     with _sources(extract, contract, buckets) as connection:
-        if not contract.flat:
-            _see_context(connection, context)
+        if contract.flat:
+            return connection.sql(customer_sql(contract)).to_arrow_table()
+        _see_context(connection, context)
         return _asked(connection, customer_sql(contract), when)
 
 

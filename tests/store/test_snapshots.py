@@ -1,0 +1,179 @@
+"""The snapshot's files: one row per live customer in the contract's columns, the same bytes each time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from churn.contract import arrow_schema
+from churn.errors import RequestError, SourceEmpty
+from churn.snapshot import TrainingWindow
+from schemas.columns import Column, LogicalType, Role, Table
+from schemas.contract import Contract
+from store.lake import bucket_file
+from store.snapshots import bucket_count, build_bucket, build_context, latest_as_of, training_rows
+from tests.small_telecom import BUCKETS, customers_as_of, moment, telco, write_extract
+
+TONIGHT = moment("2026-01-01")
+
+
+@pytest.fixture
+def extract(tmp_path: Path) -> Path:
+    """Forty customers, each with a contract and two months of usage, of whom the first left in November."""
+    keys = [f"C{number:02d}" for number in reversed(range(40))]
+    return write_extract(
+        tmp_path / "extract",
+        customers="customer_id household_id\n" + "\n".join(f"{key} h{key[1]}" for key in keys),
+        contracts="contract_id customer_id\n" + "\n".join(f"k{key} {key}" for key in keys),
+        usage_monthly="customer_id month minutes sms data_gb calls dropped_calls\n"
+        + "\n".join(f"{key} 2025-{month}-01 0.{key[1:]} 3 1.1 7 1" for key in keys for month in (10, 12)),
+        churn_events="customer_id churned_on recorded_at\nC00 2025-11-05 2025-11-05",
+    )
+
+
+def build(extract: Path, snapshot: Path, bucket: int = 0) -> Path:
+    build_context(extract, telco(), TONIGHT, snapshot)
+    build_bucket(extract, telco(), TONIGHT, bucket, snapshot)
+    return snapshot / bucket_file(bucket)
+
+
+def test_a_bucket_has_the_contracts_columns_in_their_types_and_order(extract: Path, tmp_path: Path) -> None:
+    assert pq.read_schema(build(extract, tmp_path / "snapshot")) == arrow_schema(telco().customer)
+
+
+def test_every_live_customer_is_in_one_bucket_in_order_of_the_key(extract: Path, tmp_path: Path) -> None:
+    buckets = [
+        pq.ParquetFile(build(extract, tmp_path / "snapshot", bucket)).read()["customer_id"].to_pylist()
+        for bucket in range(BUCKETS)
+    ]
+
+    assert all(buckets)
+    assert [sorted(bucket) for bucket in buckets] == buckets
+    assert sorted(key for bucket in buckets for key in bucket) == [f"C{number:02d}" for number in range(1, 40)]
+
+
+def test_the_same_facts_give_the_same_bytes(extract: Path, tmp_path: Path) -> None:
+    assert build(extract, tmp_path / "one").read_bytes() == build(extract, tmp_path / "x=2").read_bytes()
+
+
+def test_a_bucket_without_customers_is_a_file_without_rows(tmp_path: Path) -> None:
+    built = build(write_extract(tmp_path / "extract"), tmp_path / "snapshot")
+
+    assert pq.ParquetFile(built).read().num_rows == 0
+    assert pq.read_schema(built) == arrow_schema(telco().customer)
+
+
+def test_a_customer_of_whom_little_is_known_is_in_the_base(tmp_path: Path) -> None:
+    found = customers_as_of(write_extract(tmp_path, customers="customer_id\nstranger"), "2026-01-01")["stranger"]
+
+    required = [column.name for column in telco().customer.columns if column.required]
+    assert [name for name in required if found[name] is None] == [
+        "plan_code",
+        "monthly_price",
+        "monthly_revenue",
+        "price_change_3m",
+        "price_change_6m",
+        "minutes_last_month",
+        "data_gb_last_month",
+        "sms_last_month",
+    ]
+
+
+def test_the_latest_date_is_the_first_after_the_newest_month(extract: Path) -> None:
+    assert latest_as_of(extract, telco()) == date(2026, 1, 1)
+
+
+def test_an_extract_knows_its_buckets(extract: Path) -> None:
+    assert bucket_count(extract, telco()) == BUCKETS
+
+
+def test_a_date_before_the_first_month_is_over_is_refused(extract: Path, tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="2024-01-31 is too early: usage is there from 2024-01 to 2025-12"):
+        build_context(extract, telco(), moment("2024-01-31"), tmp_path / "snapshot")
+
+
+def test_a_source_without_usage_describes_no_date(extract: Path) -> None:
+    for file in (extract / "usage_monthly").iterdir():
+        pq.write_table(pq.read_schema(file).empty_table(), file)
+
+    with pytest.raises(SourceEmpty, match="no month has usage"):
+        latest_as_of(extract, telco())
+
+
+def test_lessons_of_several_dates_stand_one_after_the_other(extract: Path) -> None:
+    window = TrainingWindow((date(2025, 11, 1), date(2025, 11, 10)), datetime.fromisoformat("2026-01-01"))
+
+    lessons = training_rows(extract, telco(), window)
+
+    assert lessons.column_names == [*telco().customer.names, "as_of", "label"]
+    assert lessons["as_of"].to_pylist() == [date(2025, 11, 1)] * 40 + [date(2025, 11, 10)] * 39
+    assert sum(lessons["label"].to_pylist()) == 1
+
+
+def test_lessons_of_some_buckets_are_the_customers_of_these_buckets(extract: Path, tmp_path: Path) -> None:
+    window = TrainingWindow((TONIGHT.as_of,), datetime.fromisoformat("2026-02-01"))
+
+    some = training_rows(extract, telco(), window, buckets=[1])
+
+    built = pq.ParquetFile(build(extract, tmp_path / "snapshot", bucket=1)).read()
+    assert some.drop_columns(["as_of", "label"]).equals(built)
+
+
+def test_lessons_are_refused_while_their_labels_are_unknown(extract: Path) -> None:
+    with pytest.raises(RequestError, match="the labels of 2025-12-20 are known from 2026-01-19"):
+        training_rows(extract, telco(), TrainingWindow((date(2025, 12, 20),), TONIGHT.known_at))
+
+
+def test_a_flat_snapshot_is_its_table_sorted_by_key(tmp_path: Path) -> None:
+    contract = write_flat(tmp_path)
+
+    assert build_bucket(tmp_path, contract, TONIGHT, 0, tmp_path / "snapshot") == 3
+
+    built = pq.ParquetFile(tmp_path / "snapshot" / bucket_file(0)).read()
+    assert built.to_pydict() == {"key": ["a", "b", "b"], "spend": [2.5, 0.5, 1.5], "label": [1, 0, 0]}
+
+
+def test_flat_lessons_take_their_label_from_the_table_itself(tmp_path: Path) -> None:
+    lessons = training_rows(tmp_path, write_flat(tmp_path), TrainingWindow((TONIGHT.as_of,), TONIGHT.known_at))
+
+    assert lessons.column_names == ["key", "spend", "as_of", "label"]
+    assert lessons["label"].to_pylist() == [1, 0, 0]
+    assert set(lessons["as_of"].to_pylist()) == {TONIGHT.as_of}
+
+
+def test_flat_data_has_no_context_and_no_latest_date(tmp_path: Path) -> None:
+    contract = write_flat(tmp_path)
+
+    assert not build_context(tmp_path, contract, TONIGHT, tmp_path / "snapshot").exists()
+    with pytest.raises(RequestError, match="has no months to choose from"):
+        latest_as_of(tmp_path, contract)
+
+
+def test_flat_data_without_a_label_teaches_nothing(tmp_path: Path) -> None:
+    contract = write_flat(tmp_path)
+    rows = replace(contract.customer, columns=contract.customer.columns[:2])
+
+    with pytest.raises(RequestError, match="no column has the role label"):
+        training_rows(
+            tmp_path,
+            replace(contract, sources=(rows,), customer=rows),
+            TrainingWindow((TONIGHT.as_of,), TONIGHT.known_at),
+        )
+
+
+def write_flat(extract: Path) -> Contract:
+    columns = (
+        Column("key", LogicalType.STRING, "", roles=(Role.KEY,)),
+        Column("spend", LogicalType.NUMBER, "", roles=(Role.FEATURE,)),
+        Column("label", LogicalType.INTEGER, "", roles=(Role.LABEL,)),
+    )
+    rows = Table("rows", "", columns)
+    table = pa.table({"key": ["b", "a", "b"], "spend": [1.5, 2.5, 0.5], "label": [0, 1, 0]})
+    (extract / "rows").mkdir()
+    pq.write_table(table, extract / "rows" / bucket_file(0))
+    return Contract("flat", "1", "", "", sources=(rows,), customer=rows, flat=True)
