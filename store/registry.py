@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine, Row
 
 from churn.errors import NoChampion, PromotionRefused, RegistryError
-from store.tables import alone
+from store.settings import Settings
+from store.tables import alone, engine_for
 
 ALL = "all"  # the segment whose champion also serves every segment that has none of its own
 
@@ -200,6 +201,13 @@ class Registry:
             why=wish.why,
         )
         connection.execute(alias_event.insert().values({name: getattr(event, name) for name in Event.__slots__}))
+
+
+def open_registry(settings: Settings) -> Registry:
+    """The registry in the settings' database, its tables made where they are not there yet."""
+    registry = Registry(engine_for(settings.database_url))
+    registry.create_tables()
+    return registry
 
 
 def _require_expected(connection: Connection, wish: Promotion, segment: str) -> None:

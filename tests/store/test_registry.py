@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from churn.errors import NoChampion, PromotionRefused, RegistryError
-from store.registry import Promotion, Registry, alias, model_version
+from store.registry import Promotion, Registry, alias, model_version, open_registry
 from store.tables import engine_for
 
 START = datetime.fromisoformat("2026-01-01T00:00:00")
@@ -41,6 +41,11 @@ def with_versions(registry: Registry, count: int) -> Registry:
 
 def promotion(version: int, expected: int | None, *segments: str) -> Promotion:
     return Promotion("telco", version, expected, "Ada", "better in October", segments or ("all",))
+
+
+def test_the_registry_lies_in_the_database_of_the_settings(settings):
+    open_registry(settings).register("telco", "a" * 64)
+    assert [version.version for version in open_registry(settings).versions("telco")] == [1]
 
 
 def test_versions_count_from_one_within_each_contract(registry):
