@@ -128,14 +128,15 @@ def columns_found(expected: Sequence[str], found: Sequence[str]) -> str:
     return "these" if list(expected) == list(found) else f"another order: {', '.join(found)}"
 
 
-def with_quarantine(report: QualityReport, quarantined: int) -> QualityReport:
-    """The report with the rows set aside counted, and with the check that they are not too many.
+def with_quarantine(report: QualityReport, *, set_aside: int, broken: int) -> QualityReport:
+    """The report with the rows set aside counted, and with the check that not too many of them are broken.
 
-    Many columns with a few broken rows each would otherwise thin the base unseen.
+    Many columns with a few broken rows each would otherwise thin the base unseen. Rows that only repeat another
+    one count as set aside and not as broken.
     """
     check = Check(Rule.ROWS_KEPT, Severity.CRITICAL, mostly=1 - TOLERATED_SHARE)
-    kept = CheckResult(check, quarantined <= report.rows * TOLERATED_SHARE, quarantined, report.rows)
-    return replace(report, results=(*report.results, kept), quarantined=quarantined)
+    kept = CheckResult(check, broken <= report.rows * TOLERATED_SHARE, broken, report.rows)
+    return replace(report, results=(*report.results, kept), quarantined=set_aside)
 
 
 def verdict(report: QualityReport) -> None:

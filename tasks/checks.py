@@ -7,16 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
+from churn.contract import arrow_schema
 from churn.quality import input_checks, output_checks, row_limits, verdict, with_quarantine
 from churn.quality_report import report_html, report_markdown
-from churn.quarantine import ROW_RULES, examples_sql, quarantine_sql
+from churn.quarantine import ROW_RULES, examples_sql, violations_sql
+from schemas import quarantine
 from schemas.contract import Contract
-from schemas.quality import CheckResult, QualityReport, Severity
+from schemas.quality import CheckResult, QualityReport, Rule, Severity
 from schemas.scores import SCORES
 from store.contracts import read_contract
 from store.lake import duck, read_parquet, write_parquet, write_text
@@ -82,9 +85,10 @@ def inspect_snapshot(
     where = f"{contract.name} {contract.customer.name}"
     checks = input_checks(contract, expected_rows)
     report = inspector().check(Request(where, files, checks, settings.cores))
-    quarantine = _quarantine(contract, files, settings.cores)
-    write_parquet(quarantine, snapshot / QUARANTINE)
-    report = with_quarantine(report, _distinct_rows(quarantine))
+    aside = _set_aside(report, contract.key, files, settings.cores)
+    write_parquet(aside, snapshot / QUARANTINE)
+    broken = aside.filter(pc.not_equal(aside["rule"], Rule.UNIQUE))
+    report = with_quarantine(report, set_aside=_distinct_rows(aside), broken=_distinct_rows(broken))
     return _with_examples(report, contract.key, files)
 
 
@@ -103,28 +107,37 @@ def _files(folder: Path) -> tuple[str, ...]:
     return tuple(str(path) for path in sorted(folder.glob(BUCKETS)))
 
 
-def _quarantine(contract: Contract, files: Sequence[str], threads: int) -> pa.Table:
+def _set_aside(report: QualityReport, key: str, files: Sequence[str], threads: int) -> pa.Table:
+    """The rows that leave the night. Only rules that were found broken are asked again: the others have none."""
+    broken = [result.check for result in _broken_by_rows(report) if result.check.quarantines]
+    if not broken:
+        return arrow_schema(quarantine.QUARANTINE).empty_table()
     with duck(threads) as connection:
-        return connection.sql(quarantine_sql(contract, files)).to_arrow_table()
+        return connection.sql(violations_sql(broken, key=key, files=files)).to_arrow_table()
 
 
-def _distinct_rows(quarantine: pa.Table) -> int:
-    places = quarantine.select(["file", "row"]).group_by(["file", "row"]).aggregate([])
+def _distinct_rows(aside: pa.Table) -> int:
+    places = aside.select(["file", "row"]).group_by(["file", "row"]).aggregate([])
     return int(places.num_rows)
 
 
 def _with_examples(report: QualityReport, key: str, files: Sequence[str]) -> QualityReport:
+    """The report with three keys beside each critical finding that rows are the cause of."""
+    critical = [result for result in _broken_by_rows(report) if result.check.severity is Severity.CRITICAL]
     with duck() as connection:
+        found = {
+            result.check: connection.sql(examples_sql(result.check, key=key, files=files)).fetchall()
+            for result in critical
+        }
+    results = (
+        replace(result, examples=tuple(str(example) for (example,) in found.get(result.check, ())))
+        for result in report.results
+    )
+    return replace(report, results=tuple(results))
 
-        def completed(result: CheckResult) -> CheckResult:
-            if not _wants_examples(result):
-                return result
-            found = connection.sql(examples_sql(result.check, key=key, files=files)).fetchall()
-            return replace(result, examples=tuple(str(value) for (value,) in found))
 
-        return replace(report, results=tuple(completed(result) for result in report.results))
-
-
-def _wants_examples(result: CheckResult) -> bool:
-    of_rows = result.check.rule in ROW_RULES and not result.problem
-    return of_rows and not result.passed and result.check.severity is Severity.CRITICAL
+def _broken_by_rows(report: QualityReport) -> list[CheckResult]:
+    """The failed checks whose rows SQL can name: none where a column is missing, which the report tells first."""
+    if any(result.problem for result in report.results):
+        return []
+    return [result for result in report.results if not result.passed and result.check.rule in ROW_RULES]

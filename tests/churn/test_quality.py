@@ -110,10 +110,10 @@ def test_a_check_that_could_not_be_made_stops_the_night() -> None:
         verdict(QualityReport(WHERE, (result,), 1_000))
 
 
-@pytest.mark.parametrize(("quarantined", "passes"), [(0, True), (50, True), (51, False)])
-def test_rows_set_aside_for_many_small_reasons_may_not_thin_the_base(quarantined: int, *, passes: bool) -> None:
-    report = with_quarantine(QualityReport(WHERE, (), 1_000), quarantined)
-    assert report.quarantined == quarantined
+@pytest.mark.parametrize(("broken", "passes"), [(0, True), (50, True), (51, False)])
+def test_rows_broken_for_many_small_reasons_may_not_thin_the_base(broken: int, *, passes: bool) -> None:
+    report = with_quarantine(QualityReport(WHERE, (), 1_000), set_aside=400, broken=broken)
+    assert report.quarantined == 400
     assert (report.worst is None) == passes
 
 
