@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 
 from churn.errors import RequestError
 
 LATEST = "latest"
+MONTHS_TO_LEARN_FROM = 12  # a year holds every season once; what is older describes another market
 
 
 def chosen_as_of(asked: str | None, *, scheduled: date, latest: date | None) -> date:
@@ -40,6 +41,22 @@ def chosen_known_at(asked: str | None, *, as_of: date, now: datetime) -> datetim
             to_do="Give the as-of date or a later moment.",
         )
     return moment
+
+
+def matured_months(known_at: datetime, *, first: date, horizon_days: int) -> tuple[date, ...]:
+    """The firsts of months, oldest first, from `first` on, whose horizon had passed by `known_at`; the last 12."""
+    months = []
+    month = (known_at - timedelta(days=horizon_days)).date().replace(day=1)
+    while month >= first and len(months) < MONTHS_TO_LEARN_FROM:
+        months.append(month)
+        month = (month - timedelta(days=1)).replace(day=1)
+    if not months:
+        raise RequestError(
+            f"no month between {first} and {known_at:%Y-%m-%d} has been over for {horizon_days} days",
+            where="training",
+            to_do="Wait until a month's outcomes are known, or take in more history.",
+        )
+    return tuple(reversed(months))
 
 
 def _date(text: str) -> date:

@@ -41,8 +41,9 @@ def violations_sql(checks: Sequence[Check], *, key: str, files: Sequence[str]) -
 
 
 def examples_sql(check: Check, *, key: str, files: Sequence[str], limit: int = 3) -> str:
-    """The first keys, in their own order, of rows that break the check."""
-    return f"SELECT DISTINCT key FROM ({violations_sql([check], key=key, files=files)}) ORDER BY key LIMIT {limit}"
+    """The first rows, in order of the key, that break the check: key and value, which is null where it is the key."""
+    found = violations_sql([check], key=key, files=files)
+    return f"SELECT DISTINCT key, nullif(value, key) FROM ({found}) ORDER BY ALL LIMIT {limit}"
 
 
 def without_quarantined(rows: pa.Table, quarantine: pa.Table, file: str) -> pa.Table:
@@ -55,7 +56,7 @@ def without_quarantined(rows: pa.Table, quarantine: pa.Table, file: str) -> pa.T
 
 def _source(files: Sequence[str]) -> str:
     listed = ", ".join(literal(file) for file in files)
-    return f"SELECT * FROM read_parquet([{listed}], filename = true, file_row_number = true)"
+    return f"SELECT * FROM read_parquet([{listed}], hive_partitioning = false, filename = true, file_row_number = true)"
 
 
 def _branch(check: Check, key: str) -> str:

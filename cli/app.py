@@ -33,7 +33,7 @@ INTERRUPTED = 130
 def main() -> None:
     """Runs the command line; the exit code is 0, or the one of the error's family in churn/errors.py."""
     try:
-        settle_libraries(current_settings())
+        settle_libraries(current_settings(), quiet=True)
         app()
     except ChurnError as error:
         Console(stderr=True).print(f"[bold red]{type(error).__name__}[/] ", end="")

@@ -52,7 +52,7 @@ def dictionary(
 
 
 @app.command()
-def infer(  # noqa: PLR0913  an option of the command line is a parameter
+def infer(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="A .csv or .parquet file, or a database's URL.")],
     label: Annotated[str, typer.Option(help="The column that says who left.")],
     key: Annotated[

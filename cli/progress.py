@@ -11,12 +11,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
-from tasks.progress import LOGGER, Progress
+from tasks.progress import LOGGER, Progress, begun
 
 
 @contextmanager
-def progress_shown(console: Console) -> Iterator[Bars]:
-    """Shows every step that reports while the block runs, and leaves the finished ones on the screen."""
+def progress_shown(console: Console, first: str) -> Iterator[None]:
+    """Shows every step that reports while the block runs, beginning with `first`, and leaves them on the screen."""
     columns = (
         SpinnerColumn(finished_text="✓"),
         TextColumn("{task.description}"),
@@ -27,12 +27,12 @@ def progress_shown(console: Console) -> Iterator[Bars]:
     with Bars(*columns, console=console) as bars:
         listener = _Listener(bars)
         LOGGER.addHandler(listener)
-        level, LOGGER.level = LOGGER.level, logging.INFO
+        LOGGER.setLevel(logging.INFO)
+        begun(first)
         try:
-            yield bars
+            yield
             listener.finish()
         finally:
-            LOGGER.setLevel(level)
             LOGGER.removeHandler(listener)
 
 

@@ -20,7 +20,7 @@ from store.simulated import default_truth, write_simulation
 _START = datetime.combine(DEFAULT_START, time())
 
 
-def simulate(  # noqa: PLR0913  an option of the command line is a parameter
+def simulate(
     customers: Annotated[int, typer.Option(min=1, help="Customers at any time; who leaves is replaced.")] = 20_000,
     months: Annotated[int, typer.Option(min=1, help="Months of history.")] = 24,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 42,

@@ -52,12 +52,14 @@ def current_settings() -> Settings:
     return read_settings(os.environ)
 
 
-def settle_libraries(settings: Settings) -> None:
+def settle_libraries(settings: Settings, *, quiet: bool = False) -> None:
     """Tells the libraries where to live and to call nobody; what the environment already says stands.
 
-    Must run before Prefect is imported, since Prefect reads its settings at import.
+    Must run before Prefect is imported, since Prefect reads its settings at import. `quiet` keeps its log lines and
+    tracebacks off the terminal; the server still gets them.
     """
-    for name, value in library_environment(settings).items():
+    console = {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL"} if quiet else {}
+    for name, value in (library_environment(settings) | console).items():
         os.environ.setdefault(name, value)
 
 
@@ -69,7 +71,6 @@ def library_environment(settings: Settings) -> dict[str, str]:
         "PREFECT_HOME": str(settings.data / "prefect"),
         # An ephemeral server needs 17-22 s to start, more on a busy machine; the default of 20 s fails there.
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
-        "PREFECT_LOGGING_LEVEL": "WARNING",
         "GX_ANALYTICS_ENABLED": "false",
     }
 

@@ -38,6 +38,7 @@ def open_night(contract: str, as_of: str | None, known_at: str | None, extract: 
     when = Moment(date_scored, chosen_known_at(known_at, as_of=date_scored, now=now))
     return Night(
         contract=contract,
+        base=terms.name,
         as_of=when.as_of,
         known_at=when.known_at,
         extract=extract.folder,

@@ -6,14 +6,19 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
+from churn.metrics import Evaluation
 from churn.snapshot import Moment
 
 
 @dataclass(frozen=True, slots=True)
 class Night:
-    """One as_of to process end to end: which contract, which facts, until when they count, and where they lie."""
+    """One as_of to process end to end: which contract, which facts, until when they count, and where they lie.
+
+    `contract` is what the contract is read by (its name, or the path of its file), `base` its own name.
+    """
 
     contract: str
+    base: str
     as_of: date
     known_at: datetime
     extract: Path
@@ -34,17 +39,46 @@ class Night:
 
 @dataclass(frozen=True, slots=True)
 class Champion:
-    """The model that a night was pinned to."""
+    """The model that a night was pinned to; `base_rate` is the churn rate that it was trained on."""
 
     version: int
     digest: str
+    base_rate: float
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
-    """Where the published scores of a night are; `new` unless an earlier run had published the same."""
+class Candidate:
+    """A model that was just trained and registered, and its figures on rows that it has not seen."""
 
-    run_id: str
+    version: int
+    digest: str
     folder: Path
+    split: str
+    figures: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A publication of a night, `scores` or `outreach`; `new` unless an earlier run had published the same."""
+
+    kind: str
+    run_id: str
+    revision: int
     rows: int
+    folder: Path
     new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a person wants to know of a night: counts, the top of the list, and where everything is."""
+
+    night: Night
+    scores: Result
+    outreach: Result
+    bands: dict[str, int]
+    statuses: dict[str, int]
+    quarantined: int
+    top: tuple[dict[str, object], ...]
+    places: dict[str, str]
+    evaluation: Evaluation | None = None

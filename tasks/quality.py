@@ -86,7 +86,7 @@ def _arrangement(request: Request) -> tuple[str, ...]:
         f"SET memory_limit = {literal(MEMORY_LIMIT)}",
         "SET autoinstall_known_extensions = false",
         "SET autoload_known_extensions = false",
-        f"CREATE OR REPLACE VIEW {_VIEW} AS SELECT * FROM read_parquet([{files}])",  # noqa: S608 - quoted literals
+        f"CREATE OR REPLACE VIEW {_VIEW} AS SELECT * FROM read_parquet([{files}], hive_partitioning = false)",  # noqa: S608 - quoted literals
     )
 
 

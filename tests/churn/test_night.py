@@ -5,7 +5,7 @@ from datetime import date, datetime
 import pytest
 
 from churn.errors import RequestError
-from churn.night import chosen_as_of, chosen_known_at
+from churn.night import chosen_as_of, chosen_known_at, matured_months
 
 TODAY = date(2026, 3, 5)
 NOW = datetime(2026, 3, 5, 4, 0)  # noqa: DTZ001 (business time is naive)
@@ -47,3 +47,24 @@ def test_facts_count_up_to_the_start_of_the_date_unless_asked(asked: str | None,
 def test_an_impossible_known_at_is_refused(asked: str, why: str) -> None:
     with pytest.raises(RequestError, match=why):
         chosen_known_at(asked, as_of=date(2026, 3, 1), now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("known_at", "months"),
+    [
+        (datetime(2026, 3, 31), [date(2026, 1, 1), date(2026, 2, 1), date(2026, 3, 1)]),  # noqa: DTZ001
+        (datetime(2026, 3, 30), [date(2026, 1, 1), date(2026, 2, 1)]),  # noqa: DTZ001
+        (datetime(2026, 3, 30, 23, 59), [date(2026, 1, 1), date(2026, 2, 1)]),  # noqa: DTZ001
+    ],
+)
+def test_a_month_teaches_once_its_horizon_has_passed(known_at: datetime, months: list[date]) -> None:
+    assert list(matured_months(known_at, first=date(2026, 1, 1), horizon_days=30)) == months
+
+
+def test_a_year_of_months_is_enough() -> None:
+    assert len(matured_months(NOW, first=date(2020, 1, 1), horizon_days=30)) == 12
+
+
+def test_no_month_to_learn_from_is_refused() -> None:
+    with pytest.raises(RequestError, match="no month between"):
+        matured_months(NOW, first=date(2026, 3, 1), horizon_days=30)

@@ -1,0 +1,98 @@
+"""`churn night`, `train`, `score` and `outreach`: run a flow in this process and show what came out."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from cli.progress import progress_shown
+from cli.view import show_candidate, show_evaluation, show_night, show_result
+from store.contracts import read_contract
+
+START = "start the orchestrator"
+
+Contract = Annotated[str, typer.Option(help="Contract: a name in schemas/contracts, or a YAML file.")]
+AsOf = Annotated[
+    str | None, typer.Option(help="Date to score, or `latest` for the last that the source covers. Default: today.")
+]
+KnownAt = Annotated[
+    str | None, typer.Option(help="Moment up to which facts count. Default: the start of the as-of date.")
+]
+Source = Annotated[
+    str | None,
+    typer.Option(help="Database URL, CSV or Parquet file, or folder of Parquet files. Default: CHURN_SOURCE_URL."),
+]
+Policy = Annotated[str | None, typer.Option(help="Decision policy: a name in schemas/policies, or a YAML file.")]
+Force = Annotated[bool, typer.Option("--force", help="Publish again even where the same result is there.")]
+Evaluate = Annotated[bool, typer.Option("--evaluate", help="Also cross-validate: 5 stratified folds, seed 42.")]
+
+
+def night(
+    contract: Contract = "telco",
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
+    source: Source = None,
+    policy: Policy = None,
+    force: Force = False,
+    evaluate: Evaluate = False,
+) -> None:
+    """Score a night: take the base in, check it, score everyone with reasons, write the outreach list."""
+    console = Console()
+    with progress_shown(console, START):
+        from flows.nightly import nightly  # Prefect takes seconds to import, and --help needs none of it
+
+        summary = nightly(contract, as_of, known_at, source, policy, force, evaluate)
+    show_night(console, summary)
+    if summary.evaluation is not None:
+        show_evaluation(console, summary.evaluation, one_snapshot=read_contract(contract).flat)
+
+
+def train(
+    contract: Contract = "telco",
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
+    source: Source = None,
+    promote: Annotated[bool, typer.Option(help="Make the new model champion at once.")] = True,
+) -> None:
+    """Train a model on matured months, register it, and make it champion."""
+    console = Console()
+    with progress_shown(console, START):
+        from flows.retraining import retraining
+
+        candidate = retraining(contract, as_of, known_at, source, promote)
+    show_candidate(console, candidate)
+
+
+def score(
+    contract: Contract = "telco",
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
+    source: Source = None,
+    force: Force = False,
+) -> None:
+    """Score the base and publish the scores; writes no list."""
+    console = Console()
+    with progress_shown(console, START):
+        from flows.scoring import scoring
+
+        scores = scoring(contract, as_of, known_at, source, force)
+    show_result(console, scores)
+
+
+def outreach(
+    contract: Contract = "telco",
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
+    source: Source = None,
+    policy: Policy = None,
+    force: Force = False,
+) -> None:
+    """Decide the outreach list of a night, and publish its scores first where they are not yet."""
+    console = Console()
+    with progress_shown(console, START):
+        from flows.outreach import outreach as decide
+
+        listed = decide(contract, as_of, known_at, source, policy, force)
+    show_result(console, listed)

@@ -1,0 +1,98 @@
+"""What the commands print: tables for people, one line of JSON for scripts."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+from rich.console import Console
+from rich.table import Table
+
+from churn.metrics import Evaluation
+from tasks.night import Candidate, Result, Summary
+
+ONE_SNAPSHOT = (
+    "One snapshot allows no out-of-time test: these figures are of customers held out, not of months to come."
+)
+
+
+def show_night(console: Console, summary: Summary) -> None:
+    """What was published, how many customers have which status, the top of the list, and where everything is."""
+    night = summary.night
+    console.print(f"\n[bold]{night.base} as of {night.as_of}[/], facts known by {night.known_at:%Y-%m-%d %H:%M}")
+    for result in (summary.scores, summary.outreach):
+        show_result(console, result)
+    console.print(_counts(summary))
+    console.print(_top(summary))
+    console.print(_places(summary))
+
+
+def show_result(console: Console, result: Result) -> None:
+    """Whether this run published, or found it done."""
+    rows = f"{result.rows:,} rows, run {result.run_id}, revision {result.revision}"
+    if result.new:
+        console.print(f"[green]published[/] {result.kind}: {rows}")
+    else:
+        console.print(f"[yellow]already published, nothing to do[/] {result.kind}: {rows}")
+
+
+def show_candidate(console: Console, candidate: Candidate) -> None:
+    """The new model's figures."""
+    table = Table(title=f"Version {candidate.version}, judged {candidate.split}")
+    table.add_column("figure")
+    table.add_column("value", justify="right")
+    for name, value in candidate.figures.items():
+        table.add_row(name.replace("_", " "), f"{value:,.4g}")
+    console.print(table)
+    console.print(f"in {candidate.folder}")
+
+
+def show_evaluation(console: Console, evaluation: Evaluation, *, one_snapshot: bool) -> None:
+    """The cross-validated figures as a table, and last a line of JSON."""
+    table = Table(title="Cross-validated: 5 stratified folds, seed 42")
+    table.add_column("figure")
+    table.add_column("mean of folds", justify="right")
+    for name, value in asdict(evaluation).items():
+        table.add_row(name.replace("_", " "), f"{value:,.4f}" if isinstance(value, float) else f"{value:,}")
+    console.print(table)
+    if one_snapshot:
+        console.print(ONE_SNAPSHOT)
+    wanted = ("auc", "lift_10", "ece", "log_loss")
+    print(json.dumps({name: round(getattr(evaluation, name), 6) for name in wanted}))
+
+
+def _counts(summary: Summary) -> Table:
+    table = Table(title="Customers")
+    table.add_column("what")
+    table.add_column("customers", justify="right")
+    counts = {"scored": summary.scores.rows, "set aside in quarantine": summary.quarantined}
+    counts |= {f"risk {band}": count for band, count in summary.bands.items()}
+    counts |= {f"outreach: {status.replace('_', ' ')}": count for status, count in summary.statuses.items()}
+    for what, count in counts.items():
+        table.add_row(what, f"{count:,}")
+    return table
+
+
+def _top(summary: Summary) -> Table:
+    table = Table(title=f"Top of the outreach list ({summary.outreach.rows:,} customers)")
+    for name in ("rank", "customer", "churn", "value", "worth a call", "first reason"):
+        table.add_column(name, justify="left" if name in ("customer", "first reason") else "right")
+    for row in summary.top:
+        table.add_row(
+            str(row["rank"]),
+            str(row["customer_id"]),
+            f"{row['probability']:.1%}",
+            f"{row['customer_value']:,.0f}",
+            f"{row['expected_value']:,.2f}",
+            str(row["reason_1_value"] or ""),
+        )
+    return table
+
+
+def _places(summary: Summary) -> Table:
+    table = Table(title="Where everything is", show_header=False)
+    table.add_column("what")
+    table.add_column("where", overflow="fold")
+    for what, where in summary.places.items():
+        table.add_row(what, where)
+    return table

@@ -1,0 +1,34 @@
+"""The product: each night the base goes in, scores and an outreach list come out."""
+
+from __future__ import annotations
+
+from prefect import flow
+
+from flows.etl import take_in
+from flows.outreach import decide_list
+from flows.retraining import gather_lessons, train_model
+from flows.scoring import score_base
+from tasks import reports, training
+from tasks.night import Summary
+from tasks.parameters import AsOf, ContractName, Evaluate, Force, KnownAt, PolicyName, Source
+from tasks.runners import threads
+
+
+@flow(name="nightly", flow_run_name="{contract} as of {as_of}", task_runner=threads())
+def nightly(
+    contract: ContractName = "telco",
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
+    source: Source = None,
+    policy: PolicyName = None,
+    force: Force = False,
+    evaluate: Evaluate = False,
+) -> Summary:
+    """Takes the base in, checks it, scores it with reasons, and decides whom to contact."""
+    night = take_in(contract, as_of, known_at, source)
+    if not training.has_champion(night):
+        training.promote(night, train_model(night), "the first model of this base")
+    scores = score_base(night, force=force)
+    outreach = decide_list(night, scores, policy, force=force)
+    evaluation = training.cross_validated(night, gather_lessons(night)) if evaluate else None
+    return reports.report_night(night, scores, outreach, evaluation)

@@ -1,0 +1,38 @@
+"""Decides whom to contact and publishes the list."""
+
+from __future__ import annotations
+
+from prefect import flow
+
+from flows.etl import take_in
+from flows.scoring import score_base
+from tasks import outreach as steps
+from tasks import publishing
+from tasks.night import Night, Result
+from tasks.parameters import AsOf, ContractName, Force, KnownAt, PolicyName, Source
+from tasks.runners import threads
+
+
+@flow(name="outreach", flow_run_name="{contract} as of {as_of}", task_runner=threads())
+def outreach(
+    contract: ContractName = "telco",
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
+    source: Source = None,
+    policy: PolicyName = None,
+    force: Force = False,
+) -> Result:
+    """Decides the list of a night; its scores are published first where they are not yet."""
+    night = take_in(contract, as_of, known_at, source)
+    return decide_list(night, score_base(night), policy, force=force)
+
+
+def decide_list(night: Night, scores: Result, policy: str | None = None, *, force: bool = False) -> Result:
+    """From published scores to a published list; the same list is published once."""
+    rules = steps.policy_in_force(night, policy)
+    claim = publishing.claim_list(night, scores, rules, force)
+    if publishing.is_published(claim):
+        return publishing.result_of(claim, new=False)
+    with publishing.held(claim) as folder:
+        steps.decide(night, scores, rules, folder)
+        return publishing.publish(claim)

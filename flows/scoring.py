@@ -1,0 +1,39 @@
+"""Scores the base with reasons and publishes the scores."""
+
+from __future__ import annotations
+
+from prefect import flow, unmapped
+
+from flows.etl import take_in
+from tasks import checks, publishing
+from tasks import scoring as steps
+from tasks.night import Night, Result
+from tasks.parameters import AsOf, ContractName, Force, KnownAt, Source
+from tasks.runners import threads
+
+
+@flow(name="scoring", flow_run_name="{contract} as of {as_of}", task_runner=threads())
+def scoring(
+    contract: ContractName = "telco",
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
+    source: Source = None,
+    force: Force = False,
+) -> Result:
+    """Takes the base in and publishes its scores; writes no list."""
+    return score_base(take_in(contract, as_of, known_at, source), force=force)
+
+
+def score_base(night: Night, *, force: bool = False) -> Result:
+    """From a snapshot to published scores; the same scores are published once."""
+    champion = steps.pin_champion(night)
+    claim = publishing.claim_scores(night, champion, force)
+    if publishing.is_published(claim):
+        return publishing.result_of(claim, new=False)
+    with publishing.held(claim) as folder:
+        buckets = unmapped(night), unmapped(folder), night.every_bucket
+        steps.score_bucket.map(unmapped(champion), *buckets).result()
+        steps.finish_bucket.map(unmapped(steps.draw_percentiles(night, folder)), *buckets).result()
+        publishing.stage_quarantine(night, folder)
+        checks.check_scores(night, folder / publishing.SCORES, champion.base_rate)
+        return publishing.publish(claim)

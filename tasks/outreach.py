@@ -1,0 +1,71 @@
+"""Decides whom to contact: reads the published scores, writes the list and everybody's status."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from churn.outreach import Cut, Judged, Stamp, best, draw_cut, is_listed, judge, list_rows, status_rows
+from churn.policy import require_columns
+from schemas.outreach import OUTREACH, STATUSES
+from schemas.policy import Policy
+from schemas.scores import SCORES
+from store.contracts import read_contract
+from store.lake import bucket_file, read_parquet, write_parquet
+from store.policies import policy_for, read_policy
+from tasks.night import Night, Result
+from tasks.progress import begun, part_done
+from tasks.scoring import base_rows
+
+STEP = "decide the list"
+LIST = "list.parquet"
+
+
+@task(task_run_name="decide whom to contact", cache_policy=NO_CACHE)
+def decide(night: Night, scores: Result, policy: str, folder: Path) -> None:
+    """Writes the list and the statuses into the folder of a run.
+
+    One task for the whole base: a judgement is a few numbers a customer, and the cut needs all of them.
+    """
+    begun(STEP)
+    in_force = read_policy(policy)
+    rules, stamp = in_force.policy, Stamp(night.as_of, in_force.digest)
+    require_columns(rules, read_contract(night.contract))
+    parts = [judge(_part(night, scores, rules, bucket), rules) for bucket in night.every_bucket]
+    cut = draw_cut([best(part, rules.capacity) for part in parts], rules.capacity)
+    for bucket, part in enumerate(parts):
+        write_parquet(status_rows(part, cut, rules, stamp), folder / STATUSES.name / bucket_file(bucket))
+        part_done(STEP, night.buckets)
+    listed = pa.concat_tables([_listed(scores, bucket, part, cut) for bucket, part in enumerate(parts)])
+    write_parquet(list_rows(listed, stamp), folder / OUTREACH.name / LIST)
+
+
+def policy_in_force(night: Night, policy: str | None) -> str:
+    """The policy that was asked for, or the contract's own."""
+    return policy or policy_for(night.base)
+
+
+def _part(night: Night, scores: Result, policy: Policy, bucket: int) -> pa.Table:
+    """The bucket's scores beside the columns that the policy's rules look at; both are in the order of the key."""
+    part = _scores(scores, bucket, ["customer_id", "probability", "customer_value"])
+    looked_at = sorted({rule.column for rule in policy.suppress})
+    if looked_at:
+        rows = base_rows(night, bucket, looked_at)
+        for name in looked_at:
+            part = part.append_column(name, rows[name])
+    return part
+
+
+def _listed(scores: Result, bucket: int, part: Judged, cut: Cut) -> pa.Table:
+    """The score rows of the bucket's listed customers, with what each is worth."""
+    listed = pa.array(is_listed(part, cut))
+    wanted = [name for name in OUTREACH.names if name in SCORES.names]
+    rows = _scores(scores, bucket, wanted).filter(listed)
+    return rows.append_column("expected_value", pa.array(part.expected_value).filter(listed))
+
+
+def _scores(scores: Result, bucket: int, columns: list[str]) -> pa.Table:
+    return read_parquet([scores.folder / SCORES.name / bucket_file(bucket)], columns)

@@ -1,0 +1,105 @@
+"""Claims a night, and shows its rows to readers all at once or not at all."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from typing_extensions import TypeIs
+
+from churn.errors import AuditFailed, Fenced, QualityError
+from schemas.quarantine import QUARANTINE
+from store.claims import Claim, Unit
+from store.contracts import read_contract
+from store.lake import read_manifest
+from store.policies import read_policy
+from store.publication import Published, Publisher, content_key, open_publisher
+from store.settings import current_settings
+from tasks.night import Champion, Night, Result
+from tasks.progress import begun
+
+SCORES, OUTREACH = "scores", "outreach"
+
+
+@task(task_run_name="claim the scores of {night.base} as of {night.as_of}", cache_policy=NO_CACHE)
+def claim_scores(night: Night, champion: Champion, force: bool = False) -> Claim | Published:
+    """The right to publish these scores, or their publication if the same ones are already out."""
+    contract = read_contract(night.contract)
+    causes = (read_manifest(night.snapshot).digest, champion.digest, contract.digest)
+    return _claim(night, SCORES, causes, force)
+
+
+@task(task_run_name="claim the list of {night.base} as of {night.as_of}", cache_policy=NO_CACHE)
+def claim_list(night: Night, scores: Result, policy: str, force: bool = False) -> Claim | Published:
+    """The right to publish this list, or its publication if the same one is already out."""
+    causes = (read_manifest(scores.folder).digest, read_policy(policy).digest)
+    return _claim(night, OUTREACH, causes, force)
+
+
+@contextmanager
+def held(claim: Claim) -> Iterator[Path]:
+    """The folder to write the run's files into; a failure inside gives the night back."""
+    publisher = _publisher()
+    try:
+        yield publisher.stage(claim)
+    except Fenced:
+        raise  # a younger run has the night: it is no longer ours to end
+    except (QualityError, AuditFailed) as error:
+        publisher.reject(claim, error.what)
+        raise
+    except BaseException as error:
+        publisher.release(claim, str(error))
+        raise
+
+
+@task(task_run_name="publish {claim.unit.kind}", retries=3, retry_delay_seconds=[2, 10, 30], cache_policy=NO_CACHE)
+def publish(claim: Claim) -> Result:
+    """Seals the files, loads the rows unseen, audits both, and lets readers see them."""
+    publisher = _publisher()
+    begun(f"publish {claim.unit.kind}")
+    publisher.seal(claim)
+    publisher.load(claim)
+    return result_of(publisher.publish(claim), new=True)
+
+
+@task(task_run_name="add the quarantine", cache_policy=NO_CACHE)
+def stage_quarantine(night: Night, folder: Path) -> None:
+    """Copies the rows that were set aside into the run's folder, so that they are published with its scores."""
+    shutil.copyfile(night.snapshot / f"{QUARANTINE.name}.parquet", folder / QUARANTINE.name / "rows.parquet")
+
+
+def is_published(claim: Claim | Published) -> TypeIs[Published]:
+    """Whether there is nothing left to do."""
+    return isinstance(claim, Published)
+
+
+def previous_rows(night: Night) -> int | None:
+    """The customers of the newest night that is older than this one; None where there is none."""
+    shown = _publisher().current(night.base, SCORES)
+    return shown.rows if shown and shown.unit.as_of < night.as_of else None
+
+
+def result_of(published: Published, *, new: bool) -> Result:
+    """What people and later steps want to know of a publication."""
+    return Result(
+        kind=published.unit.kind,
+        run_id=published.run_id,
+        revision=published.revision,
+        rows=published.rows,
+        folder=published.folder,
+        new=new,
+    )
+
+
+def _claim(night: Night, kind: str, causes: tuple[str, ...], force: bool) -> Claim | Published:
+    unit = Unit(night.base, kind, night.as_of, night.known_at)
+    return _publisher().claim(unit, content_key(*causes, version("churn")), force=force)
+
+
+def _publisher() -> Publisher:
+    return open_publisher(current_settings())

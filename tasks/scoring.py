@@ -1,0 +1,75 @@
+"""Scores the base with reasons, bucket by bucket, with the model that the night is pinned to."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import pyarrow as pa
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from churn.quarantine import without_quarantined
+from churn.scorecard import Floats
+from churn.scoring import Stamp, percentile_edges, score_rows, with_percentile
+from schemas.scores import SCORES
+from store.artifacts import Model, load_model
+from store.contracts import read_contract
+from store.lake import bucket_file, read_parquet, write_parquet
+from store.registry import open_registry
+from store.settings import current_settings
+from tasks.checks import QUARANTINE
+from tasks.night import Champion, Night
+from tasks.progress import part_done
+
+STEP = "score with reasons"
+FINISH = "write the score files"
+
+
+@task(task_run_name="pin the champion", retries=2, retry_delay_seconds=2, cache_policy=NO_CACHE)
+def pin_champion(night: Night) -> Champion:
+    """Resolves the champion once and verifies its artifact; NoChampion where the contract has none."""
+    version = open_registry(current_settings()).resolve(night.base)
+    return Champion(version.version, version.digest, _model(version.digest).card.base_rate)
+
+
+@task(task_run_name="score bucket {bucket}", retries=2, retry_delay_seconds=2, cache_policy=NO_CACHE)
+def score_bucket(champion: Champion, night: Night, folder: Path, bucket: int) -> None:
+    """Writes the bucket's scores with reasons into the folder; all but the percentile, which needs the whole base."""
+    stamp = Stamp(night.as_of, read_contract(night.contract), champion.version, champion.digest)
+    scores = score_rows(_model(champion.digest).card, base_rows(night, bucket), stamp)
+    write_parquet(scores, _draft(folder, bucket))
+    part_done(STEP, night.buckets)
+
+
+@task(task_run_name="draw the percentiles", cache_policy=NO_CACHE)
+def draw_percentiles(night: Night, folder: Path) -> Floats:
+    """Where each percentile of the night's base begins: 99 log-odds."""
+    return percentile_edges(
+        read_parquet([_draft(folder, bucket)], ["log_odds"])["log_odds"].to_numpy() for bucket in night.every_bucket
+    )
+
+
+@task(task_run_name="finish bucket {bucket}", retries=2, retry_delay_seconds=2, cache_policy=NO_CACHE)
+def finish_bucket(edges: Floats, night: Night, folder: Path, bucket: int) -> None:
+    """Adds the percentile to the bucket's scores."""
+    draft = _draft(folder, bucket)
+    write_parquet(with_percentile(read_parquet([draft]), edges), folder / SCORES.name / bucket_file(bucket))
+    part_done(FINISH, night.buckets)
+
+
+def base_rows(night: Night, bucket: int, columns: list[str] | None = None) -> pa.Table:
+    """The customers of a bucket who are scored: the snapshot without the quarantined rows, in order of the key."""
+    file = bucket_file(bucket)
+    rows = read_parquet([night.snapshot / file], columns)
+    return without_quarantined(rows, read_parquet([night.snapshot / QUARANTINE], ["file", "row"]), file)
+
+
+def _draft(folder: Path, bucket: int) -> Path:
+    return folder.with_name(f"{folder.name}-drafts") / bucket_file(bucket)
+
+
+@lru_cache(maxsize=4)
+def _model(digest: str) -> Model:
+    """The model of that digest, verified and loaded once in this process: an artifact never changes."""
+    return load_model(digest, current_settings())
