@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import pyarrow as pa
 from adbc_driver_manager.dbapi import Cursor
 from adbc_driver_sqlite import StatementOptions
 from sqlalchemy import create_engine, inspect
-from sqlalchemy.engine import URL, Engine, Inspector
+from sqlalchemy.engine import URL, Engine
 from sqlalchemy.pool import NullPool
 
 from churn.errors import SourceMismatch, SourceUnreachable
@@ -46,16 +46,32 @@ class DatabaseReader:
 
     def schema(self, table: Table) -> pa.Schema:
         """The columns that the database has for the table, all called text: their values tell what they hold."""
-        inspector = inspect(self._engine())
-        if not inspector.has_table(table.name):
-            raise _no_such_table(table, inspector)
-        return pa.schema([(column["name"], pa.string()) for column in inspector.get_columns(table.name)])
+        names = self._names(table)
+        if not names:
+            raise self._no_such_table(table)
+        return pa.schema([(name, pa.string()) for name in names])
 
     def blocks(self, table: Table) -> Iterator[pa.Table]:
         """The rows in order of the table's key and, for one key, of the time they were recorded."""
         present = self.schema(table).names
         columns = [column for column in table.columns if column.source_name in present]
         yield from self._stream(self._query(table, columns))
+
+    def _names(self, table: Table) -> list[str]:
+        inspector = inspect(self._engine())
+        found = inspector.get_columns(table.name) if inspector.has_table(table.name) else []
+        return [str(column["name"]) for column in found]
+
+    def _tables(self) -> list[str]:
+        return inspect(self._engine()).get_table_names()
+
+    def _no_such_table(self, table: Table) -> SourceMismatch:
+        there = ", ".join(sorted(self._tables())) or "no table at all"
+        return SourceMismatch(
+            f"table {table.name} is missing: the database holds {there}",
+            where=self.url.set(query={}).render_as_string(),
+            to_do=f"Add the table {table.name}, or name another database.",
+        )
 
     def _query(self, table: Table, columns: Sequence[Column]) -> str:
         chosen = ", ".join(f"{self._value(column)} AS {self._name(column)}" for column in columns)
@@ -93,7 +109,19 @@ class SqliteReader(DatabaseReader):
 
     A column of SQLite may hold any type in any row. The driver takes the types of a stream from its first rows: it
     stops at a value of another type later, and it shortens decimals to seven digits where text stands among them.
+    Nothing here goes through Python's own sqlite3: two copies of SQLite in one process undo each other's locks.
     """
+
+    def _names(self, table: Table) -> list[str]:
+        return self._list("SELECT name FROM pragma_table_info(?)", table.name)
+
+    def _tables(self) -> list[str]:
+        return self._list("SELECT name FROM sqlite_schema WHERE type = 'table'")
+
+    def _list(self, query: str, *parameters: str) -> list[str]:
+        with self._cursor() as cursor:
+            cursor.execute(query, parameters)
+            return [str(name) for (name,) in cursor.fetchall()]
 
     def _value(self, column: Column) -> str:
         name = self._name(column)
@@ -110,10 +138,15 @@ class SqliteReader(DatabaseReader):
         return f"SELECT {first} UNION ALL SELECT * FROM ({rest} LIMIT -1)"  # noqa: S608
 
     def _stream(self, query: str) -> Iterator[pa.Table]:
-        uri = f"file:{quote(str(Path(str(self.url.database)).resolve()))}?mode=ro"
-        with closing(adbc_driver_sqlite.dbapi.connect(uri)) as connection, connection.cursor() as cursor:
+        with self._cursor() as cursor:
             cursor.adbc_statement.set_options(**{StatementOptions.BATCH_ROWS.value: str(_BLOCK_ROWS)})
             yield from _blocks(cursor, query, skip=1)
+
+    @contextmanager
+    def _cursor(self) -> Iterator[Cursor]:
+        uri = f"file:{quote(str(Path(str(self.url.database)).resolve()))}?mode=ro"
+        with closing(adbc_driver_sqlite.dbapi.connect(uri)) as connection, connection.cursor() as cursor:
+            yield cursor
 
 
 @dataclass(frozen=True)
@@ -156,12 +189,3 @@ def _order(table: Table, columns: Sequence[Column]) -> list[Column]:
     key = [known[name] for name in table.primary_key if name in known]
     recorded = [known[RECORDED_AT]] if RECORDED_AT in known and RECORDED_AT not in table.primary_key else []
     return [*key, *recorded] if key else list(columns)
-
-
-def _no_such_table(table: Table, inspector: Inspector) -> SourceMismatch:
-    there = ", ".join(sorted(inspector.get_table_names())) or "no table at all"
-    return SourceMismatch(
-        f"table {table.name} is missing: the database holds {there}",
-        where=inspector.engine.url.render_as_string(),
-        to_do=f"Add the table {table.name}, or name another database.",
-    )

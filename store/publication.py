@@ -1,0 +1,303 @@
+"""Publishes a night all at once: claim it, seal its files, load its rows unseen, audit both, move one pointer.
+
+The commit that moves the pointer is the only moment at which readers of the database see anything new. Until then a
+run may die anywhere, and readers keep what they had. A fence, which grows with every claim, keeps a run that was
+taken over from writing later. The file `_CURRENT` follows the database's pointer for those who read the lake.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine, Row
+
+from churn.errors import AuditFailed
+from store import lake as files
+from store.claims import (
+    LEASE,
+    Claim,
+    Unit,
+    change_held,
+    database_now,
+    latest_revision,
+    lost,
+    move_pointers,
+    new_claim,
+    published_before,
+    still_held,
+    take_over,
+)
+from store.lake import Lake, Manifest
+from store.loading import loader
+from store.settings import Settings
+from store.tables import (
+    FENCE,
+    TABLES_OF,
+    alone,
+    create_all,
+    current_pointer,
+    engine_for,
+    night_pointer,
+    publication,
+)
+
+CURRENT = "_CURRENT"
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A run that readers see, or saw; `revision` counts the publications of its night from 1."""
+
+    unit: Unit
+    run_id: str
+    fence: int
+    content_key: str
+    revision: int
+    rows: int
+    folder: Path
+    manifest_sha256: str
+    published_at: datetime
+
+
+def open_publisher(settings: Settings) -> Publisher:
+    """The publisher of the settings' database and lake; creates the tables that are not there."""
+    engine = engine_for(settings.database_url)
+    create_all(engine)
+    return Publisher(engine, Lake(settings.lake))
+
+
+@dataclass(frozen=True, slots=True)
+class Publisher:
+    """The steps of a publication, in order. Each may be repeated after a failure, and then finds what was done."""
+
+    engine: Engine
+    lake: Lake
+
+    def claim(
+        self, unit: Unit, content_key: str, *, lease: timedelta = LEASE, force: bool = False
+    ) -> Claim | Published:
+        """The right to publish the unit, or what was already published from the same content unless forced to.
+
+        AlreadyRunning names the run that holds the unit; one whose lease ran out is abandoned and taken over.
+        """
+        with alone(self.engine) as connection:
+            if not force and (run := published_before(connection, unit, content_key)):
+                return self._published(run)
+            take_over(connection, unit)
+            return new_claim(connection, unit, content_key, lease)
+
+    def stage(self, claim: Claim) -> Path:
+        """The folder to write the run's files into: `<table>/<any name>.parquet` for each table of its kind."""
+        folder = self.lake.staging / claim.run_id
+        for table in TABLES_OF[claim.unit.kind]:
+            (folder / table.name).mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def renew(self, claim: Claim, lease: timedelta = LEASE) -> None:
+        """Keeps the claim for another while; Fenced if it was lost."""
+        with self.engine.begin() as connection:
+            change_held(connection, claim, lease_until=database_now(connection) + lease)
+
+    def seal(self, claim: Claim) -> Manifest:
+        """Moves the staged files to their place for good, under a manifest of their rows and digests; or Fenced."""
+        self.renew(claim)
+        place = self._place(claim)
+        if not place.is_dir():
+            staged = self.stage(claim)
+            files.write_manifest(files.describe(staged, _facts(claim)), staged)
+            files.settle(staged, place)
+        manifest = files.read_manifest(place)
+        facts = {
+            "rows": manifest.rows_in(TABLES_OF[claim.unit.kind][0].name),
+            "manifest_sha256": files.sha256_of(place / files.MANIFEST),
+            "folder": place.relative_to(self.lake.root).as_posix(),
+        }
+        with self.engine.begin() as connection:
+            change_held(connection, claim, state="staged", **facts)
+        return manifest
+
+    def load(self, claim: Claim) -> None:
+        """Loads the sealed files into the tables under the claim's fence, where no view shows them yet.
+
+        One transaction a file; each is undone if the claim was lost meanwhile, and Fenced says so.
+        """
+        self.renew(claim)
+        self._forget_rows(claim.fence, claim.unit.kind)
+        place = self._place(claim)
+        with loader(self.engine) as load:
+            for file in files.read_manifest(place).files:
+                table = Path(file.path).parts[0]
+                load.append(table, _fenced_rows(files.read_parquet([place / file.path]), claim.fence))
+                if not load.holds(still_held(claim)):
+                    raise lost(claim)
+                load.commit()
+                self.renew(claim)
+
+    def audit(self, claim: Claim) -> None:
+        """AuditFailed unless the files have the manifest's bytes and the tables as many rows as the files."""
+        place = self._place(claim)
+        manifest = files.read_manifest(place)
+        problems = [f"file {path} is not as it was written" for path in files.differences(manifest, place)]
+        with self.engine.connect() as connection:
+            for table in TABLES_OF[claim.unit.kind]:
+                loaded, written = _count(connection, table, claim.fence), manifest.rows_in(table.name)
+                if loaded != written:
+                    problems.append(f"table {table.name} holds {loaded} rows and the files {written}")
+        if problems:
+            raise AuditFailed("; ".join(problems), where=str(claim.unit), to_do="Run the night again.")
+
+    def publish(self, claim: Claim) -> Published:
+        """Audits both copies, then lets readers see the run. The commit of this one transaction is the publication.
+
+        A date older than the newest one changes what readers of that date see, and nothing for those of the newest.
+        Fenced if a younger run has the night; AuditFailed where the copies differ.
+        """
+        if (run := self._run(claim)).state == "published":
+            return self._published(run)
+        self.renew(claim)
+        self.audit(claim)
+        with alone(self.engine) as connection:
+            revision = 1 + latest_revision(connection, claim.unit)
+            change_held(connection, claim, state="published", revision=revision, published_at=database_now(connection))
+            move_pointers(connection, claim)
+        self.reconcile(claim.unit.contract, claim.unit.kind)
+        return self._published(self._run(claim))
+
+    def reject(self, claim: Claim, reason: str) -> None:
+        """Ends the run without publishing, because its rows are not good enough; readers keep what they have."""
+        self._end(claim, "rejected", reason)
+
+    def release(self, claim: Claim, reason: str) -> None:
+        """Ends the run without publishing, because it failed, so that the next one need not wait for its lease."""
+        self._end(claim, "abandoned", reason)
+
+    def current(self, contract: str, kind: str) -> Published | None:
+        """The newest published night, as readers of the views see it."""
+        shown = current_pointer.c
+        return self._shown(current_pointer, shown.contract == contract, shown.kind == kind)
+
+    def published(self, contract: str, kind: str, as_of: date) -> Published | None:
+        """The latest revision of a night, or None where it was never published."""
+        shown = night_pointer.c
+        return self._shown(night_pointer, shown.contract == contract, shown.kind == kind, shown.as_of == as_of)
+
+    def reconcile(self, contract: str, kind: str) -> bool:
+        """Makes the lake's `_CURRENT` follow the database's pointer; whether it had to be changed."""
+        with alone(self.engine):  # so that of two the one with the older pointer cannot write last
+            shown = self.current(contract, kind)
+            path = self.lake.published(contract, kind) / CURRENT
+            text = _pointer_text(shown, self.lake) if shown else ""
+            if shown is None or (path.is_file() and path.read_text(encoding="utf-8") == text):
+                return False
+            files.write_text(text, path)
+            return True
+
+    def sweep(self) -> int:
+        """Removes the rows and files of runs that ended unpublished, which no reader ever saw; gives their number."""
+        ended = publication.c.state.in_(("rejected", "abandoned")) & publication.c.swept_at.is_(None)
+        with self.engine.connect() as connection:
+            runs = connection.execute(sa.select(publication).where(ended)).all()
+        for run in runs:
+            self._forget_rows(run.fence, run.kind)
+            shutil.rmtree(self.lake.staging / run.run_id, ignore_errors=True)
+            shutil.rmtree(self.lake.run(run.contract, run.kind, run.as_of, run.run_id), ignore_errors=True)
+            with self.engine.begin() as connection:
+                swept = sa.update(publication).where(publication.c.run_id == run.run_id)
+                connection.execute(swept.values(swept_at=database_now(connection)))
+        return len(runs)
+
+    def _place(self, claim: Claim) -> Path:
+        unit = claim.unit
+        return self.lake.run(unit.contract, unit.kind, unit.as_of, claim.run_id)
+
+    def _forget_rows(self, fence: int, kind: str) -> None:
+        with self.engine.begin() as connection:
+            for table in TABLES_OF[kind]:
+                connection.execute(sa.delete(table).where(table.c[FENCE] == fence))
+
+    def _end(self, claim: Claim, state: str, reason: str) -> None:
+        with self.engine.begin() as connection:
+            change_held(connection, claim, state=state, reason=reason)
+        self.sweep()
+
+    def _shown(self, pointer: sa.Table, *which: sa.ColumnElement[bool]) -> Published | None:
+        run = sa.select(publication).join(pointer, pointer.c.run_id == publication.c.run_id).where(*which)
+        with self.engine.connect() as connection:
+            row = connection.execute(run).one_or_none()
+        return self._published(row) if row else None
+
+    def _run(self, claim: Claim) -> Row[Any]:
+        with self.engine.connect() as connection:
+            return connection.execute(sa.select(publication).where(publication.c.run_id == claim.run_id)).one()
+
+    def _published(self, row: Row[Any]) -> Published:
+        return Published(
+            unit=Unit(row.contract, row.kind, row.as_of, row.known_at),
+            run_id=row.run_id,
+            fence=row.fence,
+            content_key=row.content_key,
+            revision=row.revision,
+            rows=row.rows,
+            folder=self.lake.root / row.folder,
+            manifest_sha256=row.manifest_sha256,
+            published_at=row.published_at,
+        )
+
+
+def content_key(*causes: str) -> str:
+    """One digest of all that decides a run's rows: snapshot, model, policy, code."""
+    return hashlib.sha256("\n".join(causes).encode()).hexdigest()
+
+
+def current_folder(lake: Lake, contract: str, kind: str) -> Path | None:
+    """The newest published run's folder for those who read files alone, or None before the first publication.
+
+    AuditFailed where its manifest is not the one that was published.
+    """
+    path = lake.published(contract, kind) / CURRENT
+    if not path.is_file():
+        return None
+    pointer = json.loads(path.read_text(encoding="utf-8"))
+    folder = lake.root / str(pointer["folder"])
+    if files.sha256_of(folder / files.MANIFEST) != pointer["manifest_sha256"]:
+        raise AuditFailed("the manifest is not the one that was published", where=str(folder), to_do="Restore the run.")
+    return folder
+
+
+def _pointer_text(shown: Published, lake: Lake) -> str:
+    pointer = {
+        "as_of": shown.unit.as_of.isoformat(),
+        "folder": shown.folder.relative_to(lake.root).as_posix(),
+        "manifest_sha256": shown.manifest_sha256,
+        "run_id": shown.run_id,
+    }
+    return json.dumps(pointer, indent=1, sort_keys=True) + "\n"
+
+
+def _facts(claim: Claim) -> dict[str, Any]:
+    """What the manifest says of the run: nothing that differs when the same night is written again."""
+    unit = claim.unit
+    return {
+        "contract": unit.contract,
+        "kind": unit.kind,
+        "as_of": unit.as_of.isoformat(),
+        "known_at": unit.known_at.isoformat(),
+        "content_key": claim.content_key,
+    }
+
+
+def _fenced_rows(rows: pa.Table, fence: int) -> pa.Table:
+    return rows.append_column(FENCE, pa.repeat(pa.scalar(fence, pa.int64()), len(rows)))
+
+
+def _count(connection: Connection, table: sa.Table, fence: int) -> int:
+    counted = sa.select(sa.func.count()).select_from(table).where(table.c[FENCE] == fence)
+    return connection.execute(counted).scalar_one()

@@ -1,0 +1,389 @@
+"""Readers see the last whole night or the next whole one, whatever becomes of the run that publishes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import sqlalchemy as sa
+
+from churn.errors import AlreadyRunning, AuditFailed, Fenced
+from schemas.columns import LogicalType
+from schemas.columns import Table as Schema
+from schemas.outreach import OUTREACH, STATUSES
+from schemas.quarantine import QUARANTINE
+from schemas.scores import SCORES
+from store import lake
+from store.claims import Claim, Unit
+from store.publication import Published, Publisher, content_key, current_folder, open_publisher
+from store.settings import Settings
+
+D1, D2 = date(2026, 1, 1), date(2026, 1, 2)
+FIRST = Unit("telco", "scores", D1, datetime.fromisoformat("2026-01-01T00:00:00"))
+SECOND = Unit("telco", "scores", D2, datetime.fromisoformat("2026-01-02T00:00:00"))
+NO_TIME = timedelta(seconds=-1)
+
+
+@pytest.fixture
+def publisher(database_url: str, settings: Settings) -> Iterator[Publisher]:
+    publisher = open_publisher(replace(settings, database_url=database_url))
+    yield publisher
+    publisher.engine.dispose()
+
+
+def claimed(publisher: Publisher, unit: Unit, key: str = "k", lease: timedelta = timedelta(minutes=1)) -> Claim:
+    claim = publisher.claim(unit, content_key(key), lease=lease)
+    assert isinstance(claim, Claim)
+    return claim
+
+
+def write(publisher: Publisher, claim: Claim, customers: int = 100, probability: float = 0.5) -> None:
+    folder = publisher.stage(claim)
+    for bucket in range(2):
+        lake.write_parquet(
+            scores(claim.unit.as_of, bucket, customers // 2, probability),
+            folder / "scores" / lake.bucket_file(bucket),
+        )
+    lake.write_parquet(rows_of(QUARANTINE, 3, D1), folder / "quarantine" / "quarantine.parquet")
+
+
+def scores(as_of: date, bucket: int, customers: int, probability: float) -> pa.Table:
+    rows = rows_of(SCORES, customers, as_of)
+    names = pa.array([f"C{bucket}{n:05d}" for n in range(customers)])
+    rows = rows.set_column(rows.column_names.index("customer_id"), "customer_id", names)
+    return rows.set_column(
+        rows.column_names.index("probability"), "probability", pa.array(np.full(customers, probability))
+    )
+
+
+def rows_of(schema: Schema, rows: int, as_of: date) -> pa.Table:
+    values = {
+        LogicalType.STRING: lambda: pa.array([f"v{n}" for n in range(rows)]),
+        LogicalType.INTEGER: lambda: pa.array(range(rows), pa.int64()),
+        LogicalType.NUMBER: lambda: pa.array(np.arange(rows) / 8),
+        LogicalType.DATE: lambda: pa.array([as_of] * rows, pa.date32()),
+    }
+    return pa.table({column.name: values[column.logical_type]() for column in schema.columns})
+
+
+def published(publisher: Publisher, unit: Unit, key: str = "k", probability: float = 0.5) -> Published:
+    claim = claimed(publisher, unit, key)
+    write(publisher, claim, probability=probability)
+    publisher.seal(claim)
+    publisher.load(claim)
+    return publisher.publish(claim)
+
+
+def seen(publisher: Publisher, view: str = "score_current") -> set[tuple[date, str, int]]:
+    """Each run that a view shows, with its date and the number of its rows."""
+    with publisher.engine.connect() as connection:
+        rows = connection.execute(sa.text(f"SELECT as_of, run_id, count(*) FROM {view} GROUP BY as_of, run_id"))
+        return {(_date(as_of), run_id, count) for as_of, run_id, count in rows}
+
+
+def _date(as_of: date | str) -> date:
+    return date.fromisoformat(as_of) if isinstance(as_of, str) else as_of
+
+
+def count(publisher: Publisher, table: str) -> int:
+    with publisher.engine.connect() as connection:
+        return connection.execute(sa.text(f"SELECT count(*) FROM {table}")).scalar_one()
+
+
+def files_of(publisher: Publisher) -> set[Path]:
+    return {path.relative_to(publisher.lake.root) for path in publisher.lake.root.rglob("*") if path.is_file()}
+
+
+def test_a_night_is_published_to_the_views_and_to_the_files(publisher: Publisher) -> None:
+    run = published(publisher, FIRST)
+    assert (run.revision, run.rows, run.unit) == (1, 100, FIRST)
+    assert seen(publisher) == seen(publisher, "score_history") == {(D1, run.run_id, 100)}
+    assert seen(publisher, "quarantine_current") == {(D1, run.run_id, 3)}
+    assert publisher.current("telco", "scores") == run == publisher.published("telco", "scores", D1)
+    assert current_folder(publisher.lake, "telco", "scores") == run.folder
+    assert lake.differences(lake.read_manifest(run.folder), run.folder) == []
+    assert not any(path.parts[0] == "staging" for path in files_of(publisher))
+
+
+def test_the_table_holds_what_the_files_hold(publisher: Publisher) -> None:
+    run = published(publisher, FIRST)
+    names = ", ".join(name for name in SCORES.names if name != "as_of")
+    with publisher.engine.connect() as connection:
+        found = connection.execute(sa.text(f"SELECT {names} FROM score_current ORDER BY customer_id")).all()
+    written = lake.read_parquet(sorted((run.folder / "scores").iterdir())).drop_columns("as_of").sort_by("customer_id")
+    assert [tuple(row) for row in found] == list(zip(*(column.to_pylist() for column in written.columns), strict=True))
+
+
+def test_before_the_first_night_there_is_nothing_to_see(publisher: Publisher) -> None:
+    assert publisher.current("telco", "scores") is None
+    assert publisher.published("telco", "scores", D1) is None
+    assert current_folder(publisher.lake, "telco", "scores") is None
+    assert not publisher.reconcile("telco", "scores")
+
+
+def test_the_same_content_again_is_found_published_and_nothing_changes(publisher: Publisher) -> None:
+    run = published(publisher, FIRST)
+    before = files_of(publisher)
+    assert publisher.claim(FIRST, content_key("k")) == run
+    assert files_of(publisher) == before
+    assert count(publisher, "scores") == 100
+
+
+def test_the_same_night_by_force_gives_the_same_bytes(publisher: Publisher) -> None:
+    run = published(publisher, FIRST)
+    claim = publisher.claim(FIRST, content_key("k"), force=True)
+    assert isinstance(claim, Claim)
+    write(publisher, claim)
+    publisher.seal(claim)
+    publisher.load(claim)
+    again = publisher.publish(claim)
+    assert again.run_id != run.run_id
+    assert (again.revision, again.manifest_sha256) == (2, run.manifest_sha256)
+
+
+def test_a_second_run_is_told_who_holds_the_night(publisher: Publisher) -> None:
+    claim = claimed(publisher, FIRST)
+    with pytest.raises(AlreadyRunning, match=f"run {claim.run_id} holds it"):
+        publisher.claim(FIRST, content_key("k"))
+    claimed(publisher, SECOND)
+    claimed(publisher, replace(FIRST, kind="outreach"))
+    claimed(publisher, replace(FIRST, contract="iranian"))
+
+
+def test_of_many_that_claim_at_once_exactly_one_gets_the_night(publisher: Publisher) -> None:
+    told: list[object] = []
+
+    def attempt() -> None:
+        try:
+            told.append(publisher.claim(FIRST, content_key("k")))
+        except AlreadyRunning as refused:
+            told.append(refused)
+
+    threads = [threading.Thread(target=attempt) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(type(answer).__name__ for answer in told) == ["AlreadyRunning"] * 5 + ["Claim"]
+
+
+def test_a_run_that_died_before_the_commit_leaves_readers_on_the_old_night(publisher: Publisher) -> None:
+    old = published(publisher, FIRST)
+    dead = claimed(publisher, SECOND, lease=NO_TIME)
+    for step in (lambda: write(publisher, dead), lambda: publisher.seal(dead), lambda: publisher.load(dead)):
+        step()
+        assert seen(publisher) == {(D1, old.run_id, 100)}
+        assert current_folder(publisher.lake, "telco", "scores") == old.folder
+
+
+def test_the_next_run_takes_over_from_a_dead_one_and_leaves_nothing_of_it(publisher: Publisher) -> None:
+    dead = claimed(publisher, FIRST)
+    write(publisher, dead)
+    publisher.seal(dead)
+    publisher.load(dead)
+    publisher.renew(dead, NO_TIME)
+    run = published(publisher, FIRST)
+    assert run.fence > dead.fence
+    assert publisher.sweep() == 1
+    assert publisher.sweep() == 0
+    assert seen(publisher) == {(D1, run.run_id, 100)}
+    assert (count(publisher, "scores"), count(publisher, "quarantine")) == (100, 3)
+    assert not any(dead.run_id in path.as_posix() for path in files_of(publisher))
+
+
+@pytest.mark.parametrize("swept", [False, True])
+@pytest.mark.parametrize("step", ["renew", "seal", "load", "publish", "reject"])
+def test_a_run_that_was_taken_over_can_do_nothing_more(publisher: Publisher, step: str, swept: bool) -> None:
+    zombie = claimed(publisher, FIRST)
+    write(publisher, zombie)
+    if step in ("load", "publish"):
+        publisher.seal(zombie)
+    if step == "publish":
+        publisher.load(zombie)
+    publisher.renew(zombie, NO_TIME)
+    run = published(publisher, FIRST)
+    if swept:
+        publisher.sweep()
+    arguments = (zombie, "late") if step == "reject" else (zombie,)
+    with pytest.raises(Fenced, match=zombie.run_id):
+        getattr(publisher, step)(*arguments)
+    publisher.sweep()
+    assert seen(publisher) == {(D1, run.run_id, 100)}
+    assert count(publisher, "scores") == 100
+    assert current_folder(publisher.lake, "telco", "scores") == run.folder
+
+
+def test_a_claim_lost_while_loading_undoes_the_file_at_hand(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zombie = claimed(publisher, FIRST)
+    write(publisher, zombie)
+    publisher.seal(zombie)
+    read, taken = lake.read_parquet, []
+
+    def read_and_be_taken_over(paths: list[Path]) -> pa.Table:
+        if not taken:
+            publisher.renew(zombie, NO_TIME)
+            taken.append(publisher.claim(FIRST, content_key("k")))
+        return read(paths)
+
+    monkeypatch.setattr(lake, "read_parquet", read_and_be_taken_over)
+    with pytest.raises(Fenced):
+        publisher.load(zombie)
+    assert count(publisher, "scores") + count(publisher, "quarantine") == 0
+
+
+def test_every_step_may_be_repeated(publisher: Publisher) -> None:
+    claim = claimed(publisher, FIRST)
+    write(publisher, claim)
+    assert publisher.seal(claim) == publisher.seal(claim)
+    publisher.load(claim)
+    publisher.load(claim)
+    assert publisher.publish(claim) == publisher.publish(claim)
+    assert count(publisher, "scores") == 100
+
+
+def test_a_later_revision_takes_the_nights_place_and_the_earlier_one_stays(publisher: Publisher) -> None:
+    first = published(publisher, FIRST)
+    second = published(publisher, replace(FIRST, known_at=datetime.fromisoformat("2026-01-04T00:00:00")), "later")
+    assert (first.revision, second.revision) == (1, 2)
+    assert seen(publisher) == seen(publisher, "score_history") == {(D1, second.run_id, 100)}
+    assert lake.differences(lake.read_manifest(first.folder), first.folder) == []
+    assert count(publisher, "scores") == 200
+
+
+def test_an_older_date_is_published_without_touching_the_newest(publisher: Publisher) -> None:
+    newest = published(publisher, SECOND)
+    older = published(publisher, FIRST)
+    assert seen(publisher) == {(D2, newest.run_id, 100)}
+    assert seen(publisher, "score_history") == {(D2, newest.run_id, 100), (D1, older.run_id, 100)}
+    assert current_folder(publisher.lake, "telco", "scores") == newest.folder
+
+
+def test_scores_and_the_list_are_published_each_on_its_own(publisher: Publisher) -> None:
+    published(publisher, FIRST)
+    claim = claimed(publisher, replace(FIRST, kind="outreach"))
+    folder = publisher.stage(claim)
+    lake.write_parquet(rows_of(OUTREACH, 5, D1), folder / "outreach" / "list.parquet")
+    lake.write_parquet(rows_of(STATUSES, 100, D1), folder / "outreach_status" / "bucket=00.parquet")
+    publisher.seal(claim)
+    publisher.load(claim)
+    run = publisher.publish(claim)
+    assert run.rows == 5
+    assert seen(publisher, "outreach_current") == seen(publisher, "outreach_history") == {(D1, run.run_id, 5)}
+    assert seen(publisher, "outreach_status_current") == {(D1, run.run_id, 100)}
+
+
+def spoil_file(publisher: Publisher, claim: Claim) -> None:
+    folder = publisher.lake.run("telco", "scores", D1, claim.run_id)
+    with (folder / "scores" / "bucket=01.parquet").open("r+b") as file:
+        file.seek(50)
+        file.write(b"\x00\x01\x02")
+
+
+def lose_rows(publisher: Publisher, claim: Claim) -> None:
+    with publisher.engine.begin() as connection:
+        connection.execute(sa.text("DELETE FROM scores WHERE customer_id = 'C000007'"))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "problem"),
+    [
+        (spoil_file, "file scores/bucket=01.parquet is not as it was written"),
+        (lose_rows, "table scores holds 99 rows and the files 100"),
+    ],
+)
+def test_copies_that_differ_from_the_manifest_are_not_published(
+    publisher: Publisher, spoil: object, problem: str
+) -> None:
+    claim = claimed(publisher, FIRST)
+    write(publisher, claim)
+    publisher.seal(claim)
+    publisher.load(claim)
+    assert callable(spoil)
+    spoil(publisher, claim)
+    with pytest.raises(AuditFailed, match=problem):
+        publisher.publish(claim)
+    assert seen(publisher) == set()
+
+
+@pytest.mark.parametrize(("end", "state"), [("reject", "rejected"), ("release", "abandoned")])
+def test_a_run_that_ends_unpublished_says_why_and_frees_the_night(publisher: Publisher, end: str, state: str) -> None:
+    old = published(publisher, FIRST)
+    claim = claimed(publisher, SECOND)
+    write(publisher, claim)
+    publisher.seal(claim)
+    publisher.load(claim)
+    before = count(publisher, "scores")
+    getattr(publisher, end)(claim, "5 % of the scores are missing")
+    assert (before, count(publisher, "scores")) == (200, 100)
+    assert seen(publisher) == {(D1, old.run_id, 100)}
+    with publisher.engine.connect() as connection:
+        query = "SELECT last_state, reason, run_id FROM night_status WHERE as_of = '2026-01-02'"
+        assert connection.execute(sa.text(query)).one() == (state, "5 % of the scores are missing", None)
+    assert published(publisher, SECOND).fence > claim.fence
+
+
+def test_night_status_says_how_old_each_night_is(publisher: Publisher) -> None:
+    run = published(publisher, FIRST)
+    with publisher.engine.begin() as connection:
+        an_hour = datetime.fromisoformat("2020-01-01T00:00:00")
+        connection.execute(sa.text("UPDATE publication SET published_at = :then").bindparams(then=an_hour))
+        row = connection.execute(
+            sa.text("SELECT run_id, last_state, rows, revision, age_hours FROM night_status")
+        ).one()
+    assert row[:4] == (run.run_id, "published", 100, 1)
+    assert row.age_hours > 6 * 365 * 24
+
+
+def test_the_file_pointer_follows_the_database_after_a_death_between_the_two(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = published(publisher, FIRST)
+    with monkeypatch.context() as patch:
+        patch.setattr(Publisher, "reconcile", lambda *_: False)
+        new = published(publisher, SECOND)
+    assert seen(publisher) == {(D2, new.run_id, 100)}
+    assert current_folder(publisher.lake, "telco", "scores") == old.folder
+    assert publisher.reconcile("telco", "scores")
+    assert current_folder(publisher.lake, "telco", "scores") == new.folder
+    assert not publisher.reconcile("telco", "scores")
+
+
+def test_a_file_reader_refuses_a_manifest_that_was_changed(publisher: Publisher) -> None:
+    run = published(publisher, FIRST)
+    with (run.folder / lake.MANIFEST).open("a") as file:
+        file.write(" ")
+    with pytest.raises(AuditFailed, match="not the one that was published"):
+        current_folder(publisher.lake, "telco", "scores")
+
+
+def test_a_reader_only_ever_sees_whole_nights_of_one_run(publisher: Publisher) -> None:
+    published(publisher, FIRST, "0", probability=0.0)
+    seen_states, done = [], threading.Event()
+
+    def read() -> None:
+        query = sa.text(
+            "SELECT count(*), count(DISTINCT run_id), min(probability), max(probability) FROM score_current"
+        )
+        while not done.is_set():
+            with publisher.engine.connect() as connection:
+                seen_states.append(tuple(connection.execute(query).one()))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        for night in range(1, 6):
+            published(publisher, replace(FIRST, as_of=D1 + timedelta(days=night)), str(night), night / 10)
+    finally:
+        done.set()
+        reader.join()
+    assert len(set(seen_states)) > 1
+    assert {state[:2] for state in seen_states} == {(100, 1)}
+    assert all(lowest == highest for _, _, lowest, highest in seen_states)
