@@ -178,6 +178,8 @@ def _limits(check: Check) -> str:
     most = None if check.maximum in (None, _LARGEST) else check.maximum
     if least is None and most is None:
         return "a finite number"
+    if least == most:
+        return f"{least:,.10g}{unit}"
     if most is None:
         return f"at least {least:,.10g}{unit}"
     if least is None:

@@ -56,7 +56,8 @@ class Check:
 class CheckResult:
     """What a check found: how many of `total` rows break it, or what was observed instead of a count.
 
-    `examples` are keys of rows that break it; `problem` is set where the check could not be made.
+    `examples` are keys of rows that break it, with the value in brackets; `problem` is set where the check could
+    not be made.
     """
 
     check: Check

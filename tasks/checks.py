@@ -122,7 +122,7 @@ def _distinct_rows(aside: pa.Table) -> int:
 
 
 def _with_examples(report: QualityReport, key: str, files: Sequence[str]) -> QualityReport:
-    """The report with three keys beside each critical finding that rows are the cause of."""
+    """The report with three keys, and what stands there, beside each critical finding that rows are the cause of."""
     critical = [result for result in _broken_by_rows(report) if result.check.severity is Severity.CRITICAL]
     with duck() as connection:
         found = {
@@ -130,10 +130,14 @@ def _with_examples(report: QualityReport, key: str, files: Sequence[str]) -> Qua
             for result in critical
         }
     results = (
-        replace(result, examples=tuple(str(example) for (example,) in found.get(result.check, ())))
+        replace(result, examples=tuple(_example(*row) for row in found.get(result.check, ())))
         for result in report.results
     )
     return replace(report, results=tuple(results))
+
+
+def _example(key: str | None, value: str | None) -> str:
+    return str(key) if value is None else f"{key} ({value})"
 
 
 def _broken_by_rows(report: QualityReport) -> list[CheckResult]:

@@ -81,12 +81,14 @@ def _batch(request: Request) -> Iterator[Any]:
 
 def _arrangement(request: Request) -> tuple[str, ...]:
     files = ", ".join(literal(file) for file in request.files)
+    # A folder called as_of=2026-01-01 is no column of the rows in it.
+    rows = f"SELECT * FROM read_parquet([{files}], hive_partitioning = false)"  # noqa: S608 - quoted literals
     return (
         f"SET threads = {request.threads}",
         f"SET memory_limit = {literal(MEMORY_LIMIT)}",
         "SET autoinstall_known_extensions = false",
         "SET autoload_known_extensions = false",
-        f"CREATE OR REPLACE VIEW {_VIEW} AS SELECT * FROM read_parquet([{files}], hive_partitioning = false)",  # noqa: S608 - quoted literals
+        f"CREATE OR REPLACE VIEW {_VIEW} AS {rows}",
     )
 
 

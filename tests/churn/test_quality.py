@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import replace
 
 import pytest
 from pydantic import TypeAdapter
 
 from churn.errors import QualityError
-from churn.quality import columns_found, finding, input_checks, output_checks, row_limits, verdict, with_quarantine
+from churn.quality import (
+    columns_found,
+    finding,
+    input_checks,
+    output_checks,
+    row_limits,
+    subject,
+    verdict,
+    with_quarantine,
+)
 from churn.quality_report import report_html, report_markdown
 from schemas.contract import Contract
 from schemas.quality import Check, CheckResult, QualityReport, Rule, Severity
 from schemas.scores import SCORES
 from tests.quality_contract import CONTRACT, WITH_SURROGATE_KEY
 
+LARGEST = sys.float_info.max
 WHERE = "small customers"
 BETWEEN = Check(Rule.BETWEEN, Severity.CRITICAL, "minutes", 0.95, minimum=0, maximum=44_640, unit="minutes")
 
@@ -126,6 +137,20 @@ def test_the_difference_of_columns_is_told_by_name() -> None:
 def test_a_finding_of_the_whole_table_says_what_was_seen() -> None:
     check = Check(Rule.ROW_COUNT, Severity.CRITICAL, minimum=800, maximum=2_000)
     assert finding(CheckResult(check, passed=False, observed="700")) == "the number of rows is 800 to 2,000: found 700"
+
+
+@pytest.mark.parametrize(
+    ("minimum", "maximum", "words"),
+    [
+        (0, 5, "minutes is 0 to 5 minutes"),
+        (0, 0, "minutes is 0 minutes"),
+        (0, LARGEST, "minutes is at least 0 minutes"),
+        (-LARGEST, 5, "minutes is at most 5 minutes"),
+        (-LARGEST, LARGEST, "minutes is a finite number"),
+    ],
+)
+def test_limits_are_told_as_people_say_them(minimum: float, maximum: float, words: str) -> None:
+    assert subject(replace(BETWEEN, minimum=minimum, maximum=maximum)) == words
 
 
 def test_the_markdown_report_lists_the_worst_first() -> None:
