@@ -29,7 +29,7 @@ class Layout(NamedTuple):
 
 @lru_cache(maxsize=32)
 def layout(card: Scorecard) -> Layout:
-    """The card laid out for `score_block`."""
+    """The card laid out for `score_rows_between`."""
     padded = [_padded(feature.edges) for feature in card.features]
     maps = [part for term, begin in zip(card.terms, card.first_cells, strict=False) for part in term.parts(begin)]
     return Layout(
@@ -45,18 +45,18 @@ def layout(card: Scorecard) -> Layout:
 
 
 @numba.njit(nogil=True, cache=True)
-def score_block(values, layout, log_odds, raising, lowering):  # type: ignore[no-untyped-def]
-    """Scores n customers into the three outputs, which the caller has zeroed or set to NO_CELL.
+def score_rows_between(start, until, values, layout, scored):  # type: ignore[no-untyped-def]
+    """Scores the customers from `start` on and before `until` into the three arrays of `scored`, made for all of them.
 
-    `values` is float64 [features, n] and NaN where missing; `log_odds` [n]; `raising` and `lowering` are int32
-    [reasons, n] cells, the strongest first. The terms are summed in their order, so that no split of the
-    customers changes a bit.
+    `values` is float64 [features, until - start or more] and NaN where missing; the reasons in `scored` stand at
+    NO_CELL. The terms are summed in their order, so that no split of the customers changes a bit. Whole arrays come in
+    rather than slices of them: those would be other types to the compiler, each with seconds of compiling.
     """
     bins = np.empty((values.shape[0], BLOCK), np.int64)
-    for start in range(0, values.shape[1], BLOCK):
-        until = min(start + BLOCK, values.shape[1])
-        _bin(values[:, start:until], layout, bins)
-        _sum(bins, layout, log_odds[start:until], raising[:, start:until], lowering[:, start:until])
+    for first in range(start, until, BLOCK):
+        last = min(first + BLOCK, until)
+        _bin(values[:, first - start : last - start], layout, bins)
+        _sum(bins, layout, scored.log_odds[first:last], scored.raising[:, first:last], scored.lowering[:, first:last])
 
 
 @numba.njit(nogil=True, cache=True)
@@ -80,8 +80,8 @@ def _bin(values, layout, bins):  # type: ignore[no-untyped-def]
 @numba.njit(nogil=True, cache=True)
 def _sum(bins, layout, log_odds, raising, lowering):  # type: ignore[no-untyped-def]
     rows = log_odds.shape[0]
-    most = np.zeros((rows, raising.shape[0]))
-    least = np.zeros((rows, lowering.shape[0]))
+    most = np.zeros(raising.shape)
+    least = np.zeros(lowering.shape)
     log_odds[:] = layout.intercept
     for term in range(layout.features.shape[0]):
         one, two = layout.features[term]
@@ -92,22 +92,22 @@ def _sum(bins, layout, log_odds, raising, lowering):  # type: ignore[no-untyped-
                 cell += layout.maps[second + bins[two, row]]
             addend = layout.cells[cell]
             log_odds[row] += addend
-            _keep(addend, cell, most[row], raising[:, row])
-            _keep(-addend, cell, least[row], lowering[:, row])
+            _keep(row, addend, cell, most, raising)
+            _keep(row, -addend, cell, least, lowering)
 
 
 @numba.njit(nogil=True, cache=True, inline="always")
-def _keep(strength, cell, strengths, cells):  # type: ignore[no-untyped-def]
-    """Puts the cell in its place among the strongest so far; of equals the earlier term stays ahead."""
-    place = strengths.shape[0]
-    if strength > strengths[place - 1]:
+def _keep(row, strength, cell, strengths, cells):  # type: ignore[no-untyped-def]
+    """Puts the cell in its place among the row's strongest so far; of equals the earlier term stays ahead."""
+    place = strengths.shape[0] - 1
+    if strength <= strengths[place, row]:
+        return
+    while place > 0 and strength > strengths[place - 1, row]:
+        strengths[place, row] = strengths[place - 1, row]
+        cells[place, row] = cells[place - 1, row]
         place -= 1
-        while place > 0 and strength > strengths[place - 1]:
-            strengths[place] = strengths[place - 1]
-            cells[place] = cells[place - 1]
-            place -= 1
-        strengths[place] = strength
-        cells[place] = cell
+    strengths[place, row] = strength
+    cells[place, row] = cell
 
 
 def _padded(edges: Floats) -> Floats:

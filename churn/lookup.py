@@ -45,19 +45,15 @@ def score(card: Scorecard, rows: pa.Table) -> Scored:
     It runs on the calling thread and lets others run meanwhile: a night scores its buckets side by side, and
     threads within a bucket would only get in their way.
     """
-    from churn.kernel import layout, score_block  # to import numba takes longer than the API may take to start
+    from churn.kernel import layout, score_rows_between  # to import numba takes longer than the API may take to start
 
-    laid_out = layout(card)
-    log_odds = np.empty(rows.num_rows)
-    raising = np.full((REASONS_UP, rows.num_rows), NO_CELL, np.int32)
-    lowering = np.full((REASONS_DOWN, rows.num_rows), NO_CELL, np.int32)
-    values = np.empty((len(card.features), min(SLICE_ROWS, rows.num_rows)))
+    scored = _nothing_yet(rows.num_rows)
+    values = np.empty((len(card.features), SLICE_ROWS))
     for start in range(0, rows.num_rows, SLICE_ROWS):
-        until = min(start + SLICE_ROWS, rows.num_rows)
-        _fill(values[:, : until - start], card, rows.slice(start, SLICE_ROWS))
-        outputs = log_odds[start:until], raising[:, start:until], lowering[:, start:until]
-        score_block(values[:, : until - start], laid_out, *outputs)
-    return Scored(log_odds, raising, lowering)
+        part = rows.slice(start, SLICE_ROWS)
+        _fill(values[:, : part.num_rows], card, part)
+        score_rows_between(start, start + part.num_rows, values, layout(card), scored)
+    return scored
 
 
 def score_one(card: Scorecard, row: Mapping[str, Any]) -> ScoredOne:
@@ -78,6 +74,14 @@ def score_one(card: Scorecard, row: Mapping[str, Any]) -> ScoredOne:
         log_odds,
         raising=tuple(cells[term] for term in rising if addends[term] > 0.0),
         lowering=tuple(cells[term] for term in falling if addends[term] < 0.0),
+    )
+
+
+def _nothing_yet(rows: int) -> Scored:
+    return Scored(
+        log_odds=np.empty(rows),
+        raising=np.full((REASONS_UP, rows), NO_CELL, np.int32),
+        lowering=np.full((REASONS_DOWN, rows), NO_CELL, np.int32),
     )
 
 
