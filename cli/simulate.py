@@ -15,7 +15,7 @@ from sqlalchemy.engine import make_url
 from churn.simulation.scenario import DEFAULT_START
 from churn.simulator import FAULTS, Simulation, block_count, blocks
 from store.settings import current_settings
-from store.simulated import default_truth, write_simulation
+from store.simulated import default_truth, is_there, write_simulation
 
 _START = datetime.combine(DEFAULT_START, time())
 
@@ -32,11 +32,14 @@ def simulate(
     truth: Annotated[
         Path | None, typer.Option(help="Folder for what no flow may read.", show_default="beside the source")
     ] = None,
+    if_missing: Annotated[bool, typer.Option("--if-missing", help="Do nothing where the source is there.")] = False,
 ) -> None:
     """Simulate a telecom: source tables, and apart from them what would have become of each customer."""
     settings = current_settings()
     target = to or settings.source_url
     apart = truth or default_truth(target, settings)
+    if if_missing and is_there(target, apart):
+        return
     simulation = Simulation(customers, months, seed, start.date(), tuple(fault or ()))
     console = Console()
     shown = track(blocks(simulation), "Simulating", total=block_count(simulation), console=console)

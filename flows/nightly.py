@@ -8,6 +8,7 @@ from flows.etl import take_in
 from flows.outreach import decide_list
 from flows.retraining import gather_lessons, train_model
 from flows.scoring import score_base
+from tasks import outreach as policies
 from tasks import reports, training
 from tasks.night import Summary
 from tasks.parameters import AsOf, ContractName, Evaluate, Force, KnownAt, PolicyName, Source
@@ -25,10 +26,11 @@ def nightly(
     evaluate: Evaluate = False,
 ) -> Summary:
     """Takes the base in, checks it, scores it with reasons, and decides whom to contact."""
+    rules = policies.policy_in_force(contract, policy)
     night = take_in(contract, as_of, known_at, source)
     if not training.has_champion(night):
         training.promote(night, train_model(night), "the first model of this base")
     scores = score_base(night, force=force)
-    outreach = decide_list(night, scores, policy, force=force)
+    outreach = decide_list(night, scores, rules, force=force)
     evaluation = training.cross_validated(night, gather_lessons(night)) if evaluate else None
     return reports.report_night(night, scores, outreach, evaluation)

@@ -23,16 +23,16 @@ def outreach(
     force: Force = False,
 ) -> Result:
     """Decides the list of a night; its scores are published first where they are not yet."""
+    rules = steps.policy_in_force(contract, policy)
     night = take_in(contract, as_of, known_at, source)
-    return decide_list(night, score_base(night), policy, force=force)
+    return decide_list(night, score_base(night), rules, force=force)
 
 
-def decide_list(night: Night, scores: Result, policy: str | None = None, *, force: bool = False) -> Result:
+def decide_list(night: Night, scores: Result, policy: str, *, force: bool = False) -> Result:
     """From published scores to a published list; the same list is published once."""
-    rules = steps.policy_in_force(night, policy)
-    claim = publishing.claim_list(night, scores, rules, force)
+    claim = publishing.claim_list(night, scores, policy, force)
     if publishing.is_published(claim):
         return publishing.result_of(claim, new=False)
     with publishing.held(claim) as folder:
-        steps.decide(night, scores, rules, folder)
+        steps.decide(night, scores, policy, folder)
         return publishing.publish(claim)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 
 import schemas
@@ -22,7 +23,13 @@ def read_contract(name_or_path: str) -> Contract:
         path = _shipped_folder() / f"{name_or_path}.yaml"
         if name_or_path not in shipped_contracts():
             raise _unknown(name_or_path)
-    return parse_contract(_text(path), where=str(path) if path.suffix in SUFFIXES else name_or_path)
+    return _parsed(_text(path), name_or_path)
+
+
+@lru_cache(maxsize=16)
+def _parsed(text: str, where: str) -> Contract:
+    """Parsing a large contract takes a fifth of a second, and every bucket's task asks for it; the text is the key."""
+    return parse_contract(text, where)
 
 
 def shipped_contracts() -> tuple[str, ...]:

@@ -66,6 +66,12 @@ def default_truth(to: str, settings: Settings) -> Path:
     return settings.data / f"{database}-truth"
 
 
+def is_there(to: str, truth: Path) -> bool:
+    """Whether a simulation was written there before: its truth, and the file or folder of its source."""
+    place = Path(_url(to).database or "") if to.startswith("sqlite:") else Path(to)
+    return truth.is_dir() and (place.exists() or to.startswith("postgresql"))
+
+
 def _target(to: str) -> AbstractContextManager[Write]:
     if "://" not in to:
         return _parquet(Path(to), SOURCE_SCHEMAS)

@@ -33,7 +33,6 @@ def decide(night: Night, scores: Result, policy: str, folder: Path) -> None:
     begun(STEP)
     in_force = read_policy(policy)
     rules, stamp = in_force.policy, Stamp(night.as_of, in_force.digest)
-    require_columns(rules, read_contract(night.contract))
     parts = [judge(_part(night, scores, rules, bucket), rules) for bucket in night.every_bucket]
     cut = draw_cut([best(part, rules.capacity) for part in parts], rules.capacity)
     for bucket, part in enumerate(parts):
@@ -43,9 +42,13 @@ def decide(night: Night, scores: Result, policy: str, folder: Path) -> None:
     write_parquet(list_rows(listed, stamp), folder / OUTREACH.name / LIST)
 
 
-def policy_in_force(night: Night, policy: str | None) -> str:
-    """The policy that was asked for, or the contract's own."""
-    return policy or policy_for(night.base)
+@task(task_run_name="read the policy", cache_policy=NO_CACHE)
+def policy_in_force(contract: str, policy: str | None) -> str:
+    """The policy that was asked for, or the contract's own; refused before any work where it does not fit."""
+    terms = read_contract(contract)
+    name = policy or policy_for(terms.name)
+    require_columns(read_policy(name).policy, terms)
+    return name
 
 
 def _part(night: Night, scores: Result, policy: Policy, bucket: int) -> pa.Table:
