@@ -21,7 +21,6 @@ from sqlalchemy.pool import NullPool
 from churn.errors import SourceMismatch, SourceUnreachable
 from schemas.columns import Column, LogicalType, Table
 
-RECORDED_AT = "recorded_at"
 _CONNECT_SECONDS = 10
 _BLOCK_ROWS = 65_536
 
@@ -52,7 +51,7 @@ class DatabaseReader:
         return pa.schema([(name, pa.string()) for name in names])
 
     def blocks(self, table: Table) -> Iterator[pa.Table]:
-        """The rows in order of the table's key and, for one key, of the time they were recorded."""
+        """The table's rows, in whatever order the database has them."""
         present = self.schema(table).names
         columns = [column for column in table.columns if column.source_name in present]
         yield from self._stream(self._query(table, columns))
@@ -75,16 +74,11 @@ class DatabaseReader:
 
     def _query(self, table: Table, columns: Sequence[Column]) -> str:
         chosen = ", ".join(f"{self._value(column)} AS {self._name(column)}" for column in columns)
-        order = ", ".join(self._place(table, column) for column in _order(table, columns))
         # Every name comes from the contract and is quoted by the dialect.
-        return f"SELECT {chosen} FROM {self._quoted(table.name)} ORDER BY {order}"  # noqa: S608
+        return f"SELECT {chosen} FROM {self._quoted(table.name)}"  # noqa: S608
 
     def _value(self, column: Column) -> str:
         return self._name(column)
-
-    def _place(self, table: Table, column: Column) -> str:
-        # Without the table's name SQLite would order by the chosen text, and no index could help.
-        return f"{self._quoted(table.name)}.{self._name(column)}"
 
     def _name(self, column: Column) -> str:
         return self._quoted(column.source_name)
@@ -132,10 +126,9 @@ class SqliteReader(DatabaseReader):
 
     def _query(self, table: Table, columns: Sequence[Column]) -> str:
         # A column that starts with many nulls would be called a whole number, so a row of texts goes before the rest.
-        # The limit, which limits nothing, keeps SQLite from dropping the order of a subquery.
         first = ", ".join(f"'' AS {self._name(column)}" for column in columns)
         rest = super()._query(table, columns)
-        return f"SELECT {first} UNION ALL SELECT * FROM ({rest} LIMIT -1)"  # noqa: S608
+        return f"SELECT {first} UNION ALL {rest}"
 
     def _stream(self, query: str) -> Iterator[pa.Table]:
         with self._cursor() as cursor:
@@ -152,11 +145,6 @@ class SqliteReader(DatabaseReader):
 @dataclass(frozen=True)
 class PostgresReader(DatabaseReader):
     """Reads PostgreSQL through ADBC, which asks it for binary COPY."""
-
-    def _place(self, table: Table, column: Column) -> str:
-        # The order of letters differs from server to server, that of bytes does not.
-        name = super()._place(table, column)
-        return f'CAST({name} AS text) COLLATE "C"' if column.logical_type is LogicalType.STRING else name
 
     def _stream(self, query: str) -> Iterator[pa.Table]:
         uri = self.url.set(drivername="postgresql").render_as_string(hide_password=False)
@@ -181,11 +169,3 @@ def _array(values: Sequence[Any]) -> pa.Array:
         return pa.array(values)
     except (pa.ArrowInvalid, pa.ArrowTypeError):
         return pa.array([None if value is None else str(value) for value in values])
-
-
-def _order(table: Table, columns: Sequence[Column]) -> list[Column]:
-    """What the rows are ordered by, so that the same rows always come in the same order."""
-    known = {column.name: column for column in columns}
-    key = [known[name] for name in table.primary_key if name in known]
-    recorded = [known[RECORDED_AT]] if RECORDED_AT in known and RECORDED_AT not in table.primary_key else []
-    return [*key, *recorded] if key else list(columns)

@@ -28,7 +28,7 @@ class Reader(Protocol):
         """The columns that the source has for the table; SourceMismatch where it has no such table."""
 
     def blocks(self, table: Table) -> Iterator[pa.Table]:
-        """The table's rows, in the same order each time for as long as the source stays as it is."""
+        """The table's rows, in any order."""
 
 
 @dataclass(frozen=True, slots=True)

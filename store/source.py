@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from churn.buckets import bucket_of
 from churn.contract import arrow_schema, cast_table, conform
@@ -21,7 +20,6 @@ from churn.errors import SourceEmpty, SourceMismatch
 from churn.keys import surrogate_keys
 from schemas.columns import Table
 from schemas.contract import Contract
-from store.database_readers import RECORDED_AT
 from store.lake import (
     ROWS_PER_GROUP,
     Lake,
@@ -36,6 +34,7 @@ from store.lake import (
 from store.readers import Reader, open_source, source_name
 from store.settings import Settings
 
+RECORDED_AT = "recorded_at"
 OnBatch = Callable[[str, int], None]
 
 
@@ -98,10 +97,10 @@ class _Intake:
         where = f"{self.source}, table {table.name}"
         conform(self.reader.schema(table), table, where)
         rows, newest = 0, None
-        with _BucketFiles.opened(self.folder / table.name, arrow_schema(table), self.buckets) as files:
+        with _bucket_files(self.folder / table.name, table, self.buckets) as files:
             for block in self.reader.blocks(table):
                 promised = self._promised(block, table, where)
-                files.add(promised, bucket_of(promised[self.contract.key], self.buckets))
+                _split(promised, bucket_of(promised[self.contract.key], self.buckets), files)
                 rows, newest = rows + len(block), _newer(newest, promised)
                 self.on_batch(table.name, len(block))
         if not rows:
@@ -147,55 +146,36 @@ def _nobody(table: str, rows: int) -> None:
     """Hears of a block, and does nothing."""
 
 
-@dataclass(slots=True)
-class _BucketFile:
-    """Writes full row groups only, so that the bytes do not depend on the blocks in which the rows came."""
-
-    writer: pq.ParquetWriter
-    waiting: list[pa.Table]
-    count: int = 0
-
-    def add(self, rows: pa.Table) -> None:
-        self.waiting.append(rows)
-        self.count += len(rows)
-        if self.count >= ROWS_PER_GROUP:
-            self._write(self.count - self.count % ROWS_PER_GROUP)
-
-    def close(self) -> None:
-        self._write(self.count)
-        self.writer.close()
-
-    def _write(self, rows: int) -> None:
-        if not rows:
-            return
-        together = pa.concat_tables(self.waiting).combine_chunks()
-        self.writer.write_table(together[:rows], ROWS_PER_GROUP)
-        self.count -= rows
-        self.waiting = [together[rows:]] if self.count else []
+@contextmanager
+def _bucket_files(folder: Path, table: Table, buckets: int) -> Iterator[list[pa.RecordBatchStreamWriter]]:
+    """Writers for the table's bucket files; each file is put in order at the end, also one without rows."""
+    folder.mkdir()
+    parts = {folder / f"{bucket_file(bucket)}.part": folder / bucket_file(bucket) for bucket in range(buckets)}
+    with ExitStack() as stack:
+        yield [stack.enter_context(_part_writer(part, arrow_schema(table))) for part in parts]
+    for part, file in parts.items():
+        with pa.memory_map(str(part)) as unordered, parquet_writer(file, arrow_schema(table)) as writer:
+            writer.write_table(_in_order(pa.ipc.open_stream(unordered).read_all(), table), ROWS_PER_GROUP)
+        part.unlink()
 
 
-@dataclass(frozen=True, slots=True)
-class _BucketFiles:
-    """One file for each bucket; a bucket without rows has an empty one."""
+def _part_writer(part: Path, schema: pa.Schema) -> pa.RecordBatchStreamWriter:
+    """A part is read once, by us: Arrow's own format costs a fifth of what Parquet does."""
+    return pa.ipc.new_stream(str(part), schema, options=pa.ipc.IpcWriteOptions(compression="lz4"))
 
-    files: tuple[_BucketFile, ...]
 
-    @classmethod
-    @contextmanager
-    def opened(cls, folder: Path, schema: pa.Schema, buckets: int) -> Iterator[_BucketFiles]:
-        folder.mkdir()
-        with ExitStack() as stack:
-            writers = [stack.enter_context(parquet_writer(folder / bucket_file(n), schema)) for n in range(buckets)]
-            files = cls(tuple(_BucketFile(writer, []) for writer in writers))
-            yield files
-            for file in files.files:
-                file.close()
+def _split(rows: pa.Table, buckets: npt.NDArray[np.int32], files: list[pa.RecordBatchStreamWriter]) -> None:
+    """Writes each row to the file of its bucket."""
+    order = np.argsort(buckets.astype(np.uint16), kind="stable")  # numpy sorts 16 bits by radix
+    ends = np.cumsum(np.bincount(buckets, minlength=len(files)))
+    together = rows.take(pa.array(order))
+    for file, end, count in zip(files, ends.tolist(), np.diff(ends, prepend=0).tolist(), strict=True):
+        if count:
+            file.write_table(together[end - count : end])
 
-    def add(self, rows: pa.Table, buckets: npt.NDArray[np.int32]) -> None:
-        """Hands each file the rows of its bucket, in the order in which they came."""
-        order = np.argsort(buckets.astype(np.uint16), kind="stable")  # numpy sorts 16 bits by radix
-        ends = np.cumsum(np.bincount(buckets, minlength=len(self.files)))
-        sorted_rows = rows.take(pa.array(order))
-        for file, end, count in zip(self.files, ends, np.diff(ends, prepend=0), strict=True):
-            if count:
-                file.add(sorted_rows[int(end - count) : int(end)])
+
+def _in_order(rows: pa.Table, table: Table) -> pa.Table:
+    """The rows by key, by the time they were recorded and by all the rest, so that equal content gives equal bytes."""
+    recorded = [RECORDED_AT] if RECORDED_AT in table.names else []
+    order = dict.fromkeys([*table.primary_key, *recorded, *table.names])
+    return rows.combine_chunks().sort_by([(name, "ascending") for name in order])
