@@ -61,6 +61,8 @@ def settle_libraries(settings: Settings, *, quiet: bool = False) -> None:
     console = {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL"} if quiet else {}
     for name, value in (library_environment(settings) | console).items():
         os.environ.setdefault(name, value)
+    # Prefect's server cannot open its database in a folder that is not there, and only says that it timed out.
+    Path(os.environ["PREFECT_HOME"]).mkdir(parents=True, exist_ok=True)
 
 
 def library_environment(settings: Settings) -> dict[str, str]:

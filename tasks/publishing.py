@@ -57,14 +57,40 @@ def held(claim: Claim) -> Iterator[Path]:
         raise
 
 
-@task(task_run_name="publish {claim.unit.kind}", retries=3, retry_delay_seconds=[2, 10, 30], cache_policy=NO_CACHE)
 def publish(claim: Claim) -> Result:
-    """Seals the files, loads the rows unseen, audits both, and lets readers see them."""
-    publisher = _publisher()
+    """From a folder of whole files to rows that readers see."""
     begun(f"publish {claim.unit.kind}")
-    publisher.seal(claim)
-    publisher.load(claim)
-    return result_of(publisher.publish(claim), new=True)
+    seal_files(claim)
+    load_tables(claim)
+    return show(claim)
+
+
+@task(task_run_name="seal the files of {claim.unit.kind}", retries=2, retry_delay_seconds=2, cache_policy=NO_CACHE)
+def seal_files(claim: Claim) -> None:
+    """Moves the run's files to their place for good, under a manifest."""
+    _publisher().seal(claim)
+
+
+@task(
+    task_run_name="load the tables of {claim.unit.kind}",
+    retries=3,
+    retry_delay_seconds=[2, 10, 30],
+    cache_policy=NO_CACHE,
+)
+def load_tables(claim: Claim) -> None:
+    """Loads the files' rows into the database, where nobody sees them yet."""
+    _publisher().load(claim)
+
+
+@task(
+    task_run_name="show {claim.unit.kind} to readers",
+    retries=3,
+    retry_delay_seconds=[2, 10, 30],
+    cache_policy=NO_CACHE,
+)
+def show(claim: Claim) -> Result:
+    """Audits files and tables, and moves the one pointer that readers follow."""
+    return result_of(_publisher().publish(claim), new=True)
 
 
 @task(task_run_name="add the quarantine", cache_policy=NO_CACHE)

@@ -65,7 +65,7 @@ def train_candidate(night: Night, lessons: list[Path]) -> Candidate:
     """Trains, judges out of time, and registers; nobody is promoted."""
     begun("train")
     settings, contract = current_settings(), read_contract(night.contract)
-    trained = train(read_parquet(lessons), contract, TrainingPlan(jobs=settings.cores))
+    trained = train(read_parquet(lessons), contract, TrainingPlan())
     digest = save_model(model_of(trained, contract, version("churn")), settings)
     return Candidate(
         version=open_registry(settings).register(contract.name, digest),
@@ -92,5 +92,4 @@ def promote(night: Night, candidate: Candidate, why: str) -> None:
 def cross_validated(night: Night, lessons: list[Path]) -> Evaluation:
     """Mean figures of five stratified folds, seed 42."""
     begun("cross-validate")
-    plan = TrainingPlan(jobs=current_settings().cores)
-    return cross_validate(read_parquet(lessons), read_contract(night.contract), plan=plan)
+    return cross_validate(read_parquet(lessons), read_contract(night.contract))
