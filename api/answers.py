@@ -1,0 +1,20 @@
+"""The parts that answers share: a reason, and the model that gave it."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, Field
+
+
+class Reason(BaseModel):
+    """One term of the log-odds."""
+
+    feature: str = Field(description="The feature, or both of a pair", examples=["tenure_months"])
+    value: str = Field(description="What the customer has there, in words", examples=["tenure 11 to 13 months"])
+    log_odds: float = Field(description="How much it adds, in log-odds against the average customer", examples=[0.8])
+
+
+class ModelStamp(BaseModel):
+    """The model behind a score."""
+
+    version: int = Field(description="Number of the model in the registry", examples=[1])
+    digest: str = Field(description="sha256 that names the model's artifact")

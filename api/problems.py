@@ -1,0 +1,154 @@
+"""Every error answer, in one shape (RFC 9457): which problem, under which HTTP status, and what to do about it."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from sqlalchemy.exc import DBAPIError
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from churn.errors import AlreadyRunning, ChurnError, Fenced, PromotionRefused, RegistryError, RequestError
+
+MEDIA_TYPE = "application/problem+json"
+TYPE = "urn:problem-type:churn:"  # what follows names a problem that says more than its HTTP status
+
+# The nearest ancestor counts, so an error that is added to the family has a status at once.
+STATUS_OF: Mapping[type[Exception], HTTPStatus] = MappingProxyType(
+    {
+        ChurnError: HTTPStatus.INTERNAL_SERVER_ERROR,
+        RequestError: HTTPStatus.UNPROCESSABLE_ENTITY,
+        RegistryError: HTTPStatus.SERVICE_UNAVAILABLE,
+        PromotionRefused: HTTPStatus.CONFLICT,
+        AlreadyRunning: HTTPStatus.CONFLICT,
+        Fenced: HTTPStatus.CONFLICT,
+    }
+)
+
+NO_DATABASE = "The database does not answer. Ask again in a moment."
+UNFORESEEN = "The service failed. Its log says more."
+
+# A caller chooses the names of surplus fields, so without these limits he would choose the size of the answer.
+FIELDS_NAMED = 16
+LONGEST_NAME, LONGEST_REASON = 60, 120
+
+log = logging.getLogger(__name__)
+
+
+class FieldProblem(BaseModel):
+    """What is wrong with one field of a request; never the value that was given."""
+
+    field: str
+    problem: str
+
+
+class Problem(BaseModel):
+    """An error as RFC 9457 has it; `fields` says which fields were refused, `missing` what is not ready, and why."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    fields: list[FieldProblem] | None = None
+    missing: dict[str, str] | None = None
+
+
+def answer_with_problems(app: FastAPI) -> None:
+    """Lets no error leave the service in another shape; too large a body must be refused by `app`'s own limit."""
+    for kind in (ChurnError, HTTPException, RequestValidationError, DBAPIError, Exception):
+        app.add_exception_handler(kind, as_problem)
+    app.add_middleware(OversizeAsProblem)
+
+
+async def as_problem(request: Request, error: Exception) -> JSONResponse:
+    """The answer to a request that ended in this error."""
+    match error:
+        case ChurnError():
+            return _of_the_family(error)
+        case HTTPException():
+            return problem_answer(_plain(error.status_code, error.detail), error.headers)
+        case RequestValidationError():
+            return problem_answer(_refused(error.errors()))
+        case DBAPIError():
+            log.warning("the database refused: %s", error.orig)
+            return problem_answer(_plain(HTTPStatus.SERVICE_UNAVAILABLE, NO_DATABASE))
+    return problem_answer(_plain(HTTPStatus.INTERNAL_SERVER_ERROR, UNFORESEEN))
+
+
+def problem_answer(problem: Problem, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """The problem as an HTTP answer under its own status."""
+    content = problem.model_dump(exclude_none=True)
+    return JSONResponse(content, problem.status, headers, media_type=MEDIA_TYPE)
+
+
+def in_sentences(error: ChurnError) -> str:
+    """What went wrong and what to do; not where, which may be a path or an address that is no caller's business."""
+    what = error.what.rstrip(".")
+    return f"{what[:1].upper()}{what[1:]}. {error.to_do}".strip()
+
+
+def described(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
+    """These statuses for a route's OpenAPI description; the shape is named `Problem` there."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {status.value: {"description": status.phrase, "content": content} for status in statuses}
+
+
+class OversizeAsProblem:
+    """Starlette's limit on bodies answers 413 in plain text whatever a handler says; this gives it our shape."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes all on but the 413."""
+        replaced = False
+
+        async def send_in_our_shape(message: Message) -> None:
+            nonlocal replaced
+            if message["type"] == "http.response.start" and message["status"] == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+                replaced = True
+                too_large = _plain(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body of the request is too large.")
+                await problem_answer(too_large)(scope, receive, send)
+            elif not replaced:
+                await send(message)
+
+        await self.app(scope, receive, send_in_our_shape)
+
+
+def _of_the_family(error: ChurnError) -> JSONResponse:
+    kind = type(error)
+    status = next(STATUS_OF[ancestor] for ancestor in kind.__mro__ if ancestor in STATUS_OF)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.warning("%s: %s", kind.__name__, error)
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", kind.__name__).lower()
+    title = (kind.__doc__ or kind.__name__).splitlines()[0].rstrip(".")
+    return problem_answer(Problem(type=TYPE + name, title=title, status=status, detail=in_sentences(error)))
+
+
+def _plain(status: int, detail: str) -> Problem:
+    return Problem(title=HTTPStatus(status).phrase, status=status, detail=detail)
+
+
+def _refused(errors: Sequence[Any]) -> Problem:
+    counted = "1 field is" if len(errors) == 1 else f"{len(errors)} fields are"
+    return Problem(
+        type=f"{TYPE}invalid-request",
+        title="The request is not as the contract says",
+        status=HTTPStatus.UNPROCESSABLE_ENTITY,
+        detail=f"{counted} wrong." if len(errors) <= FIELDS_NAMED else f"{counted} wrong; the first are named.",
+        fields=[_field(error["loc"], error["msg"]) for error in errors[:FIELDS_NAMED]],
+    )
+
+
+def _field(place: Iterable[Any], reason: str) -> FieldProblem:
+    part, *names = map(str, place)  # the part of the request comes first: body, path, query
+    return FieldProblem(field=".".join(names)[:LONGEST_NAME] or part, problem=reason[:LONGEST_REASON])
