@@ -30,6 +30,14 @@ class Unit:
 
 
 @dataclass(frozen=True, slots=True)
+class Content:
+    """What a run's rows are made of: `key` digests all that decides them, `extract` is the digest of the source."""
+
+    key: str
+    extract: str
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """The right to publish a unit, for as long as no younger fence has taken it over."""
 
@@ -60,10 +68,10 @@ def take_over(connection: Connection, unit: Unit) -> None:
     connection.execute(abandoned.values(state="abandoned", reason="its lease ran out"))
 
 
-def new_claim(connection: Connection, unit: Unit, content_key: str, lease: timedelta) -> Claim:
+def new_claim(connection: Connection, unit: Unit, content: Content, lease: timedelta) -> Claim:
     """A claim with the youngest fence of all."""
     fence = 1 + (connection.scalar(sa.select(sa.func.max(publication.c.fence))) or 0)
-    claim = Claim(unit, f"{fence:06d}-{secrets.token_hex(4)}", fence, content_key)
+    claim = Claim(unit, f"{fence:06d}-{secrets.token_hex(4)}", fence, content.key)
     moment = database_now(connection)
     run = {
         "run_id": claim.run_id,
@@ -71,7 +79,8 @@ def new_claim(connection: Connection, unit: Unit, content_key: str, lease: timed
         "kind": unit.kind,
         "as_of": unit.as_of,
         "known_at": unit.known_at,
-        "content_key": content_key,
+        "content_key": content.key,
+        "extract_digest": content.extract,
         FENCE: fence,
         "state": "claimed",
         "claimed_at": moment,

@@ -24,6 +24,7 @@ from store import lake as files
 from store.claims import (
     LEASE,
     Claim,
+    Content,
     Unit,
     change_held,
     database_now,
@@ -82,17 +83,17 @@ class Publisher:
     lake: Lake
 
     def claim(
-        self, unit: Unit, content_key: str, *, lease: timedelta = LEASE, force: bool = False
+        self, unit: Unit, content: Content, *, lease: timedelta = LEASE, force: bool = False
     ) -> Claim | Published:
         """The right to publish the unit, or what was already published from the same content unless forced to.
 
         AlreadyRunning names the run that holds the unit; one whose lease ran out is abandoned and taken over.
         """
         with alone(self.engine) as connection:
-            if not force and (run := published_before(connection, unit, content_key)):
+            if not force and (run := published_before(connection, unit, content.key)):
                 return self._published(run)
             take_over(connection, unit)
-            return new_claim(connection, unit, content_key, lease)
+            return new_claim(connection, unit, content, lease)
 
     def stage(self, claim: Claim) -> Path:
         """The folder to write the run's files into: `<table>/<any name>.parquet` for each table of its kind."""
@@ -188,6 +189,15 @@ class Publisher:
         """The latest revision of a night, or None where it was never published."""
         shown = night_pointer.c
         return self._shown(night_pointer, shown.contract == contract, shown.kind == kind, shown.as_of == as_of)
+
+    def earlier_from(self, unit: Unit, extract_digest: str) -> date | None:
+        """The newest earlier date whose publication of this kind came from the same extract, or None."""
+        run = publication.c
+        same = sa.and_(run.contract == unit.contract, run.kind == unit.kind, run.extract_digest == extract_digest)
+        earlier = sa.select(sa.func.max(run.as_of)).where(same, run.state == "published", run.as_of < unit.as_of)
+        with self.engine.connect() as connection:
+            found: date | None = connection.scalar(earlier)
+        return found
 
     def reconcile(self, contract: str, kind: str) -> bool:
         """Makes the lake's `_CURRENT` follow the database's pointer; whether it had to be changed."""

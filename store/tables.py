@@ -64,6 +64,7 @@ publication = sa.Table(
     sa.Column("known_at", sa.DateTime, nullable=False, comment="Moment up to which facts had arrived"),
     sa.Column("revision", sa.BigInteger, comment="1 for the night's first publication, 2 for a later, different one"),
     sa.Column("content_key", sa.Text, nullable=False, comment="Digest of all that decides the rows"),
+    sa.Column("extract_digest", sa.Text, nullable=False, comment="Digest of the extract that the rows come from"),
     sa.Column(FENCE, sa.BigInteger, nullable=False, unique=True, comment="Grows with every claim; the youngest wins"),
     sa.Column("state", sa.Text, nullable=False, comment=f"One of {', '.join(STATES)}"),
     sa.Column("claimed_at", sa.DateTime, nullable=False, comment="When the run claimed the night, UTC"),

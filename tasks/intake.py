@@ -9,19 +9,29 @@ from pathlib import Path
 from prefect import runtime, task
 from prefect.cache_policies import NO_CACHE
 
+from churn.errors import SourceStale
 from churn.night import chosen_as_of, chosen_known_at
 from churn.snapshot import Moment, customer_sql
 from schemas.contract import Contract
+from store.claims import Unit
 from store.contracts import read_contract
 from store.lake import Lake
+from store.publication import Publisher, open_publisher
 from store.settings import Settings, current_settings
 from store.snapshots import bucket_count, latest_as_of
 from store.source import Extract, extract
 from tasks.night import Night
 from tasks.progress import begun
+from tasks.retries import may_pass
 
 
-@task(task_run_name="extract {contract}", retries=3, retry_delay_seconds=[2, 10, 30], cache_policy=NO_CACHE)
+@task(
+    task_run_name="extract {contract}",
+    retries=3,
+    retry_delay_seconds=[2, 10, 30],
+    retry_condition_fn=may_pass,
+    cache_policy=NO_CACHE,
+)
 def extract_source(contract: str, source: str | None) -> Extract:
     """Copies the source tables into the lake, checked against the contract's columns and types."""
     settings = current_settings()
@@ -36,7 +46,7 @@ def open_night(contract: str, as_of: str | None, known_at: str | None, extract: 
     date_scored = chosen_as_of(as_of, scheduled=_scheduled_day(settings), latest=_latest(extract, terms))
     now = datetime.now(settings.zone).replace(tzinfo=None)
     when = Moment(date_scored, chosen_known_at(known_at, as_of=date_scored, now=now))
-    return Night(
+    night = Night(
         contract=contract,
         base=terms.name,
         as_of=when.as_of,
@@ -46,6 +56,20 @@ def open_night(contract: str, as_of: str | None, known_at: str | None, extract: 
         snapshot=_place(Lake(settings.lake), terms, when, extract),
         buckets=bucket_count(extract.folder, terms),
     )
+    if terms.flat:
+        _refuse_old_file(night, open_publisher(settings))
+    return night
+
+
+def _refuse_old_file(night: Night, publisher: Publisher) -> None:
+    """A flat table has no dates inside, so that the same file twice can only be told by its content."""
+    earlier = publisher.earlier_from(Unit(night.base, "scores", night.as_of, night.known_at), night.extract_digest)
+    if earlier is not None:
+        raise SourceStale(
+            f"the table has the same content as on {earlier}, to the last value",
+            where=f"{night.base} as of {night.as_of}",
+            to_do=f"Deliver the table of {night.as_of}; or ask for --as-of {earlier}, which is published.",
+        )
 
 
 def _latest(extract: Extract, contract: Contract) -> date | None:

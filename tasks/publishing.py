@@ -14,7 +14,7 @@ from typing_extensions import TypeIs
 
 from churn.errors import AuditFailed, Fenced, QualityError
 from schemas.quarantine import QUARANTINE
-from store.claims import Claim, Unit
+from store.claims import Claim, Content, Unit
 from store.contracts import read_contract
 from store.lake import read_manifest
 from store.policies import read_policy
@@ -124,7 +124,8 @@ def result_of(published: Published, *, new: bool) -> Result:
 
 def _claim(night: Night, kind: str, causes: tuple[str, ...], force: bool) -> Claim | Published:
     unit = Unit(night.base, kind, night.as_of, night.known_at)
-    return _publisher().claim(unit, content_key(*causes, version("churn")), force=force)
+    content = Content(content_key(*causes, version("churn")), night.extract_digest)
+    return _publisher().claim(unit, content, force=force)
 
 
 def _publisher() -> Publisher:

@@ -20,7 +20,7 @@ from schemas.outreach import OUTREACH, STATUSES
 from schemas.quarantine import QUARANTINE
 from schemas.scores import SCORES
 from store import lake
-from store.claims import Claim, Unit
+from store.claims import Claim, Content, Unit
 from store.publication import Published, Publisher, content_key, current_folder, open_publisher
 from store.settings import Settings
 
@@ -37,8 +37,12 @@ def publisher(database_url: str, settings: Settings) -> Iterator[Publisher]:
     publisher.engine.dispose()
 
 
+def made_of(key: str) -> Content:
+    return Content(content_key(key), f"extract {key}")
+
+
 def claimed(publisher: Publisher, unit: Unit, key: str = "k", lease: timedelta = timedelta(minutes=1)) -> Claim:
-    claim = publisher.claim(unit, content_key(key), lease=lease)
+    claim = publisher.claim(unit, made_of(key), lease=lease)
     assert isinstance(claim, Claim)
     return claim
 
@@ -130,14 +134,14 @@ def test_before_the_first_night_there_is_nothing_to_see(publisher: Publisher) ->
 def test_the_same_content_again_is_found_published_and_nothing_changes(publisher: Publisher) -> None:
     run = published(publisher, FIRST)
     before = files_of(publisher)
-    assert publisher.claim(FIRST, content_key("k")) == run
+    assert publisher.claim(FIRST, made_of("k")) == run
     assert files_of(publisher) == before
     assert count(publisher, "scores") == 100
 
 
 def test_the_same_night_by_force_gives_the_same_bytes(publisher: Publisher) -> None:
     run = published(publisher, FIRST)
-    claim = publisher.claim(FIRST, content_key("k"), force=True)
+    claim = publisher.claim(FIRST, made_of("k"), force=True)
     assert isinstance(claim, Claim)
     write(publisher, claim)
     publisher.seal(claim)
@@ -150,7 +154,7 @@ def test_the_same_night_by_force_gives_the_same_bytes(publisher: Publisher) -> N
 def test_a_second_run_is_told_who_holds_the_night(publisher: Publisher) -> None:
     claim = claimed(publisher, FIRST)
     with pytest.raises(AlreadyRunning, match=f"run {claim.run_id} holds it"):
-        publisher.claim(FIRST, content_key("k"))
+        publisher.claim(FIRST, made_of("k"))
     claimed(publisher, SECOND)
     claimed(publisher, replace(FIRST, kind="outreach"))
     claimed(publisher, replace(FIRST, contract="iranian"))
@@ -161,7 +165,7 @@ def test_of_many_that_claim_at_once_exactly_one_gets_the_night(publisher: Publis
 
     def attempt() -> None:
         try:
-            told.append(publisher.claim(FIRST, content_key("k")))
+            told.append(publisher.claim(FIRST, made_of("k")))
         except AlreadyRunning as refused:
             told.append(refused)
 
@@ -230,7 +234,7 @@ def test_a_claim_lost_while_loading_undoes_the_file_at_hand(
     def read_and_be_taken_over(paths: list[Path]) -> pa.Table:
         if not taken:
             publisher.renew(zombie, NO_TIME)
-            taken.append(publisher.claim(FIRST, content_key("k")))
+            taken.append(publisher.claim(FIRST, made_of("k")))
         return read(paths)
 
     monkeypatch.setattr(lake, "read_parquet", read_and_be_taken_over)
@@ -387,3 +391,11 @@ def test_a_reader_only_ever_sees_whole_nights_of_one_run(publisher: Publisher) -
     assert len(set(seen_states)) > 1
     assert {state[:2] for state in seen_states} == {(100, 1)}
     assert all(lowest == highest for _, _, lowest, highest in seen_states)
+
+
+def test_what_was_published_from_the_same_extract_on_an_earlier_date_is_known(publisher: Publisher) -> None:
+    published(publisher, FIRST)
+    later = replace(FIRST, as_of=FIRST.as_of + timedelta(days=1))
+    assert publisher.earlier_from(later, "extract k") == FIRST.as_of
+    assert publisher.earlier_from(later, "extract of another source") is None
+    assert publisher.earlier_from(FIRST, "extract k") is None
