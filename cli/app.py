@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 
 import typer
 from rich.console import Console
@@ -11,6 +12,7 @@ from churn.errors import ChurnError
 from cli.contract import app as contract_app
 from cli.nights import night, outreach, score, train
 from cli.simulate import simulate
+from store.faults import keep_fault
 from store.settings import current_settings, settle_libraries
 
 app = typer.Typer(
@@ -27,6 +29,7 @@ app.command()(score)
 app.command()(outreach)
 app.add_typer(contract_app, name="contract")
 
+UNEXPECTED = 70  # as sysexits.h names an internal error
 INTERRUPTED = 130
 
 
@@ -36,8 +39,17 @@ def main() -> None:
         settle_libraries(current_settings(), quiet=True)
         app()
     except ChurnError as error:
-        Console(stderr=True).print(f"[bold red]{type(error).__name__}[/] ", end="")
-        Console(stderr=True, markup=False, highlight=False).print(str(error))
+        _complain(type(error).__name__, str(error))
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    except Exception as error:  # a fault of the program: a line for the user, the rest for whoever mends it
+        details = keep_fault(traceback.format_exc(), current_settings())
+        _complain("Unexpected", f"{type(error).__name__}: {error}\n  The details are in {details}.")
+        sys.exit(UNEXPECTED)
+
+
+def _complain(kind: str, sentence: str) -> None:
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console.print(f"[bold red]{kind}[/] ", end="")
+    console.print(sentence, markup=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -29,6 +31,16 @@ Force = Annotated[bool, typer.Option("--force", help="Publish again even where t
 Evaluate = Annotated[bool, typer.Option("--evaluate", help="Also cross-validate: 5 stratified folds, seed 42.")]
 
 
+@contextmanager
+def _flow_shown(console: Console) -> Iterator[None]:
+    """Shows the progress of the flow that runs in the block, and tells refused parameters in words."""
+    with progress_shown(console, START):
+        from tasks.parameters import refused_in_words  # Prefect takes seconds to import, and --help needs none of it
+
+        with refused_in_words():
+            yield
+
+
 def night(
     contract: Contract = "telco",
     as_of: AsOf = None,
@@ -40,8 +52,8 @@ def night(
 ) -> None:
     """Score a night: take the base in, check it, score everyone with reasons, write the outreach list."""
     console = Console()
-    with progress_shown(console, START):
-        from flows.nightly import nightly  # Prefect takes seconds to import, and --help needs none of it
+    with _flow_shown(console):
+        from flows.nightly import nightly
 
         summary = nightly(contract, as_of, known_at, source, policy, force, evaluate)
     show_night(console, summary)
@@ -58,7 +70,7 @@ def train(
 ) -> None:
     """Train a model on matured months, register it, and make it champion."""
     console = Console()
-    with progress_shown(console, START):
+    with _flow_shown(console):
         from flows.retraining import retraining
 
         candidate = retraining(contract, as_of, known_at, source, promote)
@@ -74,7 +86,7 @@ def score(
 ) -> None:
     """Score the base and publish the scores; writes no list."""
     console = Console()
-    with progress_shown(console, START):
+    with _flow_shown(console):
         from flows.scoring import scoring
 
         scores = scoring(contract, as_of, known_at, source, force)
@@ -91,7 +103,7 @@ def outreach(
 ) -> None:
     """Decide the outreach list of a night, and publish its scores first where they are not yet."""
     console = Console()
-    with progress_shown(console, START):
+    with _flow_shown(console):
         from flows.outreach import outreach as decide
 
         listed = decide(contract, as_of, known_at, source, policy, force)

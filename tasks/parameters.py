@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
+from prefect.exceptions import ParameterTypeError
 from pydantic import Field
+
+from churn.errors import RequestError
 
 ContractName = Annotated[
     str,
@@ -56,3 +61,17 @@ Evaluate = Annotated[bool, Field(description="Also cross-validate the model: 5 s
 Promote = Annotated[
     bool, Field(description="Make the new model champion at once. Otherwise it is registered and waits.")
 ]
+
+
+@contextmanager
+def refused_in_words() -> Iterator[None]:
+    """Turns Prefect's refusal of a flow's parameters into an error of ours, which names each of them."""
+    try:
+        yield
+    except ParameterTypeError as refusal:
+        _, _, faults = str(refusal).partition("\n")
+        raise RequestError(
+            faults.strip().removeprefix("- ") or str(refusal),
+            where="parameters",
+            to_do="See --help for what each may be.",
+        ) from None
