@@ -5,6 +5,7 @@ ChurnError
   x ContractError        a contract breaks the standard or one of its own rules
   x SourceError
     * SourceUnreachable  the source is not there, or does not answer
+      + SourceMissing    there is no such file, or none of a kind that can be read
     * SourceMismatch     columns or types differ from the contract
     * SourceEmpty        a table has no rows
     * SourceStale        the file of an earlier night came again, or the newest facts are too old
@@ -70,6 +71,10 @@ class SourceError(ChurnError):
 
 class SourceUnreachable(SourceError):
     """The source is not there, or does not answer."""
+
+
+class SourceMissing(SourceUnreachable):
+    """There is no such file, or none of a kind that can be read: asking again will not help."""
 
 
 class SourceMismatch(SourceError):

@@ -18,7 +18,7 @@ from sqlalchemy import create_engine, inspect
 from sqlalchemy.engine import URL, Engine
 from sqlalchemy.pool import NullPool
 
-from churn.errors import SourceMismatch, SourceUnreachable
+from churn.errors import SourceMismatch, SourceMissing
 from schemas.columns import Column, LogicalType, Table
 
 _CONNECT_SECONDS = 10
@@ -26,9 +26,9 @@ _BLOCK_ROWS = 65_536
 
 
 def database_reader(url: URL) -> DatabaseReader:
-    """The reader of a database; SourceUnreachable where a SQLite file is not there."""
+    """The reader of a database; SourceMissing where a SQLite file is not there."""
     if url.get_backend_name() == "sqlite" and not (url.database and Path(url.database).is_file()):
-        raise SourceUnreachable("there is no such file", where=url.render_as_string(), to_do="Check the path.")
+        raise SourceMissing("there is no such file", where=url.render_as_string(), to_do="Check the path.")
     if url.drivername == "sqlite":
         return SqliteReader(url)
     if url.get_backend_name() == "postgresql":

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import csv
 
-from churn.errors import SourceEmpty, SourceMismatch, SourceUnreachable
+from churn.errors import SourceEmpty, SourceMismatch, SourceMissing
 from schemas.columns import Table
 
 _BLOCK_ROWS = 65_536
@@ -18,14 +18,14 @@ _BLOCK_BYTES = 8 << 20
 
 
 def file_reader(path: Path) -> CsvReader | ParquetReader:
-    """The reader of a file, or of a folder of Parquet files; SourceUnreachable where there is neither."""
+    """The reader of a file, or of a folder of Parquet files; SourceMissing where there is neither."""
     if not path.exists():
-        raise SourceUnreachable("there is no such file or folder", where=str(path), to_do="Check the path.")
+        raise SourceMissing("there is no such file or folder", where=str(path), to_do="Check the path.")
     if path.is_dir() or path.suffix == ".parquet":
         return ParquetReader(path)
     if path.suffix == ".csv":
         return CsvReader(path)
-    raise SourceUnreachable(
+    raise SourceMissing(
         f"a {path.suffix or 'nameless'} file cannot be read",
         where=str(path),
         to_do="Give a .csv or .parquet file, a folder of <table>.parquet files, or a database's URL.",

@@ -13,7 +13,7 @@ import pyarrow as pa
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
-from churn.errors import SourceMismatch, SourceUnreachable
+from churn.errors import SourceMismatch, SourceMissing, SourceUnreachable
 from schemas.columns import Table
 from store.database_readers import database_reader
 from store.file_readers import file_reader
@@ -70,7 +70,7 @@ def _url(source: str) -> URL:
         return make_url(source)
     except ArgumentError:
         kind = source.partition("://")[0]  # the rest may hold a password
-        raise SourceUnreachable(f"this {kind} URL cannot be read as one", to_do="Mend the URL.") from None
+        raise SourceMissing(f"this {kind} URL cannot be read as one", to_do="Mend the URL.") from None
 
 
 @contextmanager

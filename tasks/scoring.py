@@ -21,19 +21,32 @@ from store.settings import current_settings
 from tasks.checks import QUARANTINE
 from tasks.night import Champion, Night
 from tasks.progress import part_done
+from tasks.retries import may_pass
 
 STEP = "score with reasons"
 FINISH = "write the score files"
 
 
-@task(task_run_name="pin the champion", retries=2, retry_delay_seconds=2, cache_policy=NO_CACHE)
+@task(
+    task_run_name="pin the champion",
+    retries=2,
+    retry_delay_seconds=2,
+    retry_condition_fn=may_pass,
+    cache_policy=NO_CACHE,
+)
 def pin_champion(night: Night) -> Champion:
     """Resolves the champion once and verifies its artifact; NoChampion where the contract has none."""
     version = open_registry(current_settings()).resolve(night.base)
     return Champion(version.version, version.digest, _model(version.digest).card.base_rate)
 
 
-@task(task_run_name="score bucket {bucket}", retries=2, retry_delay_seconds=2, cache_policy=NO_CACHE)
+@task(
+    task_run_name="score bucket {bucket}",
+    retries=2,
+    retry_delay_seconds=2,
+    retry_condition_fn=may_pass,
+    cache_policy=NO_CACHE,
+)
 def score_bucket(champion: Champion, night: Night, folder: Path, bucket: int) -> None:
     """Writes the bucket's scores with reasons into the folder; all but the percentile, which needs the whole base."""
     stamp = Stamp(night.as_of, read_contract(night.contract), champion.version, champion.digest)
@@ -50,7 +63,13 @@ def draw_percentiles(night: Night, folder: Path) -> Floats:
     )
 
 
-@task(task_run_name="finish bucket {bucket}", retries=2, retry_delay_seconds=2, cache_policy=NO_CACHE)
+@task(
+    task_run_name="finish bucket {bucket}",
+    retries=2,
+    retry_delay_seconds=2,
+    retry_condition_fn=may_pass,
+    cache_policy=NO_CACHE,
+)
 def finish_bucket(edges: Floats, night: Night, folder: Path, bucket: int) -> None:
     """Adds the percentile to the bucket's scores."""
     draft = _draft(folder, bucket)

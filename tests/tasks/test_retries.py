@@ -1,0 +1,30 @@
+"""What a step tries again, and what it tells at once."""
+
+from __future__ import annotations
+
+import pytest
+from prefect import task
+from prefect.states import Failed
+
+from churn.errors import QualityError, SourceMismatch, SourceMissing, SourceUnreachable
+from tasks.retries import may_pass
+
+
+@task
+def a_step() -> None:
+    """Does nothing."""
+
+
+@pytest.mark.parametrize(
+    ("failure", "again"),
+    [
+        (SourceUnreachable("the database does not answer"), True),
+        (OSError("the disk is busy"), True),
+        (SourceMissing("there is no such file"), False),
+        (SourceMismatch("missing: minutes"), False),
+        (QualityError("minutes is 0 to 10,000"), False),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(value),
+)
+def test_a_step_is_tried_again_only_where_the_cause_may_be_gone(failure: Exception, again: bool) -> None:
+    assert may_pass(a_step, None, Failed(data=failure)) is again  # type: ignore[arg-type]
