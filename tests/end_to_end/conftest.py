@@ -1,0 +1,69 @@
+"""What a whole night needs: an orchestrator, a telecom, and a home in which one night is published already."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from store.settings import current_settings, library_environment
+from tasks.inspection import inspector
+from tests.end_to_end.nights import Nights, living_in
+from tests.end_to_end.telecom import FIRST_NIGHT, simulated
+
+
+@pytest.fixture(scope="session")
+def orchestrator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """One Prefect server for all nights, which calls nobody, and one process that makes their checks."""
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, PREFECT_HOME, temporary_settings
+    from prefect.testing.utilities import prefect_test_harness
+
+    # Each flow waits up to a second at its end for its heartbeat's thread.
+    ours = {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None, PREFECT_HOME: tmp_path_factory.mktemp("prefect")}
+    with pytest.MonkeyPatch.context() as environment, temporary_settings(ours):
+        for name, value in library_environment(current_settings()).items():
+            environment.setenv(name, value)
+        environment.setenv("PREFECT_LOGGING_LEVEL", "CRITICAL")
+        environment.delenv("PREFECT_HOME")
+        with prefect_test_harness(server_startup_timeout=180):
+            yield
+    inspector().close()
+
+
+@pytest.fixture(scope="session")
+def source(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The URL of a simulated telecom in SQLite; its truth is gone before any night begins."""
+    folder = tmp_path_factory.mktemp("source")
+    url = f"sqlite:///{folder / 'telco.db'}"
+    simulated(url, truth=folder / "truth")
+    shutil.rmtree(folder / "truth")
+    return url
+
+
+@pytest.fixture(scope="session")
+def published_home(orchestrator: None, source: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with one published night and the champion that it trained; tests take copies."""
+    home = tmp_path_factory.mktemp("home")
+    with living_in(home):
+        Nights(home, source).run(FIRST_NIGHT)
+    return home
+
+
+@pytest.fixture
+def nights(published_home: Path, source: str, tmp_path: Path) -> Iterator[Nights]:
+    """A home of the test's own, in which the first night is published."""
+    home = tmp_path / "home"
+    shutil.copytree(published_home, home)
+    with living_in(home):
+        yield Nights(home, source)
+
+
+@pytest.fixture(scope="module")
+def shared_nights(published_home: Path, source: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nights]:
+    """The same, for the tests of a module that only read."""
+    home = tmp_path_factory.mktemp("shared") / "home"
+    shutil.copytree(published_home, home)
+    with living_in(home):
+        yield Nights(home, source)

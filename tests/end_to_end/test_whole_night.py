@@ -1,0 +1,128 @@
+"""A night from source to outreach list: what is published adds up, and doing it again changes nothing."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from churn.scorecard import Floats, Scorecard, binned
+from store.artifacts import load_model
+from store.policies import POLICIES
+from store.settings import current_settings
+from tasks.night import Summary
+from tests.end_to_end.nights import Nights, published_rows, snapshot_rows, view_rows
+from tests.end_to_end.telecom import FIRST_NIGHT, NEXT_NIGHT, Tables, delivered, replaced, some_of, tables
+
+STRANGE_CUSTOMERS = 20
+
+
+@pytest.fixture(scope="module")
+def summary(shared_nights: Nights, tmp_path_factory: pytest.TempPathFactory) -> Summary:
+    """A night on a feed in which a few customers pay in a way that the contract does not know."""
+    feed = delivered(with_strange_segments(tables()), tmp_path_factory.mktemp("feed"))
+    return shared_nights.run(NEXT_NIGHT, feed)
+
+
+def with_strange_segments(source: Tables) -> Tables:
+    return replaced(source, "customers", "segment", "hybrid", some_of(source["customers"], STRANGE_CUSTOMERS))
+
+
+def test_a_night_adds_up(summary: Summary) -> None:
+    scores = published_rows(summary.scores.folder, "scores")
+    statuses = published_rows(summary.outreach.folder, "outreach_status")
+    listed = published_rows(summary.outreach.folder, "outreach")
+    aside = published_rows(summary.scores.folder, "quarantine")
+
+    base = set(snapshot_rows(summary)["customer_id"].to_pylist())
+    set_aside = set(aside["key"].to_pylist())
+    scored = scores["customer_id"].to_pylist()
+    assert 0 < len(set_aside) <= STRANGE_CUSTOMERS
+    assert {(row["column"], row["rule"]) for row in aside.to_pylist()} == {("segment", "among")}
+    assert len(scored) == len(set(scored)) == summary.scores.rows
+    assert set(scored) == base - set_aside
+    assert summary.quarantined == len(set_aside)
+
+    assert sorted(statuses["customer_id"].to_pylist()) == sorted(scored)
+    assert Counter(statuses["status"].to_pylist()) == summary.statuses
+    assert sum(summary.statuses.values()) == sum(summary.bands.values()) == summary.scores.rows
+    assert summary.statuses["listed"] == len(listed) == summary.outreach.rows
+    assert "beyond_capacity" not in summary.statuses  # so the list is everybody who is worth a contact
+    assert listed["rank"].to_pylist() == list(range(1, len(listed) + 1))
+
+
+def test_terms_add_up_to_the_log_odds_and_reasons_are_the_strongest_of_them(summary: Summary) -> None:
+    scores = published_rows(summary.scores.folder, "scores").sort_by("customer_id")
+    rows = snapshot_rows(summary).sort_by("customer_id")
+    rows = rows.filter(pc.is_in(rows["customer_id"], scores["customer_id"]))
+    card = load_model(scores["model_digest"][0].as_py(), current_settings()).card
+    terms = term_values(card, rows)
+    log_odds = scores["log_odds"].to_numpy()
+
+    np.testing.assert_allclose(card.intercept + terms.sum(axis=1), log_odds, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(1 / (1 + np.exp(-log_odds)), scores["probability"].to_numpy(), rtol=1e-12)
+    strongest = np.sort(terms, axis=1)[:, ::-1]
+    for place in (1, 2, 3):
+        reason = scores[f"reason_{place}_log_odds"].to_numpy(zero_copy_only=False)
+        np.testing.assert_array_equal(np.nan_to_num(reason), np.maximum(strongest[:, place - 1], 0))
+    relief = scores["relief_1_log_odds"].to_numpy(zero_copy_only=False)
+    np.testing.assert_array_equal(np.nan_to_num(relief), np.minimum(strongest[:, -1], 0))
+    first = np.array(card.term_names)[terms.argmax(axis=1)]
+    assert (first == np.array(scores["reason_1_feature"].to_pylist())).mean() > 0.99  # equal terms may change places
+
+
+def term_values(card: Scorecard, rows: pa.Table) -> Floats:
+    """The log-odds of each term, of shape (rows, terms), looked up without the kernel that scored the night."""
+    bins = binned(card, rows)
+    columns = [
+        term.table[tuple(axis[bins[place]] for place, axis in zip(term.features, term.bins, strict=True))]
+        for term in card.terms
+    ]
+    return np.stack(columns, axis=1)
+
+
+def test_the_views_show_what_the_files_hold(summary: Summary) -> None:
+    for view, table, folder in (
+        ("score_current", "scores", summary.scores.folder),
+        ("outreach_current", "outreach", summary.outreach.folder),
+        ("outreach_status_current", "outreach_status", summary.outreach.folder),
+    ):
+        written = published_rows(folder, table)
+        shown = view_rows(view)
+        assert by_customer(shown, written.column_names) == by_customer(written.to_pylist(), written.column_names)
+
+
+def by_customer(rows: list[dict[str, object]], columns: list[str]) -> dict[object, dict[str, object]]:
+    assert all(column in rows[0] for column in columns)
+    return {row["customer_id"]: {name: in_json(row[name]) for name in columns} for row in rows}
+
+
+def in_json(value: object) -> object:
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def test_the_list_is_exactly_as_long_as_the_capacity(nights: Nights, tmp_path: Path) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(re.sub(r"capacity: \d+", "capacity: 7", (POLICIES / "telco.yaml").read_text()))
+    summary = nights.run(FIRST_NIGHT, policy=str(policy))
+    statuses = published_rows(summary.outreach.folder, "outreach_status")
+    listed = statuses.filter(pc.equal(statuses["status"], "listed"))
+    passed_over = statuses.filter(pc.equal(statuses["status"], "beyond_capacity"))
+    assert summary.outreach.rows == len(listed) == 7
+    assert pc.min(listed["expected_value"]).as_py() >= pc.max(passed_over["expected_value"]).as_py()
+    assert (summary.scores.new, summary.outreach.new) == (False, True)  # another policy scores nobody anew
+
+
+def test_a_second_run_of_the_same_night_does_nothing_and_says_so(nights: Nights) -> None:
+    before, shown = nights.files(), nights.shown()
+    again = nights.run(FIRST_NIGHT)
+    assert (again.scores.new, again.outreach.new) == (False, False)
+    assert {again.scores.run_id, again.outreach.run_id} == {row["run_id"] for row in view_rows("night_status")}
+    assert nights.files() == before
+    assert nights.shown() == shown
