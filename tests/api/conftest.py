@@ -1,0 +1,23 @@
+"""What the tests of the service ask for: a champion, and the service that answers with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from api.app import create_app
+from store.registry import Version
+from store.settings import Settings
+from tests.api.service import TINY, Ask, promoted, running
+
+
+@pytest.fixture
+def champion(settings: Settings) -> Version:
+    return promoted(settings)
+
+
+@pytest.fixture
+def ask(settings: Settings, champion: Version) -> Iterator[Ask]:
+    with running(create_app(settings, TINY.name)) as asked:
+        yield asked

@@ -1,0 +1,94 @@
+"""A service with a champion and a published night behind it, and a way to ask it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import fields, replace
+from datetime import date, datetime
+from functools import partial
+
+import httpx
+import pyarrow as pa
+from anyio.from_thread import start_blocking_portal
+from fastapi import FastAPI
+
+from churn.contract import parse_contract
+from churn.metrics import Evaluation, Line
+from churn.scorecard import Scorecard
+from churn.scoring import Stamp, percentile_edges, score_rows, with_percentile
+from churn.training import Trained
+from schemas.columns import WhenInvalid
+from schemas.contract import Contract
+from schemas.odcs_text import contract_text
+from store.artifacts import model_of, save_model
+from store.claims import Claim, Content, Unit
+from store.lake import write_parquet
+from store.publication import content_key, open_publisher
+from store.registry import Promotion, Version, open_registry
+from store.settings import Settings
+from tests import cards
+
+Ask = Callable[..., httpx.Response]
+
+PLAN = replace(cards.COLUMNS[-1], when_invalid=WhenInvalid.UNKNOWN)
+TINY = parse_contract(contract_text(cards.contract((*cards.COLUMNS[:-1], PLAN))), where="tests")
+
+
+@contextmanager
+def running(app: FastAPI, *, raise_errors: bool = True) -> Iterator[Ask]:
+    """The app from start to stop, asked through httpx without a socket."""
+    # Not Starlette's own test client: it wants the package httpx2, and warns about httpx.
+    transport = httpx.ASGITransport(app, raise_app_exceptions=raise_errors)
+    with start_blocking_portal() as portal:
+        client = httpx.AsyncClient(transport=transport, base_url="http://churn")
+        life = portal.wrap_async_context_manager(app.router.lifespan_context(app))
+        with life, portal.wrap_async_context_manager(client) as opened:
+            yield lambda *how, **more: portal.call(partial(opened.request, *how, **more))
+
+
+def promoted(settings: Settings, card: Scorecard | None = None, contract: Contract = TINY) -> Version:
+    """The champion of the contract: a card made by hand, saved, registered and promoted like a trained one."""
+    digest = save_model(model_of(_trained(card or cards.card()), contract, "0.1.0"), settings)
+    registry = open_registry(settings)
+    version = registry.register(TINY.name, digest)
+    registry.promote(Promotion(TINY.name, version, expected=None, who="tests", why="the first"))
+    return registry.resolve(TINY.name)
+
+
+def scored(rows: pa.Table, champion: Version, as_of: date = cards.AS_OF) -> pa.Table:
+    """The score table of a night with these customers alone."""
+    scores = score_rows(cards.card(), rows, Stamp(as_of, TINY, champion.version, champion.digest))
+    return with_percentile(scores, percentile_edges([scores["log_odds"].to_numpy()]))
+
+
+def publish(settings: Settings, kind: str, as_of: date, **tables: pa.Table) -> None:
+    """Publishes the tables as the newest night of their kind."""
+    publisher = open_publisher(settings)
+    known_at = datetime.combine(as_of, datetime.min.time())
+    claim = publisher.claim(Unit(TINY.name, kind, as_of, known_at), Content(content_key(kind, str(as_of)), ""))
+    assert isinstance(claim, Claim)
+    for name, rows in tables.items():
+        write_parquet(rows, publisher.stage(claim) / name / "bucket=00.parquet")
+    publisher.seal(claim)
+    publisher.load(claim)
+    publisher.publish(claim)
+
+
+def _trained(card: Scorecard) -> Trained:
+    return Trained(
+        card=card,
+        test=Evaluation(**{figure.name: 0 for figure in fields(Evaluation)}),
+        split="time",
+        fit_as_ofs=(date(2025, 11, 1),),
+        test_as_of=date(2025, 12, 1),
+        rows=1_000,
+        churners=100,
+        duplicates=0,
+        constants=(),
+        sampling_rate=1.0,
+        calibration=Line(1.0, 0.0),
+        data_digest="d" * 64,
+        reference={},
+        probe=cards.customers(20).select([feature.name for feature in card.features]),
+    )

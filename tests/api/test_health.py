@@ -1,0 +1,92 @@
+"""The service is ready once its champion is verified and its database answers; until then it says what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from api.app import create_app
+from schemas.odcs_text import contract_text
+from store.artifacts import model_folder
+from store.registry import Version
+from store.settings import Settings
+from tests import cards
+from tests.api.service import TINY, Ask, promoted, running
+
+NOBODY_LISTENS = "postgresql+psycopg://churn:secret@127.0.0.1:1/churn"
+
+
+@pytest.fixture
+def ask_in_vain(settings: Settings) -> Iterator[Ask]:
+    """A service whose database is not there."""
+    with running(create_app(replace(settings, database_url=NOBODY_LISTENS), TINY.name)) as asked:
+        yield asked
+
+
+def missing(ask: Ask) -> dict[str, str]:
+    answer = ask("GET", "/health/ready")
+    assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
+    return answer.json()["missing"]
+
+
+def test_ready_names_the_model_that_answers(ask: Ask, champion: Version):
+    answer = ask("GET", "/health/ready")
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "status": "ready",
+        "contract": "tiny",
+        "model": {"version": 1, "digest": champion.digest},
+    }
+
+
+def test_without_a_champion_the_service_starts_and_is_ready_once_there_is_one(settings: Settings):
+    with running(create_app(settings, TINY.name)) as ask:
+        assert missing(ask) == {"champion": "No model is champion. Train one first."}
+        assert ask("POST", "/api/v1/predictions", json={}).json()["type"] == "urn:problem-type:churn:no-champion"
+        promoted(settings)
+        assert ask("GET", "/health/ready").status_code == 200
+        assert ask("POST", "/api/v1/predictions", json={"customer_id": "C1"}).status_code == 200
+
+
+def test_a_model_that_was_changed_on_disk_never_answers(settings: Settings, champion: Version):
+    cells = model_folder(champion.digest, settings) / "cells.npy"
+    cells.write_bytes(cells.read_bytes()[:-1] + b"\x00")
+    with running(create_app(settings, TINY.name)) as ask:
+        assert "its sha256 is not the one it was saved with" in missing(ask)["champion"].lower()
+        answer = ask("POST", "/api/v1/predictions", json={"customer_id": "C1"})
+        assert answer.status_code == 503
+        assert str(settings.artifacts) not in answer.text
+
+
+def test_a_model_whose_contract_lacks_a_feature_never_answers(settings: Settings):
+    without_plan = cards.contract(cards.COLUMNS[:-1])
+    promoted(settings, contract=replace(without_plan, text=contract_text(without_plan)))
+    with running(create_app(settings, TINY.name)) as ask:
+        assert "lacks plan" in missing(ask)["champion"]
+
+
+def test_a_dead_database_is_named_and_keeps_its_secrets(ask_in_vain: Ask):
+    assert set(missing(ask_in_vain)) == {"champion", "database"}
+    answer = ask_in_vain("GET", "/api/v1/customers/C1")
+    assert (answer.status_code, answer.json()["detail"]) == (
+        503,
+        "The database does not answer. Ask again in a moment.",
+    )
+    assert "secret" not in answer.text
+
+
+def test_a_dead_database_does_not_keep_predictions_from_being_made(settings: Settings, ask: Ask):
+    database = Path(settings.database_url.removeprefix("sqlite:///"))
+    for file in database.parent.glob(f"{database.name}*"):
+        file.unlink()
+    database.mkdir()
+    assert ask("GET", "/api/v1/customers/C1").status_code == 503
+    assert set(missing(ask)) == {"database"}
+    assert ask("POST", "/api/v1/predictions", json={"customer_id": "C1"}).status_code == 200
+
+
+def test_live_touches_nothing(ask_in_vain: Ask):
+    assert ask_in_vain("GET", "/health/live").json() == {"status": "alive"}

@@ -1,0 +1,126 @@
+"""A prediction is to the bit what the night writes for the same row, and nothing the contract forbids is scored."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from churn.lookup import score_one
+from store.registry import Version
+from tests import cards
+from tests.api.service import Ask, scored
+
+CUSTOMER = {"customer_id": "C1", "bill": 31.5, "tenure": 12, "dropped": 0.03, "in_contract": False, "plan": "P2"}
+PATH = "/api/v1/predictions"
+
+
+def predicted(ask: Ask, customer: dict[str, Any]) -> dict[str, Any]:
+    answer = ask("POST", PATH, json=customer)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_a_prediction_is_the_score_table_row_of_the_same_customer_to_the_bit(ask: Ask, champion: Version):
+    rows = cards.customers(300)
+    for customer, row in zip(rows.to_pylist(), scored(rows, champion).to_pylist(), strict=True):
+        assert predicted(ask, customer) == {
+            **{name: row[name] for name in ("customer_id", "probability", "log_odds", "band")},
+            "reasons": told(row, "reason_1", "reason_2", "reason_3"),
+            "reliefs": told(row, "relief_1"),
+            "model": {"version": 1, "digest": champion.digest},
+        }
+
+
+def told(row: dict[str, Any], *places: str) -> list[dict[str, Any]]:
+    found = [{part: row[f"{place}_{part}"] for part in ("feature", "value", "log_odds")} for place in places]
+    return [reason for reason in found if reason["feature"] is not None]
+
+
+def test_the_reasons_are_in_words_the_strongest_first(ask: Ask):
+    answer = predicted(ask, CUSTOMER)
+    assert [(reason["feature"], reason["value"]) for reason in answer["reasons"]] == [
+        ("tenure", "tenure 11 to 13 months"),
+        ("in_contract", "in contract: no"),
+        ("plan", "plan: P2"),
+    ]
+    assert answer["reliefs"] == []
+
+
+def test_what_is_left_out_is_scored_as_unknown(ask: Ask):
+    nothing_known = dict.fromkeys(feature.name for feature in cards.card().features)
+    assert predicted(ask, {"customer_id": "C1"})["log_odds"] == score_one(cards.card(), nothing_known).log_odds
+
+
+REFUSED = [
+    # field        given            why
+    ("tenure", -1, "greater than or equal to 0"),
+    ("tenure", "12", "must be a number"),
+    ("tenure", True, "must be a number"),
+    ("tenure", 10**400, "less than or equal to 9007199254740991"),
+    ("dropped", 10**400, "valid number"),
+    ("dropped", float("nan"), "finite number"),
+    ("dropped", float("inf"), "finite number"),
+    ("in_contract", "no", "valid boolean"),
+    ("plan", 2, "valid string"),
+    ("is_admin", True, "Extra inputs"),
+]
+
+
+@pytest.mark.parametrize(("field", "given", "why"), REFUSED, ids=lambda value: str(value)[:20])
+def test_what_the_contract_forbids_is_refused_by_field(ask: Ask, field: str, given: object, why: str):
+    body = json.dumps(CUSTOMER | {field: given})
+    answer = ask("POST", PATH, content=body, headers={"content-type": "application/json"})
+    problem = answer.json()
+    assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
+    assert (problem["status"], problem["detail"]) == (422, "1 field is wrong.")
+    assert [refused["field"] for refused in problem["fields"]] == [field]
+    assert why in problem["fields"][0]["problem"]
+
+
+def test_a_refusal_does_not_repeat_what_was_given(ask: Ask):
+    answer = ask("POST", PATH, json=CUSTOMER | {"tenure": "born in Ghent", "plan": ["a secret"], "bill": "too much"})
+    assert len(answer.json()["fields"]) == 3
+    assert not [given for given in ("Ghent", "secret", "too much") if given in answer.text]
+
+
+def test_a_flood_of_unknown_fields_gets_a_short_answer(ask: Ask):
+    answer = ask("POST", PATH, json=CUSTOMER | {f"{number:03d}{'x' * 200}": 1 for number in range(250)})
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == "250 fields are wrong; the first are named."
+    assert len(answer.content) < 4_000
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"tenure=1", b'{"plan": "\\ud800"}', b"\xff{}", b"[" * 5_000])
+def test_a_body_that_is_no_json_is_a_bad_request(ask: Ask, body: bytes):
+    answer = ask("POST", PATH, content=body, headers={"content-type": "application/json"})
+    assert (answer.status_code, answer.json()["title"]) == (400, "Bad Request")
+
+
+def test_a_body_of_another_kind_is_refused(ask: Ask):
+    assert ask("POST", PATH, data=CUSTOMER).status_code == 415
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_a_body_of_more_than_64_kib_is_refused_whether_or_not_it_says_so(ask: Ask, declared: bool):
+    whole = json.dumps({"customer_id": "C" * 70_000}).encode()
+    body = whole if declared else in_parts(whole)
+    answer = ask("POST", PATH, content=body, headers={"content-type": "application/json"})
+    assert (answer.status_code, answer.headers["content-type"]) == (413, "application/problem+json")
+    assert answer.json()["status"] == 413
+
+
+async def in_parts(whole: bytes) -> Any:
+    for start in range(0, len(whole), 10_000):
+        yield whole[start : start + 10_000]
+
+
+def test_the_openapi_document_has_the_customer_of_the_champions_contract(ask: Ask):
+    document = ask("GET", "/openapi.json").json()
+    customer = document["components"]["schemas"]["Customer"]
+    assert set(customer["properties"]) == set(cards.customers(1).column_names)
+    assert {"type": "integer", "minimum": 0, "maximum": 2**53 - 1} in customer["properties"]["tenure"]["anyOf"]
+    asked = document["paths"][PATH]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert asked == {"$ref": "#/components/schemas/Customer"}
+    assert "Problem" in document["components"]["schemas"]
