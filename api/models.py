@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from threading import Lock
 from typing import Annotated
 
 from fastapi import Depends, Request
 
-from api.answers import ModelStamp
+from api.answers import ModelStamp, Reason
 from churn.contract import parse_contract
 from churn.errors import ArtifactRefused, NoChampion
 from churn.reasons import words
@@ -28,6 +29,25 @@ class Champion:
     contract: Contract
     customer: type[CustomerMessage]
     stamp: ModelStamp
+    reasons: ReasonTexts
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonTexts:
+    """What there is to say of each cell of a card; all are as long as the card has cells.
+
+    Arrow could look these up as the night does, but its first array imports pandas: 40 MB and a slow first answer.
+    """
+
+    features: tuple[str, ...]
+    values: tuple[str, ...]
+    log_odds: tuple[float, ...]
+
+    def of(self, cells: Iterable[int]) -> list[Reason]:
+        """The reasons that these cells are, in their order."""
+        return [
+            Reason(feature=self.features[cell], value=self.values[cell], log_odds=self.log_odds[cell]) for cell in cells
+        ]
 
 
 class ChampionPlace:
@@ -73,8 +93,14 @@ def load_champion(contract: str, settings: Settings) -> Champion:
         raise ArtifactRefused(
             f"its contract is {carried.name}, and lacks {', '.join(unasked) or 'nothing'}", where=version.digest
         )
-    words(model.card)  # are kept once made
-    return Champion(model.card, carried, customer, ModelStamp(version=version.version, digest=version.digest))
+    stamp = ModelStamp(version=version.version, digest=version.digest)
+    return Champion(model.card, carried, customer, stamp, _texts(model.card))
+
+
+def _texts(card: Scorecard) -> ReasonTexts:
+    named = zip(card.term_names, card.terms, strict=True)
+    features = tuple(name for name, term in named for _ in range(term.table.size))
+    return ReasonTexts(features, words(card), tuple(card.cells.tolist()))
 
 
 async def champion_place(request: Request) -> ChampionPlace:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated
 
@@ -16,9 +15,7 @@ from api.models import Champion, Pinned
 from api.problems import described
 from churn.lookup import score_one
 from churn.metrics import probability
-from churn.reasons import reasons
-from churn.scorecard import Scorecard
-from churn.scoring import bands
+from churn.scoring import BANDS
 from schemas.messages import CustomerMessage
 
 router = APIRouter(prefix="/api/v1", tags=["predictions"])
@@ -77,21 +74,21 @@ def predicted(customer: CustomerMessage, champion: Champion) -> Prediction:
     """The champion's answer for the customer."""
     row = customer.model_dump()
     scored = score_one(champion.card, row)
-    chance = probability(np.array([scored.log_odds]))
+    chance = probability(np.array([scored.log_odds])).item()
     return Prediction(
         customer_id=row[champion.contract.key],
-        probability=chance.item(),
+        probability=chance,
         log_odds=scored.log_odds,
-        band=bands(chance, champion.card.base_rate)[0].as_py(),
-        reasons=_told(champion.card, scored.raising),
-        reliefs=_told(champion.card, scored.lowering),
+        band=_band(chance, champion.card.base_rate),
+        reasons=champion.reasons.of(scored.raising),
+        reliefs=champion.reasons.of(scored.lowering),
         model=champion.stamp,
     )
 
 
-def _told(card: Scorecard, cells: Sequence[int]) -> list[Reason]:
-    columns = [column.to_pylist() for column in reasons(card, np.array(cells, np.int32))]
-    return [Reason(feature=name, value=value, log_odds=term) for name, value, term in zip(*columns, strict=True)]
+def _band(chance: float, base_rate: float) -> str:
+    """The highest band that begins at or below this probability."""
+    return [band for band, times in BANDS.items() if chance >= base_rate * times][-1]
 
 
 def _as_refusal(refused: ValidationError) -> Exception:
