@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import product
-from math import ceil
+from math import inf
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +16,8 @@ from churn.lookup import NO_CELL, Cells
 from churn.scorecard import Feature, Ints, Kind, Scorecard, Term
 
 NEVER_SEEN = "one never seen before"
+MISSING = "not on record"  # which is true of what is unknown and of what never was
+IN_PERCENT = ("share", "ratio")
 
 
 class Reasons(NamedTuple):
@@ -45,13 +47,13 @@ def words(card: Scorecard) -> tuple[str, ...]:
 
 
 def bin_words(feature: Feature, bins: Ints) -> str:
-    """What a customer has who falls into one of these neighbouring bins, such as "tenure 11 to 13 months"."""
+    """What a customer has who falls into one of these neighbouring bins, such as "tenure: 11 to 13 months"."""
     if bins[0] == 0:
-        return f"{feature.title} unknown"
+        return f"{feature.title}: {MISSING}"
     if feature.kind is Kind.CATEGORY:
         return f"{feature.title}: {' or '.join(_category(feature, place) for place in bins)}"
-    edges = [None, *feature.cuts.tolist(), None]
-    return _titled(feature, _span(feature, edges[bins[0] - 1], edges[bins[-1]]))
+    edges = [-inf, *feature.cuts.tolist(), inf]
+    return f"{feature.title}: {_span(feature, edges[bins[0] - 1], edges[bins[-1]])}"
 
 
 def _term_words(term: Term, features: Sequence[Feature]) -> list[str]:
@@ -69,42 +71,44 @@ def _category(feature: Feature, place: int) -> str:
     return feature.labels.get(category, category)
 
 
-def _titled(feature: Feature, span: str) -> str:
-    unit = {"share": "", "ratio": ""}.get(feature.unit, feature.unit)
-    if not unit or unit in feature.title or span in feature.labels.values():
-        return f"{feature.title}: {span}"
-    return f"{feature.title} {span} {unit.removesuffix('s') if span == '1' else unit}"
-
-
-def _span(feature: Feature, low: float | None, high: float | None) -> str:
-    """The values from `low` up to but not including `high`; None is no limit."""
+def _span(feature: Feature, low: float, high: float) -> str:
+    """The values from `low` up to but not including `high`."""
+    if low == -inf and high == inf:
+        return "any"
     if feature.kind is Kind.YES_NO:
-        return "any" if low is high else "yes" if high is None else "no"
+        return "yes" if high == inf else "no"
     if feature.kind is Kind.WHOLE:
         return _whole_span(feature, low, high)
-    shown = _percent if feature.unit == "share" else _short
-    if low is None:
-        return "any" if high is None else f"under {shown(high)}"
-    return f"{shown(low)} or more" if high is None else f"{shown(low)} to {shown(high)}"
+    scale = 100.0 if feature.unit in IN_PERCENT else 1.0
+    return _number_span(scale * low, scale * high, _unit(feature))
 
 
-def _whole_span(feature: Feature, low: float | None, high: float | None) -> str:
-    first = feature.minimum if low is None else ceil(low)
-    last = None if high is None else ceil(high) - 1
-    if first is None:
-        return "any" if last is None else f"at most {last:,.0f}"
-    if last is None:
-        return f"{first:,.0f} or more"
-    one = f"{first:,.0f}"
-    return feature.labels.get(one, one) if first == last else f"{one} to {last:,.0f}"
+def _whole_span(feature: Feature, low: float, high: float) -> str:
+    first, last = float(np.ceil(low)), float(np.ceil(high)) - 1.0
+    if low == -inf and feature.minimum is not None:
+        first = feature.minimum
+    unit = _unit(feature)
+    if first == last:
+        return feature.labels.get(_short(first), f"{_short(first)}{unit.removesuffix('s') if first == 1 else unit}")
+    return _number_span(first, last, unit, below="at most")
+
+
+def _number_span(low: float, high: float, unit: str, *, below: str = "under") -> str:
+    if low == -inf:
+        return f"{below} {_short(high)}{unit}"
+    return f"{_short(low)}{unit} or more" if high == inf else f"{_short(low)} to {_short(high)}{unit}"
+
+
+def _unit(feature: Feature) -> str:
+    """What follows the number; nothing where the title says it already."""
+    if feature.unit in IN_PERCENT:
+        return " %"
+    unit = feature.unit.removesuffix(" a month") if "month" in feature.title else feature.unit
+    return f" {unit}" if unit and unit not in feature.title else ""
 
 
 def _short(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.4g}"
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.3g} %"
 
 
 def _encoded(

@@ -254,7 +254,7 @@ service AS (
     count(*) FILTER (days <= 90 AND is_complaint) AS complaints_90d,
     count(*) FILTER (days <= 180 AND is_complaint) AS complaints_180d,
     min(days) AS days_since_ticket,
-    avg(closed_on - opened_on) FILTER (days <= 180 AND NOT is_open) AS ticket_days_to_close
+    round(avg(closed_on - opened_on) FILTER (days <= 180 AND NOT is_open), 1) AS ticket_days_to_close
   FROM (SELECT *, closed_on IS NULL OR closed_on >= $as_of AS is_open, $as_of - opened_on AS days FROM ticket)
   WHERE opened_on < $as_of
   GROUP BY customer_id
@@ -277,7 +277,7 @@ paying AS (
   SELECT
     customer_id,
     count(*) FILTER (is_open OR paid_on > due_on) AS payments_late_6m,
-    avg(paid_on - due_on) FILTER (NOT is_open) AS payment_delay_days,
+    round(avg(paid_on - due_on) FILTER (NOT is_open), 1) AS payment_delay_days,
     sum(amount) FILTER (is_open) AS open_amount,
     arg_max(method, due_on) AS payment_method
   FROM (SELECT *, paid_on IS NULL OR paid_on >= $as_of AS is_open FROM payment)
@@ -318,8 +318,8 @@ customer AS (
     monthly_price - coalesce(price_3_months_ago, monthly_price) AS price_change_3m,
     monthly_price - coalesce(price_6_months_ago, monthly_price) AS price_change_6m,
     coalesce(ends_on >= $as_of, false) AS in_contract,
-    greatest(coalesce(ends_on - $as_of, 0), 0) / {365.25 / 12} AS contract_months_left,
-    CASE WHEN ends_on >= $as_of THEN 0 ELSE ($as_of - last_bound_on) / {365.25 / 12} END AS months_out_of_contract,
+    greatest(coalesce(ends_on - $as_of + 1, 0), 0) AS contract_days_left,
+    CASE WHEN ends_on >= $as_of THEN 0 ELSE $as_of - last_bound_on END AS days_out_of_contract,
     $as_of - handset_since AS handset_age_days,
     overage_mean_3m / nullif(monthly_price, 0) AS overage_share,
     minutes_last_month / nullif(allowance_minutes, 0) AS minutes_allowance_used,

@@ -72,6 +72,11 @@ def latest_as_of(extract: Path, contract: Contract) -> date:
     return month_after(_covered_months(extract, contract)[1])
 
 
+def first_as_of(extract: Path, contract: Contract) -> date:
+    """The day after the oldest month of usage: the first date that the extract describes at all."""
+    return month_after(_covered_months(extract, contract)[0])
+
+
 def bucket_count(extract: Path, contract: Contract) -> int:
     """How many buckets the extract was split into."""
     return len(list((extract / contract.sources[0].name).glob("bucket=*.parquet")))

@@ -200,11 +200,11 @@ def test_the_contract_in_force_is_the_version_that_took_effect_last(tmp_path: Pa
     )
     expect(
         """
-        customer_id   in_contract  contract_months_left  months_out_of_contract
-        price_rose             no                     0                       ?
-        bound                 yes               11.9589                       0
-        free                   no                     0                 11.9918
-        last_day              yes                     0                       0
+        customer_id   in_contract  contract_days_left  days_out_of_contract
+        price_rose             no                   0                     ?
+        bound                 yes                 365                     0
+        free                   no                   0                   365
+        last_day              yes                   1                     0
         """,
         extract,
     )

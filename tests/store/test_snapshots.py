@@ -78,9 +78,6 @@ def test_a_customer_of_whom_little_is_known_is_in_the_base(tmp_path: Path) -> No
         "monthly_revenue",
         "price_change_3m",
         "price_change_6m",
-        "minutes_last_month",
-        "data_gb_last_month",
-        "sms_last_month",
     ]
 
 
