@@ -35,6 +35,7 @@ STATUS_OF: Mapping[type[Exception], HTTPStatus] = MappingProxyType(
 )
 
 NO_DATABASE = "The database does not answer. Ask again in a moment."
+NO_NIGHT = "The database does not show the scores: it is unreachable, or no night was published yet."
 UNFORESEEN = "The service failed. Its log says more."
 
 # A caller chooses the names of surplus fields, so without these limits he would choose the size of the answer.
@@ -80,7 +81,7 @@ async def as_problem(request: Request, error: Exception) -> JSONResponse:
             return problem_answer(_refused(error.errors()))
         case DBAPIError():
             log.warning("the database refused: %s", error.orig)
-            return problem_answer(_plain(HTTPStatus.SERVICE_UNAVAILABLE, NO_DATABASE))
+            return problem_answer(_plain(HTTPStatus.SERVICE_UNAVAILABLE, NO_NIGHT))
     return problem_answer(_plain(HTTPStatus.INTERNAL_SERVER_ERROR, UNFORESEEN))
 
 

@@ -71,10 +71,7 @@ def test_a_model_whose_contract_lacks_a_feature_never_answers(settings: Settings
 def test_a_dead_database_is_named_and_keeps_its_secrets(ask_in_vain: Ask):
     assert set(missing(ask_in_vain)) == {"champion", "database"}
     answer = ask_in_vain("GET", "/api/v1/customers/C1")
-    assert (answer.status_code, answer.json()["detail"]) == (
-        503,
-        "The database does not answer. Ask again in a moment.",
-    )
+    assert (answer.status_code, answer.json()["title"]) == (503, "Service Unavailable")
     assert "secret" not in answer.text
 
 
@@ -86,6 +83,12 @@ def test_a_dead_database_does_not_keep_predictions_from_being_made(settings: Set
     assert ask("GET", "/api/v1/customers/C1").status_code == 503
     assert set(missing(ask)) == {"database"}
     assert ask("POST", "/api/v1/predictions", json={"customer_id": "C1"}).status_code == 200
+
+
+def test_before_the_first_night_a_look_up_says_that_there_is_none(ask: Ask):
+    answer = ask("GET", "/api/v1/customers/C1")
+    assert answer.status_code == 503
+    assert "no night was published yet" in answer.json()["detail"]
 
 
 def test_live_touches_nothing(ask_in_vain: Ask):
