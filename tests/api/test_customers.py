@@ -13,15 +13,9 @@ from api.app import create_app
 from store.registry import Version
 from store.settings import Settings
 from tests import cards
-from tests.api.service import Ask, publish, running, scored
+from tests.api.service import TINY, Ask, promoted, publish, running, scored
 
 FIRST, SECOND = date(2026, 1, 1), date(2026, 1, 2)
-
-
-@pytest.fixture
-def settings(settings: Settings, database_url: str) -> Settings:
-    """Settings on a fresh database, once SQLite and once PostgreSQL."""
-    return replace(settings, database_url=database_url)
 
 
 def publish_scores(settings: Settings, champion: Version, as_of: date, customers: int = 20) -> list[dict[str, Any]]:
@@ -104,3 +98,16 @@ def test_the_customers_of_another_contract_are_not_shown(ask: Ask, settings: Set
     publish_scores(settings, champion, FIRST)
     with running(create_app(settings, "another")) as ask_another:
         assert ask_another("GET", "/api/v1/customers/C000003").status_code == 404
+
+
+def test_postgresql_shows_what_sqlite_shows(ask: Ask, settings: Settings, champion: Version, postgres_url: str):
+    on_postgres = replace(settings, database_url=postgres_url)
+    promoted(on_postgres)
+    for place in (settings, on_postgres):
+        publish_scores(place, champion, FIRST)
+        publish_list(place, FIRST, C000003="listed")
+    with running(create_app(on_postgres, TINY.name)) as ask_postgres:
+        one, other = (shown(asked, "C000003") for asked in (ask, ask_postgres))
+        assert ask_postgres("GET", "/api/v1/customers/C999999").status_code == 404
+    assert one.pop("age_hours") == pytest.approx(other.pop("age_hours"), abs=0.1)
+    assert one == other
