@@ -11,12 +11,19 @@ from pydantic import Field
 
 from churn.errors import RequestError
 
+
+def _described(text: str) -> dict[str, str]:
+    # Not Field's own description: Prefect 3.8.8 puts in its place what the flow's docstring says of the parameter, or
+    # nothing, and the form would explain none.
+    return {"description": text}
+
+
 ContractName = Annotated[
     str,
     Field(
         min_length=1,
         max_length=200,
-        description="Contract of the data: a name in schemas/contracts, or the path of a YAML file.",
+        json_schema_extra=_described("Contract of the data: a name in schemas/contracts, or the path of a YAML file."),
         examples=["telco"],
     ),
 ]
@@ -24,8 +31,10 @@ AsOf = Annotated[
     str | None,
     Field(
         pattern=r"^(latest|\d{4}-\d{2}-\d{2})$",
-        description="Date to score, or 'latest' for the last one that the source covers. "
-        "Empty: the day the run was scheduled for, in the business zone.",
+        json_schema_extra=_described(
+            "Date to score, or 'latest' for the last one that the source covers. "
+            "Empty: the day the run was scheduled for, in the business zone."
+        ),
         examples=["2026-01-01"],
     ),
 ]
@@ -33,7 +42,7 @@ KnownAt = Annotated[
     str | None,
     Field(
         pattern=r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2})?)?$",
-        description="Moment up to which facts count. Empty: the start of the as-of date.",
+        json_schema_extra=_described("Moment up to which facts count. Empty: the start of the as-of date."),
         examples=["2026-01-01T00:00"],
     ),
 ]
@@ -41,25 +50,33 @@ Source = Annotated[
     str | None,
     Field(
         max_length=500,
-        description="Database URL, CSV or Parquet file, or folder of Parquet files. Empty: the configured source.",
+        json_schema_extra=_described(
+            "Database URL, CSV or Parquet file, or folder of Parquet files. Empty: the configured source."
+        ),
     ),
 ]
 PolicyName = Annotated[
     str | None,
     Field(
         max_length=200,
-        description="Decision policy: a name in schemas/policies, or the path of a YAML file. "
-        "Empty: the contract's own.",
+        json_schema_extra=_described(
+            "Decision policy: a name in schemas/policies, or the path of a YAML file. Empty: the contract's own."
+        ),
     ),
 ]
 Capacity = Annotated[
     int | None,
-    Field(ge=0, le=10_000_000, description="Contacts for this night. Empty: as the policy says."),
+    Field(ge=0, le=10_000_000, json_schema_extra=_described("Contacts for this night. Empty: as the policy says.")),
 ]
-Force = Annotated[bool, Field(description="Do the work again even where the same result is already published.")]
-Evaluate = Annotated[bool, Field(description="Also cross-validate the model: 5 stratified folds, seed 42.")]
+Force = Annotated[
+    bool, Field(json_schema_extra=_described("Do the work again even where the same result is already published."))
+]
+Evaluate = Annotated[
+    bool, Field(json_schema_extra=_described("Also cross-validate the model: 5 stratified folds, seed 42."))
+]
 Promote = Annotated[
-    bool, Field(description="Make the new model champion at once. Otherwise it is registered and waits.")
+    bool,
+    Field(json_schema_extra=_described("Make the new model champion at once. Otherwise it is registered and waits.")),
 ]
 
 

@@ -1,0 +1,96 @@
+"""What prefect.yaml promises the server: every deployment's flow is there and takes the parameters it is given."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+import yaml
+from prefect import Flow
+from prefect.utilities.schema_tools.validation import is_valid
+
+FILE = Path(__file__).parent.parent.parent / "prefect.yaml"
+DEPLOYMENTS: list[dict[str, Any]] = yaml.safe_load(FILE.read_text())["deployments"]
+each_deployment = pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda deployment: deployment["name"])
+
+REFUSED = [
+    ("as_of", "yesterday"),
+    ("as_of", "2026-1-1"),
+    ("as_of", "2026-01-01; DROP TABLE scores"),
+    ("known_at", "2026-01-01T00"),
+    ("contract", ""),
+    ("contract", None),
+    ("source", "x" * 501),
+    ("force", "perhaps"),
+    ("promote", 7),
+]
+TAKEN = [
+    ("as_of", "latest"),
+    ("as_of", "2026-01-01"),
+    ("as_of", None),
+    ("known_at", "2026-01-01T06:30"),
+    ("known_at", "2026-01-01"),
+    ("source", "postgresql+psycopg://churn@db/telco"),
+    ("policy", "default"),
+    ("force", True),
+]
+
+
+def flow_of(deployment: dict[str, Any]) -> Flow[..., Any]:
+    module, name = deployment["entrypoint"].rsplit(".", 1)
+    found = getattr(importlib.import_module(module), name)
+    assert isinstance(found, Flow)
+    return found
+
+
+def schema_of(deployment: dict[str, Any]) -> dict[str, Any]:
+    """What the server checks a run's parameters against, and the UI makes its form of."""
+    return flow_of(deployment).parameters.model_dump()
+
+
+@each_deployment
+def test_a_deployment_is_the_flow_of_its_name_and_gives_it_parameters_that_it_takes(deployment: dict[str, Any]) -> None:
+    flow = flow_of(deployment)
+    assert flow.name == deployment["name"]
+    assert flow.validate_parameters(deployment["parameters"]) is not None
+    assert is_valid(deployment["parameters"], schema_of(deployment))
+
+
+@each_deployment
+def test_every_parameter_is_flat_and_described_for_the_form(deployment: dict[str, Any]) -> None:
+    for name, field in schema_of(deployment)["properties"].items():
+        assert field.get("description"), name
+        assert "$ref" not in str(field), name
+
+
+@each_deployment
+def test_one_run_of_a_deployment_waits_for_the_one_before(deployment: dict[str, Any]) -> None:
+    assert deployment["concurrency_limit"] == {"limit": 1, "collision_strategy": "ENQUEUE"}
+
+
+@each_deployment
+def test_schedules_name_their_time_zone_and_keep_away_from_the_hour_that_spring_skips(
+    deployment: dict[str, Any],
+) -> None:
+    for schedule in deployment.get("schedules", ()):
+        assert ZoneInfo(schedule["timezone"])
+        assert int(schedule["cron"].split()[1]) >= 4
+
+
+@pytest.mark.parametrize(("name", "value"), REFUSED)
+def test_the_server_refuses(name: str, value: object) -> None:
+    takers = [deployment for deployment in DEPLOYMENTS if name in schema_of(deployment)["properties"]]
+    assert takers
+    for deployment in takers:
+        assert not is_valid({**deployment["parameters"], name: value}, schema_of(deployment))
+
+
+@pytest.mark.parametrize(("name", "value"), TAKEN)
+def test_the_server_takes(name: str, value: object) -> None:
+    takers = [deployment for deployment in DEPLOYMENTS if name in schema_of(deployment)["properties"]]
+    assert takers
+    for deployment in takers:
+        assert is_valid({**deployment["parameters"], name: value}, schema_of(deployment))
