@@ -45,7 +45,7 @@ def chosen_known_at(asked: str | None, *, as_of: date, now: datetime) -> datetim
 
 def matured_months(known_at: datetime, *, first: date, horizon_days: int) -> tuple[date, ...]:
     """The firsts of months, oldest first, from `first` on, whose horizon had passed by `known_at`; the last 12."""
-    months = []
+    months: list[date] = []
     month = (known_at - timedelta(days=horizon_days)).date().replace(day=1)
     while month >= first and len(months) < MONTHS_TO_LEARN_FROM:
         months.append(month)

@@ -15,7 +15,6 @@ from sqlalchemy.engine import make_url
 from churn.simulation.scenario import DEFAULT_START
 from churn.simulator import FAULTS, Simulation, block_count, blocks
 from store.settings import current_settings
-from store.simulated import default_truth, is_there, write_simulation
 
 _START = datetime.combine(DEFAULT_START, time())
 
@@ -35,6 +34,8 @@ def simulate(
     if_missing: Annotated[bool, typer.Option("--if-missing", help="Do nothing where the source is there.")] = False,
 ) -> None:
     """Simulate a telecom: source tables, and apart from them what would have become of each customer."""
+    from store.simulated import default_truth, is_there, write_simulation  # its drivers import pandas, which takes long
+
     settings = current_settings()
     target = to or settings.source_url
     apart = truth or default_truth(target, settings)

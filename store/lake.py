@@ -13,11 +13,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+if TYPE_CHECKING:
+    import duckdb
 
 MANIFEST = "manifest.json"
 ROWS_PER_GROUP = 65_536
@@ -228,6 +230,8 @@ def duck(
     """A DuckDB in memory that asks Parquet files and calls nobody; what does not fit is spilled to a folder."""
     if spill is not None:
         spill.mkdir(parents=True, exist_ok=True)
+    import duckdb  # 20 MB that the API, which reads artifacts through this module, need not carry
+
     with tempfile.TemporaryDirectory(prefix="duck-", dir=spill) as folder:
         connection = duckdb.connect(":memory:", config=_quiet(threads, memory_limit, folder))
         try:
