@@ -45,8 +45,12 @@ def test_each_module_says_what_it_is_for(path: Path) -> None:
 @pytest.mark.parametrize("path", sorted((ROOT / "flows").glob("*.py")), ids=lambda path: path.stem)
 def test_beside_the_standard_library_a_flow_imports_tasks_and_prefect_alone(path: Path) -> None:
     tree = ast.parse(path.read_text())
-    imported = {node.module.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
-    imported |= {name.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
+    imported = {
+        node.module.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module
+    }
+    imported |= {
+        name.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names
+    }
     assert imported - sys.stdlib_module_names <= {"prefect", "tasks", "flows"}
 
 
