@@ -52,7 +52,7 @@ class TrainingPlan:
     Where there are more than `sampled_rows` rows to fit on, stayers are sampled and the log-odds corrected for it.
     """
 
-    # Nine months of 20,000 customers with 51 features take 15 CPU seconds like this. A second process costs more in
+    # Nine months of 20,000 customers with 50 features take 10 CPU seconds like this. A second process costs more in
     # its start than it saves, eight bags instead of four or a rate of .02 take half as long again, and neither moves
     # the AUC of the two public data sets or of the simulator by more than .005.
 
