@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections import Counter
 from datetime import date
 from pathlib import Path
@@ -14,24 +15,25 @@ import pytest
 
 from churn.scorecard import Floats, Scorecard, binned
 from store.artifacts import load_model
+from store.lake import read_manifest
 from store.policies import POLICIES
+from store.registry import Promotion, open_registry
 from store.settings import current_settings
 from tasks.night import Summary
-from tests.end_to_end.nights import Nights, published_rows, snapshot_rows, view_rows
-from tests.end_to_end.telecom import FIRST_NIGHT, NEXT_NIGHT, Tables, delivered, replaced, some_of, tables
+from tests.end_to_end.nights import Nights, living_in, published_rows, snapshot_rows, view_rows
+from tests.end_to_end.telecom import FIRST_NIGHT, NEXT_NIGHT, delivered, replaced, simulated, some_of, tables
 
-STRANGE_CUSTOMERS = 20
+STRANGE = (("segment", "hybrid"), ("region", "R99"))
+STRANGE_CUSTOMERS = 20  # of 2,000: few enough for the night to go on
 
 
 @pytest.fixture(scope="module")
 def summary(shared_nights: Nights, tmp_path_factory: pytest.TempPathFactory) -> Summary:
-    """A night on a feed in which a few customers pay in a way that the contract does not know."""
-    feed = delivered(with_strange_segments(tables()), tmp_path_factory.mktemp("feed"))
-    return shared_nights.run(NEXT_NIGHT, feed)
-
-
-def with_strange_segments(source: Tables) -> Tables:
-    return replaced(source, "customers", "segment", "hybrid", some_of(source["customers"], STRANGE_CUSTOMERS))
+    """A night on a feed in which a few customers have a segment, and more a region, that the contract does not know."""
+    few = some_of(tables()["customers"], STRANGE_CUSTOMERS)
+    feed = replaced(tables(), "customers", "segment", "hybrid", few)
+    feed = replaced(feed, "customers", "region", "R99", some_of(feed["customers"], 2 * STRANGE_CUSTOMERS))
+    return shared_nights.run(NEXT_NIGHT, delivered(feed, tmp_path_factory.mktemp("feed")))
 
 
 def test_a_night_adds_up(summary: Summary) -> None:
@@ -55,6 +57,21 @@ def test_a_night_adds_up(summary: Summary) -> None:
     assert summary.statuses["listed"] == len(listed) == summary.outreach.rows
     assert "beyond_capacity" not in summary.statuses  # so the list is everybody who is worth a contact
     assert listed["rank"].to_pylist() == list(range(1, len(listed) + 1))
+
+
+def test_a_value_never_seen_sets_the_row_aside_or_is_scored_as_unknown_as_the_contract_says(summary: Summary) -> None:
+    rows = snapshot_rows(summary)
+    scored = published_rows(summary.scores.folder, "scores")
+    hybrid, beyond = (
+        set(rows.filter(pc.equal(rows[name], value))["customer_id"].to_pylist()) for name, value in STRANGE
+    )
+    assert hybrid.isdisjoint(scored["customer_id"].to_pylist())
+    assert beyond - hybrid <= set(scored["customer_id"].to_pylist())
+    assert len(beyond - hybrid) > 5
+
+
+def keys(rows: pa.Table) -> set[str]:
+    return set(rows["customer_id"].to_pylist())
 
 
 def test_terms_add_up_to_the_log_odds_and_reasons_are_the_strongest_of_them(summary: Summary) -> None:
@@ -126,3 +143,33 @@ def test_a_second_run_of_the_same_night_does_nothing_and_says_so(nights: Nights)
     assert {again.scores.run_id, again.outreach.run_id} == {row["run_id"] for row in view_rows("night_status")}
     assert nights.files() == before
     assert nights.shown() == shown
+
+
+def test_a_night_from_postgres_to_postgres_gives_the_same_bytes(
+    nights: Nights, postgres_url: str, tmp_path: Path
+) -> None:
+    here = nights.run(FIRST_NIGHT)
+    shown = without_run(view_rows("score_current"))
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(nights.home / "artifacts", elsewhere / "artifacts")
+    simulated(postgres_url, truth=tmp_path / "truth")
+    with living_in(elsewhere, CHURN_DATABASE_URL=postgres_url, CHURN_SOURCE_URL=postgres_url):
+        crown(str(published_rows(here.scores.folder, "scores")["model_digest"][0]))
+        there = Nights(elsewhere, postgres_url).run(FIRST_NIGHT)
+        assert without_run(view_rows("score_current")) == shown
+    assert there.scores.new
+    for result in ("scores", "outreach"):
+        ours, theirs = (read_manifest(getattr(summary, result).folder) for summary in (here, there))
+        assert theirs.files == ours.files
+
+
+def crown(digest: str) -> None:
+    """Makes the model champion in a registry that has none."""
+    registry = open_registry(current_settings())
+    version = registry.register("telco", digest)
+    registry.promote(Promotion("telco", version, None, who="the test", why="the other night's champion"))
+
+
+def without_run(rows: list[dict[str, object]]) -> dict[object, dict[str, object]]:
+    columns = [name for name in rows[0] if name not in ("run_id", "published_at")]
+    return by_customer([row | {"known_at": str(row["known_at"])[:19]} for row in rows], columns)
