@@ -147,7 +147,13 @@ def verdict(report: QualityReport) -> None:
     first = failed[0]
     where = f"{report.where}/{first.check.column}" if first.check.column else report.where
     others = f"; also failed: {', '.join(_distinct_names(failed[1:]))}" if failed[1:] else ""
-    raise QualityError(finding(first) + others, where=where, to_do=_ADVICE[first.check.rule])
+    raise QualityError(finding(first) + others, where=where, to_do=_advice(first.check))
+
+
+def _advice(check: Check) -> str:
+    # A count with one value that is right has no range to widen: it says whether rows came, and how often.
+    exact = check.rule is Rule.BETWEEN and check.minimum == check.maximum
+    return "Ask the source to deliver these rows again, each of them once." if exact else _ADVICE[check.rule]
 
 
 def _distinct_names(results: tuple[CheckResult, ...]) -> list[str]:

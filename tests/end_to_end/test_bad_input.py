@@ -139,19 +139,19 @@ BROKEN = [
         "a month that came twice",
         fault("duplicated_month"),
         QualityError,
-        ("telco customer/usage_repeated_last_month: ", "broken in", *(KEY,) * 3),
+        ("telco customer/usage_repeated_last_month: ", "broken in", *(KEY,) * 3, "each of them once"),
     ),
     Broken(
         "a month that did not come",
         fault("missing_month"),
         QualityError,
-        ("telco customer/usage_missing_last_month: ", "broken in", *(KEY,) * 3),
+        ("telco customer/usage_missing_last_month: ", "broken in", *(KEY,) * 3, "each of them once"),
     ),
     Broken(
         "a month that came late",
         fault("late_month"),
         QualityError,
-        ("telco customer/usage_missing_last_month: ", "broken in", *(KEY,) * 3),
+        ("telco customer/usage_missing_last_month: ", "broken in", *(KEY,) * 3, "each of them once"),
     ),
     Broken(
         "three customers in ten are gone",
