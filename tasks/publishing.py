@@ -22,6 +22,7 @@ from store.publication import Published, Publisher, content_key, open_publisher
 from store.settings import current_settings
 from tasks.night import Champion, Night, Result
 from tasks.progress import begun
+from tasks.retries import may_pass
 
 SCORES, OUTREACH = "scores", "outreach"
 
@@ -65,7 +66,13 @@ def publish(claim: Claim) -> Result:
     return show(claim)
 
 
-@task(task_run_name="seal the files of {claim.unit.kind}", retries=2, retry_delay_seconds=2, cache_policy=NO_CACHE)
+@task(
+    task_run_name="seal the files of {claim.unit.kind}",
+    retries=2,
+    retry_delay_seconds=2,
+    retry_condition_fn=may_pass,
+    cache_policy=NO_CACHE,
+)
 def seal_files(claim: Claim) -> None:
     """Moves the run's files to their place for good, under a manifest."""
     _publisher().seal(claim)
@@ -75,6 +82,7 @@ def seal_files(claim: Claim) -> None:
     task_run_name="load the tables of {claim.unit.kind}",
     retries=3,
     retry_delay_seconds=[2, 10, 30],
+    retry_condition_fn=may_pass,
     cache_policy=NO_CACHE,
 )
 def load_tables(claim: Claim) -> None:
@@ -86,6 +94,7 @@ def load_tables(claim: Claim) -> None:
     task_run_name="show {claim.unit.kind} to readers",
     retries=3,
     retry_delay_seconds=[2, 10, 30],
+    retry_condition_fn=may_pass,
     cache_policy=NO_CACHE,
 )
 def show(claim: Claim) -> Result:

@@ -24,6 +24,7 @@ from store.settings import current_settings
 from store.snapshots import first_as_of, training_rows
 from tasks.night import Candidate, Night
 from tasks.progress import begun, part_done
+from tasks.retries import may_pass
 
 STEP = "gather what months teach"
 WHO = "the retraining flow"
@@ -49,7 +50,13 @@ def choose_months(night: Night) -> tuple[date, ...]:
     return matured_months(night.known_at, first=first, horizon_days=contract.horizon_days)
 
 
-@task(task_run_name="learn from {as_of}", retries=2, retry_delay_seconds=2, cache_policy=NO_CACHE)
+@task(
+    task_run_name="learn from {as_of}",
+    retries=2,
+    retry_delay_seconds=2,
+    retry_condition_fn=may_pass,
+    cache_policy=NO_CACHE,
+)
 def gather_lesson(night: Night, as_ofs: tuple[date, ...], as_of: date) -> Path:
     """Writes one date's customers, as they were known when it began, with what became of them."""
     path = night.snapshot.with_name(f"{night.snapshot.name}-lessons") / f"{as_of}.parquet"
