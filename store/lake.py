@@ -102,6 +102,18 @@ def write_text(text: str, path: Path) -> None:
     sync(path.parent)
 
 
+def copy_file(source: Path, target: Path) -> None:
+    """Puts a copy of a file at its place whole or not at all."""
+    beside = _beside(target)
+    try:
+        shutil.copyfile(source, beside)
+        sync(beside)
+        beside.replace(target)
+    finally:
+        beside.unlink(missing_ok=True)
+    sync(target.parent)
+
+
 def _beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
 
@@ -190,8 +202,7 @@ def describe(folder: Path, facts: dict[str, Any]) -> Manifest:
 
 
 def _described(path: Path, folder: Path) -> ManifestFile:
-    rows = pq.read_metadata(path).num_rows
-    return ManifestFile(path.relative_to(folder).as_posix(), rows, sha256_of(path))
+    return ManifestFile(path.relative_to(folder).as_posix(), rows_of(path), sha256_of(path))
 
 
 def write_manifest(manifest: Manifest, folder: Path) -> str:
@@ -221,6 +232,11 @@ def read_parquet(paths: Iterable[Path], columns: list[str] | None = None) -> pa.
     """The rows of the files, in the order of the paths, on the calling thread alone."""
     # Not read_table: that makes a column of each folder called name=value, and imports pandas.
     return pa.concat_tables([pq.ParquetFile(path).read(columns, use_threads=False) for path in paths])
+
+
+def rows_of(path: Path) -> int:
+    """The rows of a Parquet file, read from its footer alone."""
+    return int(pq.read_metadata(path).num_rows)
 
 
 @contextmanager

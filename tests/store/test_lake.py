@@ -46,6 +46,18 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path)
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_copy_is_whole_or_not_there(tmp_path: Path) -> None:
+    original, copy = tmp_path / "a.parquet", tmp_path / "b.parquet"
+    lake.write_parquet(ROWS, original)
+    lake.copy_file(original, copy)
+    assert copy.read_bytes() == original.read_bytes()
+    assert lake.rows_of(copy) == 1000
+    with pytest.raises(FileNotFoundError):
+        lake.copy_file(tmp_path / "lost.parquet", copy)
+    assert sorted(tmp_path.iterdir()) == [original, copy]
+    assert lake.rows_of(copy) == 1000
+
+
 def test_a_manifest_names_each_file_that_is_missing_or_changed(tmp_path: Path) -> None:
     for name in ("kept", "changed", "lost"):
         lake.write_parquet(ROWS, tmp_path / "usage" / f"{name}.parquet")
