@@ -51,6 +51,7 @@ class Draft:
 def draft_contract(rows: pa.Table, name: str, *, key: str = "", label: str, value: str = "") -> Draft:
     """A flat contract for `rows`, whose columns have the source's names; without a `key` one is made from the row.
 
+    The contract's name is `name` in snake_case: a file called "My Shop" drafts my_shop.
     A column that alone tells leavers from stayers (AUC above .95) goes on the leak list and is not learnt from; nor
     are constants, dates and texts that name a row. RequestError where a named column is not there.
     """
@@ -62,7 +63,7 @@ def draft_contract(rows: pa.Table, name: str, *, key: str = "", label: str, valu
     keys = tuple(column.name for column in named if column.has(Role.KEY))
     table = Table("customers", "One row per customer.", named, primary_key=keys)
     suspects = (*_suspects_of_table(rows), *_suspects(rows, table))
-    return Draft(_contract(rows, name, _without(table, suspects), suspects), suspects)
+    return Draft(_contract(rows, _snake_case(name), _without(table, suspects), suspects), suspects)
 
 
 def _require(rows: pa.Table, *names: str) -> None:

@@ -24,12 +24,16 @@ _SNAKE_CASE = re.compile(rf"[a-z][a-z0-9_]{{0,{LONGEST_NAME - 1}}}")
 
 @dataclass(frozen=True, slots=True)
 class BrokenRule:
-    """A rule that a contract breaks; without a table it is the contract as a whole, without a column the table."""
+    """A rule that a contract breaks; without a table it is the contract as a whole, without a column the table.
+
+    `word` is the word of the contract itself that is at fault, where one alone is.
+    """
 
     rule: str
     message: str
     table: str = ""
     column: str = ""
+    word: str = ""
 
 
 def broken_rules(contract: Contract) -> Iterator[BrokenRule]:
@@ -46,6 +50,8 @@ def broken_rules(contract: Contract) -> Iterator[BrokenRule]:
 
 
 def _contract_rules(contract: Contract) -> Iterator[BrokenRule]:
+    if complaint := _unfit_name(contract.name):
+        yield BrokenRule("name", f"{contract.name!r} {complaint}", word="name")
     if contract.surrogate_key and not contract.flat:
         yield BrokenRule("surrogate key", "only a flat contract may make its key from the row's content")
     if not contract.sources:
@@ -79,6 +85,8 @@ def _source_rules(table: Table) -> Iterator[BrokenRule]:
 
 
 def _table_rules(table: Table) -> Iterator[BrokenRule]:
+    if complaint := _unfit_name(table.name):
+        yield BrokenRule("name", f"table {table.name!r} {complaint}", table.name)
     for name in _repeated(table.names):
         yield BrokenRule("one name", f"two columns are called {name}", table.name, name)
     for source_name in _repeated(column.source_name for column in table.columns if not column.derived):
@@ -92,9 +100,15 @@ def _column_rules(table: Table, column: Column) -> Iterator[BrokenRule]:
             yield BrokenRule(rule, f"{column.name} {message}", table.name, column.name)
 
 
+def _unfit_name(name: str) -> str:
+    """Names become columns, views and folders, and a folder called ../x would be another one's."""
+    fits = _SNAKE_CASE.fullmatch(name)
+    return "" if fits else f"is not snake_case of at most {LONGEST_NAME} letters, digits and underscores"
+
+
 def _name(column: Column) -> str:
-    if not _SNAKE_CASE.fullmatch(column.name):
-        return f"is not snake_case of at most {LONGEST_NAME} letters, digits and underscores"
+    if complaint := _unfit_name(column.name):
+        return complaint
     if column.name == AS_OF or hasattr(BaseModel, column.name):
         return "is a name that the pipeline needs itself; choose another and keep the source's as physicalName"
     return ""

@@ -172,7 +172,8 @@ def _placed(document: Document, broken: BrokenRule) -> Problem:
     for word, name in (("schema", broken.table), ("properties", broken.column)):
         named = [place for place in document.items(path, word) if document.at(place)["name"] == name]
         path = named[-1] if named else path
-    return Problem(document.line(path), broken.rule, broken.message)
+    place = (*path, broken.word) if broken.word else path
+    return Problem(document.line(place), broken.rule, broken.message)
 
 
 def _contract(values: Element, text: str) -> Contract:

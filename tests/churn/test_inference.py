@@ -8,6 +8,7 @@ import pytest
 from churn.errors import RequestError
 from churn.inference import Suspect, draft_contract
 from schemas.contract import Contract
+from schemas.contract_rules import broken_rules
 from schemas.odcs import read_contract_text
 from schemas.odcs_text import contract_text
 from store.contracts import read_contract, shipped_contracts
@@ -74,6 +75,16 @@ def test_without_a_key_one_is_made_and_duplicates_are_counted():
 def test_a_draft_is_a_sound_contract():
     text = contract_text(draft_contract(SHOP, "shop", key="Shopper No", label="Gone").contract)
     assert isinstance(read_contract_text(text), Contract)
+
+
+@pytest.mark.parametrize(
+    ("called", "name"),
+    [("shop", "shop"), ("My File", "my_file"), ("../evil", "evil"), ("2026-shop", "its_2026_shop"), ("ü", "column")],
+)
+def test_a_draft_has_a_name_that_a_contract_may_have(called, name):
+    draft = draft_contract(SHOP, called, key="Shopper No", label="Gone").contract
+    assert draft.name == name
+    assert not list(broken_rules(draft))
 
 
 def test_a_column_that_is_not_there_is_named():
