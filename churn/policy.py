@@ -7,11 +7,20 @@ from collections import Counter
 from pydantic import ValidationError
 
 from churn.errors import PolicyError
+from schemas.columns import LogicalType, Table
 from schemas.contract import Contract
 from schemas.outreach import Status
-from schemas.policy import Policy
+from schemas.policy import Policy, Suppression
 
 RESERVED = frozenset(Status)
+
+# No rule can wait for a moment: a policy file is to hold every night.
+_COMPARABLE = {
+    LogicalType.BOOLEAN: bool,
+    LogicalType.INTEGER: int,
+    LogicalType.NUMBER: int,
+    LogicalType.STRING: str,
+}
 
 
 def parse_policy(fields: object, where: str) -> Policy:
@@ -27,14 +36,25 @@ def parse_policy(fields: object, where: str) -> Policy:
 
 
 def require_columns(policy: Policy, contract: Contract) -> None:
-    """PolicyError where a rule looks at a column that the contract's customer row does not have."""
-    missing = [rule.column for rule in policy.suppress if rule.column not in contract.customer.names]
-    if missing:
+    """PolicyError where a rule looks at a column that the contract's customer row lacks, or for what it never holds."""
+    complaints = [found for rule in policy.suppress if (found := _complaint(rule, contract.customer))]
+    if complaints:
         raise PolicyError(
-            f"rules look at columns that a customer row does not have: {', '.join(missing)}",
+            "; ".join(complaints),
             where=f"policy {policy.name}, contract {contract.name}",
-            to_do="Name columns of the contract's customer table.",
+            to_do="Name columns of the contract's customer table, each with a value that it may hold.",
         )
+
+
+def _complaint(rule: Suppression, customer: Table) -> str:
+    if rule.column not in customer.names:
+        return f"rule {rule.status} looks at {rule.column}, a column that a customer row does not have"
+    column = customer.column(rule.column)
+    if type(rule.equals) is not _COMPARABLE.get(column.logical_type):  # isinstance would let True pass for 1
+        return f"rule {rule.status} compares {rule.column} ({column.logical_type}) with {rule.equals!r}"
+    if column.allowed and rule.equals not in column.allowed:
+        return f"rule {rule.status} waits for {rule.equals!r}, which {rule.column} may not hold"
+    return ""
 
 
 def _faults(error: ValidationError) -> str:

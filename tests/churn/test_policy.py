@@ -1,0 +1,111 @@
+"""A policy that could not do what it says is refused before anybody is scored by it."""
+
+from __future__ import annotations
+
+import pytest
+
+from churn.errors import PolicyError
+from churn.policy import parse_policy, require_columns
+from schemas.columns import Column, LogicalType, Role, Table
+from schemas.contract import Contract
+from store.contracts import read_contract, shipped_contracts
+from store.policies import POLICIES, policy_for, read_policy
+
+SOUND = {
+    "name": "shop",
+    "version": "1.0.0",
+    "description": "Contact whoever is worth it.",
+    "capacity": 10,
+    "keep_probability": 0.3,
+    "offer_cost": 4.0,
+    "contact_cost": 0.5,
+}
+
+CUSTOMER = Table(
+    "customers",
+    "",
+    (
+        Column("customer_id", LogicalType.STRING, "", roles=(Role.KEY,)),
+        Column("in_dispute", LogicalType.BOOLEAN, ""),
+        Column("visits", LogicalType.INTEGER, ""),
+        Column("bill", LogicalType.NUMBER, ""),
+        Column("plan", LogicalType.STRING, "", allowed=("basic", "family")),
+        Column("joined_on", LogicalType.DATE, ""),
+    ),
+)
+SHOP = Contract("shop", "1", "", "", sources=(CUSTOMER,), customer=CUSTOMER, flat=True)
+
+WRONG_FIELDS = [
+    # field             value      said
+    ("capacity", -1, "capacity: Input should be greater than or equal to 0"),
+    ("keep_probability", 0, "keep_probability: Input should be greater than 0"),
+    ("keep_probability", 1.2, "keep_probability: Input should be less than or equal to 1"),
+    ("offer_cost", float("nan"), "offer_cost: Input should be a finite number"),
+    ("version", "1", "version: String should match pattern"),
+    ("name", "../shop", "name: String should match pattern"),
+    ("capasity", 10, "capasity: Extra inputs are not permitted"),
+    ("suppress", [{"status": "angry"}], "suppress.0.column: Field required"),
+]
+
+UNFIT = [
+    # column        equals         said
+    ("mood", True, "rule careful looks at mood, a column that a customer row does not have"),
+    ("in_dispute", "yes please", "rule careful compares in_dispute (boolean) with 'yes please'"),
+    ("in_dispute", 1, "rule careful compares in_dispute (boolean) with 1"),
+    ("visits", True, "rule careful compares visits (integer) with True"),
+    ("bill", "none", "rule careful compares bill (number) with 'none'"),
+    ("plan", 3, "rule careful compares plan (string) with 3"),
+    ("plan", "gold", "rule careful waits for 'gold', which plan may not hold"),
+    ("joined_on", "2026-01-01", "rule careful compares joined_on (date) with '2026-01-01'"),
+]
+
+FITTING = [("in_dispute", False), ("visits", 0), ("bill", 3), ("plan", "basic"), ("customer_id", "C1")]
+
+
+@pytest.mark.parametrize(("field", "value", "said"), WRONG_FIELDS)
+def test_a_wrong_field_is_named(field: str, value: object, said: str) -> None:
+    assert parse_policy(SOUND, "shop.yaml").name == "shop"
+    with pytest.raises(PolicyError) as refused:
+        parse_policy(SOUND | {field: value}, "shop.yaml")
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize("fields", [None, "contact everybody", []])
+def test_what_is_no_mapping_is_no_policy(fields: object) -> None:
+    with pytest.raises(PolicyError, match=r"shop\.yaml"):
+        parse_policy(fields, "shop.yaml")
+
+
+@pytest.mark.parametrize("statuses", [("listed",), ("beyond_capacity",), ("angry", "angry")])
+def test_a_rule_has_a_status_of_its_own(statuses: tuple[str, ...]) -> None:
+    rules = [_rule("visits", 0) | {"status": status} for status in statuses]
+    with pytest.raises(PolicyError, match=f"named twice or reserved: {statuses[0]}"):
+        parse_policy(SOUND | {"suppress": rules}, "shop.yaml")
+
+
+@pytest.mark.parametrize(("column", "equals", "said"), UNFIT)
+def test_a_rule_that_could_never_apply_is_refused(column: str, equals: object, said: str) -> None:
+    policy = parse_policy(SOUND | {"suppress": [_rule(column, equals)]}, "shop.yaml")
+    with pytest.raises(PolicyError) as refused:
+        require_columns(policy, SHOP)
+    assert said in str(refused.value)
+    assert "policy shop, contract shop" in str(refused.value)
+
+
+@pytest.mark.parametrize(("column", "equals"), FITTING)
+def test_a_rule_that_may_apply_is_not_refused(column: str, equals: object) -> None:
+    require_columns(parse_policy(SOUND | {"suppress": [_rule(column, equals)]}, "shop.yaml"), SHOP)
+
+
+@pytest.mark.parametrize("name", shipped_contracts())
+def test_every_contract_that_ships_fits_its_policy_and_the_default_one(name: str) -> None:
+    for policy in (policy_for(name), "default"):
+        require_columns(read_policy(policy).policy, read_contract(name))
+
+
+def test_four_policies_ship() -> None:
+    assert {path.stem for path in POLICIES.glob("*.yaml")} == {"default", *shipped_contracts()}
+
+
+def _rule(column: str, equals: object) -> dict[str, object]:
+    return {"status": "careful", "column": column, "equals": equals, "because": "it is the rule"}
