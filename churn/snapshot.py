@@ -100,12 +100,12 @@ def context_sql(name: str) -> str:
     return {"households": _HOUSEHOLDS, "regions": _REGIONS}[name]
 
 
-def leavers_sql(horizon_days: int) -> str:
-    """The customer_id of everyone who left from $as_of on and within the horizon, ordered."""
+def departures_sql(horizon_days: int) -> str:
+    """Everyone who left before the horizon after $as_of ends: customer_id, ordered, and whether before $as_of even."""
     return f"""
 WITH {_LEFT}
-SELECT customer_id FROM departed
-WHERE churned_on >= $as_of AND churned_on < $as_of + INTERVAL {int(horizon_days)} DAY
+SELECT customer_id, churned_on < $as_of AS had_left FROM departed
+WHERE churned_on < $as_of + INTERVAL {int(horizon_days)} DAY
 ORDER BY customer_id"""
 
 

@@ -20,7 +20,7 @@ from churn.snapshot import (
     context_sql,
     covered_months_sql,
     customer_sql,
-    leavers_sql,
+    departures_sql,
     month_after,
 )
 from schemas.columns import Role
@@ -57,6 +57,8 @@ def training_rows(
 ) -> pa.Table:
     """The customers of these buckets, or of all, as of each date of the window and as known when it began.
 
+    Who had left before a date is out, even where the news of it came after the date.
+
     Two columns follow those of the snapshot: `as_of`, and `label`, which is 1 where the customer left within the
     contract's horizon, else 0. Raises RequestError where the labels of a date cannot be known yet.
     """
@@ -83,12 +85,16 @@ def bucket_count(extract: Path, contract: Contract) -> int:
 
 
 def _lessons(extract: Path, contract: Contract, labelled: Moment, buckets: Sequence[int]) -> pa.Table:
-    """`labelled` is known late, when the labels had arrived; the features are those known when the date began."""
+    """`labelled` is known late, when the labels had arrived; the features are those known when the date began.
+
+    A customer who turned out to have left before the date is no lesson: there was nobody left to keep or to lose.
+    """
     then = Moment.at(labelled.as_of)
     with TemporaryDirectory() as folder:
         context = build_context(extract, contract, then, Path(folder))
         customers = _customers(extract, contract, then, buckets, context)
-    leavers = _leavers(extract, contract, labelled, buckets)
+    had_left, leavers = _departures(extract, contract, labelled, buckets)
+    customers = customers.filter(pc.invert(pc.is_in(customers[contract.key], value_set=had_left)))
     label = pc.is_in(customers[contract.key], value_set=leavers).cast(pa.int64())
     return _with_lesson(customers, label, then.as_of)
 
@@ -124,9 +130,14 @@ def _see_context(connection: duckdb.DuckDBPyConnection, context: Path) -> None:
         _see(connection, name, [context / f"{name}.parquet"])
 
 
-def _leavers(extract: Path, contract: Contract, when: Moment, buckets: Sequence[int]) -> pa.Array:
+def _departures(
+    extract: Path, contract: Contract, when: Moment, buckets: Sequence[int]
+) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
+    """The keys of those who had left before the date, and of those who left within the horizon after it."""
     with _sources(extract, contract, buckets) as connection:
-        return _asked(connection, leavers_sql(contract.horizon_days), when).column("customer_id").combine_chunks()
+        departures = _asked(connection, departures_sql(contract.horizon_days), when)
+    had_left = departures["had_left"]
+    return departures.filter(had_left)["customer_id"], departures.filter(pc.invert(had_left))["customer_id"]
 
 
 def _require_covered(extract: Path, contract: Contract, as_of: date) -> None:

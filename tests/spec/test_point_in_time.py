@@ -411,3 +411,42 @@ def test_who_leaves_within_thirty_days_is_a_lesson_however_little_was_known_befo
     }
     assert [row["minutes_last_month"] for row in lessons if row["customer_id"] == "stays"] == [100]
     assert {row["as_of"] for row in lessons} == {date(2025, 11, 2)}
+
+
+@pytest.mark.parametrize(
+    ("known_at", "lessons"),
+    [
+        ("2025-12-02", {"stays": 0, "news_is_very_late": 0, "date_was_wrong": 1}),
+        ("2026-01-01", {"stays": 0, "date_was_wrong": 1}),
+    ],
+)
+def test_who_had_left_before_a_date_is_no_lesson_once_the_news_of_it_arrives(
+    tmp_path: Path, known_at: str, lessons: dict[str, int]
+) -> None:
+    extract = write_extract(
+        tmp_path,
+        customers="""
+        customer_id
+        stays
+        news_is_late
+        news_is_very_late
+        date_was_wrong
+        """,
+        churn_events="""
+        customer_id        churned_on  recorded_at
+        news_is_late       2025-11-01  2025-11-05T23:00
+        news_is_very_late  2025-10-20  2025-12-20T23:00
+        date_was_wrong     2025-11-01  2025-11-05T23:00
+        date_was_wrong     2025-11-09  2025-11-20T23:00
+        """,
+    )
+    window = TrainingWindow((date(2025, 11, 2),), datetime.fromisoformat(known_at))
+    rows = training_rows(extract, telco(), window).to_pylist()
+
+    assert {row["customer_id"]: row["label"] for row in rows} == lessons
+    assert sorted(customers_as_of(extract, "2025-11-02")) == [
+        "date_was_wrong",
+        "news_is_late",
+        "news_is_very_late",
+        "stays",
+    ]
