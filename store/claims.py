@@ -47,29 +47,19 @@ class Claim:
     content_key: str
 
 
-def published_before(connection: Connection, unit: Unit, content_key: str) -> Row[Any] | None:
-    """The run that published the unit from the same content, if one did."""
-    same = sa.and_(publication.c.content_key == content_key, publication.c.state == "published")
-    return _youngest(connection, sa.and_(_is_of(unit), same))
+def shown_from(connection: Connection, unit: Unit, content_key: str) -> Row[Any] | None:
+    """The run that readers of the unit's night see, if it is made of that content.
 
-
-def take_over(connection: Connection, unit: Unit) -> None:
-    """Abandons the unit's run in flight if its lease ran out; AlreadyRunning if it is alive."""
-    holder = _youngest(connection, sa.and_(_is_of(unit), publication.c.state.in_(IN_FLIGHT)))
-    if holder is None:
-        return
-    if holder.lease_until > database_now(connection):
-        raise AlreadyRunning(
-            f"run {holder.run_id} holds it, until {holder.lease_until:%Y-%m-%d %H:%M:%S} UTC unless it asks for more",
-            where=str(unit),
-            to_do="Wait for that run to end, or for its lease to run out.",
-        )
-    abandoned = sa.update(publication).where(publication.c.run_id == holder.run_id)
-    connection.execute(abandoned.values(state="abandoned", reason="its lease ran out"))
+    An earlier revision does not count: where A was published, then B, then A comes again, readers see B.
+    """
+    shown = sa.select(publication).join(night_pointer, night_pointer.c.run_id == publication.c.run_id)
+    same = shown.where(_is_of(unit), publication.c.content_key == content_key)
+    return connection.execute(same).one_or_none()
 
 
 def new_claim(connection: Connection, unit: Unit, content: Content, lease: timedelta) -> Claim:
-    """A claim with the youngest fence of all."""
+    """A claim with the youngest fence of all; AlreadyRunning if another run holds the unit and is alive."""
+    _take_over(connection, unit)
     fence = 1 + (connection.scalar(sa.select(sa.func.max(publication.c.fence))) or 0)
     claim = Claim(unit, f"{fence:06d}-{secrets.token_hex(4)}", fence, content.key)
     moment = database_now(connection)
@@ -132,6 +122,21 @@ def database_now(connection: Connection) -> datetime:
         return datetime.fromisoformat(text)
     clock = sa.func.timezone("utc", sa.func.clock_timestamp(), type_=sa.DateTime)
     return connection.execute(sa.select(clock)).scalar_one()
+
+
+def _take_over(connection: Connection, unit: Unit) -> None:
+    """Abandons the unit's run in flight if its lease ran out."""
+    holder = _youngest(connection, sa.and_(_is_of(unit), publication.c.state.in_(IN_FLIGHT)))
+    if holder is None:
+        return
+    if holder.lease_until > database_now(connection):
+        raise AlreadyRunning(
+            f"run {holder.run_id} holds it, until {holder.lease_until:%Y-%m-%d %H:%M:%S} UTC unless it asks for more",
+            where=str(unit),
+            to_do="Wait for that run to end, or for its lease to run out.",
+        )
+    abandoned = sa.update(publication).where(publication.c.run_id == holder.run_id)
+    connection.execute(abandoned.values(state="abandoned", reason="its lease ran out"))
 
 
 def _is_of(unit: Unit) -> sa.ColumnElement[bool]:

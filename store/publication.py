@@ -32,9 +32,8 @@ from store.claims import (
     lost,
     move_pointers,
     new_claim,
-    published_before,
+    shown_from,
     still_held,
-    take_over,
 )
 from store.lake import Lake, Manifest
 from store.loading import loader
@@ -85,15 +84,16 @@ class Publisher:
     def claim(
         self, unit: Unit, content: Content, *, lease: timedelta = LEASE, force: bool = False
     ) -> Claim | Published:
-        """The right to publish the unit, or what was already published from the same content unless forced to.
+        """The right to publish the unit, or its publication if readers see this very content, unless forced to.
 
         AlreadyRunning names the run that holds the unit; one whose lease ran out is abandoned and taken over.
         """
         with alone(self.engine) as connection:
-            if not force and (run := published_before(connection, unit, content.key)):
-                return self._published(run)
-            take_over(connection, unit)
-            return new_claim(connection, unit, content, lease)
+            shown = None if force else shown_from(connection, unit, content.key)
+            claim = self._published(shown) if shown else new_claim(connection, unit, content, lease)
+        if shown:
+            self.reconcile(unit.contract, unit.kind)  # the run may have died between its commit and the file
+        return claim
 
     def stage(self, claim: Claim) -> Path:
         """The folder to write the run's files into: `<table>/<any name>.parquet` for each table of its kind."""
@@ -161,14 +161,8 @@ class Publisher:
         A date older than the newest one changes what readers of that date see, and nothing for those of the newest.
         Fenced if a younger run has the night; AuditFailed where the copies differ.
         """
-        if (run := self._run(claim)).state == "published":
-            return self._published(run)
-        self.renew(claim)
-        self.audit(claim)
-        with alone(self.engine) as connection:
-            revision = 1 + latest_revision(connection, claim.unit)
-            change_held(connection, claim, state="published", revision=revision, published_at=database_now(connection))
-            move_pointers(connection, claim)
+        if self._run(claim).state != "published":
+            self._show(claim)
         self.reconcile(claim.unit.contract, claim.unit.kind)
         return self._published(self._run(claim))
 
@@ -223,6 +217,14 @@ class Publisher:
                 swept = sa.update(publication).where(publication.c.run_id == run.run_id)
                 connection.execute(swept.values(swept_at=database_now(connection)))
         return len(runs)
+
+    def _show(self, claim: Claim) -> None:
+        self.renew(claim)
+        self.audit(claim)
+        with alone(self.engine) as connection:
+            revision = 1 + latest_revision(connection, claim.unit)
+            change_held(connection, claim, state="published", revision=revision, published_at=database_now(connection))
+            move_pointers(connection, claim)
 
     def _place(self, claim: Claim) -> Path:
         unit = claim.unit

@@ -139,6 +139,14 @@ def test_the_same_content_again_is_found_published_and_nothing_changes(publisher
     assert count(publisher, "scores") == 100
 
 
+def test_content_that_a_later_revision_replaced_is_published_anew(publisher: Publisher) -> None:
+    first, _, third = (published(publisher, FIRST, content) for content in ("A", "B", "A"))
+    assert third.run_id != first.run_id
+    assert (third.revision, third.content_key) == (3, first.content_key)
+    assert seen(publisher) == {(D1, third.run_id, 100)}
+    assert publisher.claim(FIRST, made_of("A")) == third
+
+
 def test_the_same_night_by_force_gives_the_same_bytes(publisher: Publisher) -> None:
     run = published(publisher, FIRST)
     claim = publisher.claim(FIRST, made_of("k"), force=True)
@@ -346,8 +354,9 @@ def test_night_status_says_how_old_each_night_is(publisher: Publisher) -> None:
     assert row.age_hours > 6 * 365 * 24
 
 
+@pytest.mark.parametrize("again", ["claim", "publish"])
 def test_the_file_pointer_follows_the_database_after_a_death_between_the_two(
-    publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch, again: str
 ) -> None:
     old = published(publisher, FIRST)
     with monkeypatch.context() as patch:
@@ -355,7 +364,10 @@ def test_the_file_pointer_follows_the_database_after_a_death_between_the_two(
         new = published(publisher, SECOND)
     assert seen(publisher) == {(D2, new.run_id, 100)}
     assert current_folder(publisher.lake, "telco", "scores") == old.folder
-    assert publisher.reconcile("telco", "scores")
+    if again == "claim":
+        assert publisher.claim(SECOND, made_of("k")) == new
+    else:
+        assert publisher.publish(Claim(SECOND, new.run_id, new.fence, new.content_key)) == new
     assert current_folder(publisher.lake, "telco", "scores") == new.folder
     assert not publisher.reconcile("telco", "scores")
 
