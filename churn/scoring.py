@@ -10,10 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from churn.errors import ArtifactRefused
 from churn.lookup import Cells, score
 from churn.metrics import probability
 from churn.reasons import reasons
-from churn.scorecard import Floats, Ints, Scorecard, one_array
+from churn.scorecard import KINDS, Floats, Ints, Scorecard, one_array
 from schemas.columns import Role
 from schemas.contract import Contract
 from schemas.scores import SCORES
@@ -34,6 +35,20 @@ class Stamp:
     contract: Contract
     model_version: int
     model_digest: str
+
+
+def require_features(card: Scorecard, contract: Contract) -> None:
+    """ArtifactRefused where the card looks at a feature that the contract lacks, or gives another kind of value."""
+    kinds = {
+        column.name: KINDS[column.logical_type] for column in contract.customer.columns if column.logical_type in KINDS
+    }
+    unfit = [feature.name for feature in card.features if kinds.get(feature.name) is not feature.kind]
+    if unfit:
+        raise ArtifactRefused(
+            f"the champion looks at features that the contract lacks or types otherwise: {', '.join(unfit)}",
+            where=contract.name,
+            to_do="Train a model for this contract, or go back to the contract that the champion knows.",
+        )
 
 
 def score_rows(card: Scorecard, rows: pa.Table, stamp: Stamp) -> pa.Table:

@@ -12,6 +12,7 @@ from rich.console import Console
 from cli.progress import progress_shown
 from cli.view import show_candidate, show_evaluation, show_night, show_result
 from store.contracts import read_contract
+from store.settings import use_source
 
 START = "start the orchestrator"
 
@@ -29,6 +30,14 @@ Source = Annotated[
 Policy = Annotated[str | None, typer.Option(help="Decision policy: a name in schemas/policies, or a YAML file.")]
 Force = Annotated[bool, typer.Option("--force", help="Publish again even where the same result is there.")]
 Evaluate = Annotated[bool, typer.Option("--evaluate", help="Also cross-validate: 5 stratified folds, seed 42.")]
+
+
+def _kept_apart(source: str | None) -> str | None:
+    """A path may be a parameter, which the orchestrator keeps; a URL may hold a password and goes beside it."""
+    if source is None or "://" not in source:
+        return source
+    use_source(source)
+    return None
 
 
 @contextmanager
@@ -55,7 +64,7 @@ def night(
     with _flow_shown(console):
         from flows.nightly import nightly
 
-        summary = nightly(contract, as_of, known_at, source, policy, force, evaluate)
+        summary = nightly(contract, as_of, known_at, _kept_apart(source), policy, force, evaluate)
     show_night(console, summary)
     if summary.evaluation is not None:
         show_evaluation(console, summary.evaluation, one_snapshot=read_contract(contract).flat)
@@ -73,7 +82,7 @@ def train(
     with _flow_shown(console):
         from flows.retraining import retraining
 
-        candidate = retraining(contract, as_of, known_at, source, promote)
+        candidate = retraining(contract, as_of, known_at, _kept_apart(source), promote)
     show_candidate(console, candidate)
 
 
@@ -89,7 +98,7 @@ def score(
     with _flow_shown(console):
         from flows.scoring import scoring
 
-        scores = scoring(contract, as_of, known_at, source, force)
+        scores = scoring(contract, as_of, known_at, _kept_apart(source), force)
     show_result(console, scores)
 
 
@@ -106,5 +115,5 @@ def outreach(
     with _flow_shown(console):
         from flows.outreach import outreach as decide
 
-        listed = decide(contract, as_of, known_at, source, policy, force)
+        listed = decide(contract, as_of, known_at, _kept_apart(source), policy, force)
     show_result(console, listed)

@@ -7,10 +7,10 @@ from prefect import flow, unmapped
 from tasks import checks, intake, publishing, snapshot
 from tasks.night import Night
 from tasks.parameters import AsOf, ContractName, KnownAt, Source
-from tasks.runners import threads
+from tasks.runners import run_name, threads
 
 
-@flow(name="etl", flow_run_name="{contract} as of {as_of}", task_runner=threads())
+@flow(name="etl", flow_run_name=run_name, task_runner=threads())
 def etl(contract: ContractName = "telco", as_of: AsOf = None, known_at: KnownAt = None, source: Source = None) -> Night:
     """Takes the base in and checks it; scores nobody."""
     return take_in(contract, as_of, known_at, source)

@@ -12,10 +12,10 @@ from tasks import outreach as policies
 from tasks import reports, training
 from tasks.night import Summary
 from tasks.parameters import AsOf, ContractName, Evaluate, Force, KnownAt, PolicyName, Source
-from tasks.runners import threads
+from tasks.runners import run_name, threads
 
 
-@flow(name="nightly", flow_run_name="{contract} as of {as_of}", task_runner=threads())
+@flow(name="nightly", flow_run_name=run_name, task_runner=threads())
 def nightly(
     contract: ContractName = "telco",
     as_of: AsOf = None,

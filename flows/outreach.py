@@ -7,13 +7,13 @@ from prefect import flow
 from flows.etl import take_in
 from flows.scoring import score_base
 from tasks import outreach as steps
-from tasks import publishing
+from tasks import publishing, reports
 from tasks.night import Night, Result
 from tasks.parameters import AsOf, ContractName, Force, KnownAt, PolicyName, Source
-from tasks.runners import threads
+from tasks.runners import run_name, threads
 
 
-@flow(name="outreach", flow_run_name="{contract} as of {as_of}", task_runner=threads())
+@flow(name="outreach", flow_run_name=run_name, task_runner=threads())
 def outreach(
     contract: ContractName = "telco",
     as_of: AsOf = None,
@@ -35,4 +35,6 @@ def decide_list(night: Night, scores: Result, policy: str, *, force: bool = Fals
         return publishing.result_of(claim, new=False)
     with publishing.held(claim) as folder:
         steps.decide(night, scores, policy, folder)
-        return publishing.publish(claim)
+        listed = publishing.publish(claim)
+    reports.show_list(night, listed)
+    return listed

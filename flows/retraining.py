@@ -11,10 +11,10 @@ from tasks import reports
 from tasks import training as steps
 from tasks.night import Candidate, Night
 from tasks.parameters import AsOf, ContractName, KnownAt, Promote, Source
-from tasks.runners import threads
+from tasks.runners import run_name, threads
 
 
-@flow(name="retraining", flow_run_name="{contract} as of {as_of}", task_runner=threads())
+@flow(name="retraining", flow_run_name=run_name, task_runner=threads())
 def retraining(
     contract: ContractName = "telco",
     as_of: AsOf = None,

@@ -5,14 +5,14 @@ from __future__ import annotations
 from prefect import flow, unmapped
 
 from flows.etl import take_in
-from tasks import checks, publishing
+from tasks import checks, publishing, reports
 from tasks import scoring as steps
-from tasks.night import Night, Result
+from tasks.night import Champion, Night, Result
 from tasks.parameters import AsOf, ContractName, Force, KnownAt, Source
-from tasks.runners import threads
+from tasks.runners import run_name, threads
 
 
-@flow(name="scoring", flow_run_name="{contract} as of {as_of}", task_runner=threads())
+@flow(name="scoring", flow_run_name=run_name, task_runner=threads())
 def scoring(
     contract: ContractName = "telco",
     as_of: AsOf = None,
@@ -30,6 +30,13 @@ def score_base(night: Night, *, force: bool = False) -> Result:
     claim = publishing.claim_scores(night, champion, force)
     if publishing.is_published(claim):
         return publishing.result_of(claim, new=False)
+    scores = publish_scores(night, champion, claim)
+    reports.show_scores(night, champion, scores)
+    return scores
+
+
+def publish_scores(night: Night, champion: Champion, claim: publishing.Claim) -> Result:
+    """From the right to publish to scores that readers see."""
     with publishing.held(claim) as folder:
         buckets = unmapped(night), unmapped(folder), night.every_bucket
         steps.score_bucket.map(unmapped(champion), *buckets).result()

@@ -52,6 +52,11 @@ def current_settings() -> Settings:
     return read_settings(os.environ)
 
 
+def use_source(url: str) -> None:
+    """Makes the URL this process's source, so that no parameter, which the orchestrator keeps, holds its password."""
+    os.environ["CHURN_SOURCE_URL"] = url
+
+
 def settle_libraries(settings: Settings, *, quiet: bool = False) -> None:
     """Tells the libraries where to live and to call nobody; what the environment already says stands.
 

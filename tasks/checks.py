@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
@@ -22,13 +21,13 @@ from schemas.contract import Contract
 from schemas.quality import CheckResult, QualityReport, Rule, Severity
 from schemas.scores import SCORES
 from store.contracts import read_contract
-from store.lake import duck, read_parquet, write_parquet, write_text
+from store.lake import duck, read_parquet, rows_of, write_parquet, write_text
 from store.settings import Settings, current_settings
 from tasks.inspection import Request, inspector
 from tasks.night import Night
 
 QUARANTINE = "quarantine.parquet"
-PAGE = "quality.html"
+PAGE, SCORES_PAGE = "quality.html", "quality-scores.html"
 BUCKETS = "bucket=*.parquet"
 
 
@@ -46,7 +45,7 @@ def check_snapshot(night: Night, previous_rows: int | None = None) -> QualityRep
     limits = None if previous_rows is None else row_limits(previous_rows)
     contract = read_contract(night.contract)
     report = inspect_snapshot(night.snapshot, contract, current_settings(), expected_rows=limits)
-    return _judged(report, night.snapshot, key="data-quality-snapshot")
+    return _judged(report, night.snapshot / PAGE, key="data-quality-snapshot")
 
 
 @task(task_run_name="check the scores", cache_policy=NO_CACHE)
@@ -57,12 +56,12 @@ def check_scores(night: Night, scores: Path, base_rate: float | None = None) -> 
     """
     rows = base_size(night.snapshot)
     report = inspect_scores(scores, current_settings(), rows=rows, base_rate=base_rate)
-    return _judged(report, scores, key="data-quality-scores")
+    return _judged(report, night.snapshot / SCORES_PAGE, key="data-quality-scores")
 
 
-def _judged(report: QualityReport, folder: Path, *, key: str) -> QualityReport:
-    """The report is kept before the verdict: it is needed most when the night stops."""
-    write_text(report_html(report), folder / PAGE)
+def _judged(report: QualityReport, page: Path, *, key: str) -> QualityReport:
+    """The report is kept before the verdict, and beside the snapshot, which stays: it is needed most when all stops."""
+    write_text(report_html(report), page)
     create_markdown_artifact(key=key, markdown=report_markdown(report), description=f"Data quality: {report.where}")
     verdict(report)
     return report
@@ -70,7 +69,7 @@ def _judged(report: QualityReport, folder: Path, *, key: str) -> QualityReport:
 
 def base_size(snapshot: Path) -> int:
     """How many customers of a checked snapshot are scored: all but the ones set aside."""
-    rows = sum(int(pq.read_metadata(file).num_rows) for file in _files(snapshot))
+    rows = sum(rows_of(Path(file)) for file in _files(snapshot))
     return rows - _distinct_rows(read_parquet([snapshot / QUARANTINE], ["file", "row"]))
 
 

@@ -21,7 +21,7 @@ from pydantic import TypeAdapter
 from churn.errors import QualityError
 from schemas.quality import Check, QualityReport
 
-ANSWER_SECONDS = 900.0  # far above any night's checks: a child that is silent for longer hangs
+ANSWER_SECONDS = 300.0  # far above any night's checks, and below the lease of a run that waits for the answer
 
 
 @dataclass(frozen=True, slots=True)

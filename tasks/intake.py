@@ -11,9 +11,10 @@ from prefect.cache_policies import NO_CACHE
 
 from churn.errors import SourceStale
 from churn.night import chosen_as_of, chosen_known_at
-from churn.snapshot import Moment, customer_sql
+from churn.snapshot import Moment
 from schemas.contract import Contract
 from store.claims import Unit
+from store.code import code_digest
 from store.contracts import read_contract
 from store.lake import Lake
 from store.publication import Publisher, open_publisher
@@ -84,5 +85,5 @@ def _scheduled_day(settings: Settings) -> date:
 
 def _place(lake: Lake, contract: Contract, when: Moment, extract: Extract) -> Path:
     """Named after all that decides the rows, so that a folder that is there is the right one."""
-    causes = "\n".join((extract.digest, contract.digest, customer_sql(contract)))
+    causes = "\n".join((extract.digest, contract.digest, code_digest()))
     return lake.snapshot(contract.name, when.as_of, when.known_at, hashlib.sha256(causes.encode()).hexdigest())

@@ -8,6 +8,7 @@ import pyarrow as pa
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from churn.errors import AuditFailed
 from churn.outreach import Cut, Judged, Stamp, best, draw_cut, is_listed, judge, list_rows, status_rows
 from churn.policy import require_columns
 from schemas.outreach import OUTREACH, STATUSES
@@ -56,10 +57,22 @@ def _part(night: Night, scores: Result, policy: Policy, bucket: int) -> pa.Table
     part = _scores(scores, bucket, ["customer_id", "probability", "customer_value"])
     looked_at = sorted({rule.column for rule in policy.suppress})
     if looked_at:
-        rows = base_rows(night, bucket, looked_at)
+        key = read_contract(night.contract).key
+        rows = base_rows(night, bucket, [key, *looked_at])
+        _require_same_customers(rows[key], part["customer_id"], bucket)
         for name in looked_at:
             part = part.append_column(name, rows[name])
     return part
+
+
+def _require_same_customers(snapshot: pa.ChunkedArray, scores: pa.ChunkedArray, bucket: int) -> None:
+    """The two are joined by their place, which is only right where both hold the same customers in the same order."""
+    if not snapshot.equals(scores):
+        raise AuditFailed(
+            "the snapshot and the published scores hold different customers",
+            where=f"bucket {bucket}",
+            to_do="Score the night again with --force.",
+        )
 
 
 def _listed(scores: Result, bucket: int, part: Judged, cut: Cut) -> pa.Table:

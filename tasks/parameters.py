@@ -51,7 +51,8 @@ Source = Annotated[
     Field(
         max_length=500,
         json_schema_extra=_described(
-            "Database URL, CSV or Parquet file, or folder of Parquet files. Empty: the configured source."
+            "Database URL, CSV or Parquet file, or folder of Parquet files. Empty: the configured source. "
+            "A URL with a password belongs in CHURN_SOURCE_URL: parameters are kept and shown."
         ),
     ),
 ]
@@ -63,10 +64,6 @@ PolicyName = Annotated[
             "Decision policy: a name in schemas/policies, or the path of a YAML file. Empty: the contract's own."
         ),
     ),
-]
-Capacity = Annotated[
-    int | None,
-    Field(ge=0, le=10_000_000, json_schema_extra=_described("Contacts for this night. Empty: as the policy says.")),
 ]
 Force = Annotated[
     bool, Field(json_schema_extra=_described("Do the work again even where the same result is already published."))

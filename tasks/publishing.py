@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 
 from prefect import task
@@ -14,9 +12,11 @@ from typing_extensions import TypeIs
 
 from churn.errors import AuditFailed, Fenced, QualityError
 from schemas.quarantine import QUARANTINE
-from store.claims import Claim, Content, Unit
+from store.claims import Claim as Claim  # flows name it as a type
+from store.claims import Content, Unit
+from store.code import code_digest
 from store.contracts import read_contract
-from store.lake import read_manifest
+from store.lake import copy_file, read_manifest
 from store.policies import read_policy
 from store.publication import Published, Publisher, content_key, open_publisher
 from store.settings import current_settings
@@ -37,8 +37,11 @@ def claim_scores(night: Night, champion: Champion, force: bool = False) -> Claim
 
 @task(task_run_name="claim the list of {night.base} as of {night.as_of}", cache_policy=NO_CACHE)
 def claim_list(night: Night, scores: Result, policy: str, force: bool = False) -> Claim | Published:
-    """The right to publish this list, or its publication if the same one is already out."""
-    causes = (read_manifest(scores.folder).digest, read_policy(policy).digest)
+    """The right to publish this list, or its publication if the same one is already out.
+
+    The snapshot is a cause beside the scores: a consent may be withdrawn without a score changing.
+    """
+    causes = (read_manifest(scores.folder).digest, read_manifest(night.snapshot).digest, read_policy(policy).digest)
     return _claim(night, OUTREACH, causes, force)
 
 
@@ -105,7 +108,7 @@ def show(claim: Claim) -> Result:
 @task(task_run_name="add the quarantine", cache_policy=NO_CACHE)
 def stage_quarantine(night: Night, folder: Path) -> None:
     """Copies the rows that were set aside into the run's folder, so that they are published with its scores."""
-    shutil.copyfile(night.snapshot / f"{QUARANTINE.name}.parquet", folder / QUARANTINE.name / "rows.parquet")
+    copy_file(night.snapshot / f"{QUARANTINE.name}.parquet", folder / QUARANTINE.name / "rows.parquet")
 
 
 def is_published(claim: Claim | Published) -> TypeIs[Published]:
@@ -133,7 +136,7 @@ def result_of(published: Published, *, new: bool) -> Result:
 
 def _claim(night: Night, kind: str, causes: tuple[str, ...], force: bool) -> Claim | Published:
     unit = Unit(night.base, kind, night.as_of, night.known_at)
-    content = Content(content_key(*causes, version("churn")), night.extract_digest)
+    content = Content(content_key(*causes, code_digest()), night.extract_digest)
     return _publisher().claim(unit, content, force=force)
 
 

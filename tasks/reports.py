@@ -8,37 +8,37 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 from prefect import task
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from churn.metrics import Evaluation
 from schemas.outreach import OUTREACH, STATUSES
 from schemas.quarantine import QUARANTINE
 from schemas.scores import SCORES
+from store.artifacts import model_folder
 from store.lake import read_parquet
+from store.readers import source_name
 from store.settings import current_settings
 from tasks.checks import PAGE
-from tasks.night import Candidate, Night, Result, Summary
+from tasks.night import Candidate, Champion, Night, Result, Summary
 
 TOP = 10  # places of the list that a summary shows
 
 
 @task(task_run_name="report the night of {night.base} as of {night.as_of}", cache_policy=NO_CACHE)
 def report_night(night: Night, scores: Result, outreach: Result, evaluation: Evaluation | None = None) -> Summary:
-    """Counts what was published, and leaves it as artifacts."""
-    summary = Summary(
+    """Counts what was published, for whoever asked for the night."""
+    return Summary(
         night=night,
         scores=scores,
         outreach=outreach,
         bands=_counts(scores.folder / SCORES.name, "band"),
         statuses=_counts(outreach.folder / STATUSES.name, "status"),
         quarantined=_quarantined(scores.folder / QUARANTINE.name),
-        top=tuple(_rows(outreach.folder / OUTREACH.name, None).slice(0, TOP).to_pylist()),
+        top=tuple(_top(outreach)),
         places=_places(night, scores, outreach),
         evaluation=evaluation,
     )
-    _leave_artifacts(summary)
-    return summary
 
 
 @task(task_run_name="show version {candidate.version}", cache_policy=NO_CACHE)
@@ -54,20 +54,46 @@ def show_model(night: Night, candidate: Candidate) -> None:
     )
 
 
-def _leave_artifacts(summary: Summary) -> None:
-    counts = {"scored": summary.scores.rows, "quarantined": summary.quarantined}
-    counts |= {f"band {band}": count for band, count in summary.bands.items()} | summary.statuses
-    title = f"{summary.night.base} as of {summary.night.as_of}"
-    create_table_artifact(
-        key="night-counts",
-        table=[{"what": what, "customers": count} for what, count in counts.items()],
-        description=f"Counts: {title}",
+@task(task_run_name="show the scores", cache_policy=NO_CACHE)
+def show_scores(night: Night, champion: Champion, scores: Result) -> None:
+    """Leaves the counts of a night's scores, and a link to the model that gave them, as artifacts."""
+    counts = {"scored": scores.rows, "quarantined": _quarantined(scores.folder / QUARANTINE.name)}
+    bands = _counts(scores.folder / SCORES.name, "band")
+    _leave_counts("night-counts", counts | {f"band {band}": count for band, count in bands.items()}, _title(night))
+    folder = model_folder(champion.digest, current_settings())
+    create_link_artifact(
+        key="champion",
+        link=folder.as_uri(),
+        link_text=f"version {champion.version}",
+        description=f"The model that scored {_title(night)}, digest {champion.digest}",
     )
+
+
+@task(task_run_name="show the list", cache_policy=NO_CACHE)
+def show_list(night: Night, outreach: Result) -> None:
+    """Leaves everybody's status, counted, and the top of the list as artifacts."""
+    _leave_counts("outreach-counts", _counts(outreach.folder / STATUSES.name, "status"), _title(night))
     create_table_artifact(
         key="outreach-top",
-        table=[{name: str(value) for name, value in row.items() if not name.endswith("digest")} for row in summary.top],
-        description=f"Top of the outreach list: {title}",
+        table=[
+            {name: str(value) for name, value in row.items() if not name.endswith("digest")} for row in _top(outreach)
+        ],
+        description=f"Top of the outreach list: {_title(night)}",
     )
+
+
+def _leave_counts(key: str, counts: dict[str, int], title: str) -> None:
+    table = [{"what": what, "customers": count} for what, count in counts.items()]
+    create_table_artifact(key=key, table=table, description=f"Counts: {title}")
+
+
+def _title(night: Night) -> str:
+    return f"{night.base} as of {night.as_of}"
+
+
+def _top(outreach: Result) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = _rows(outreach.folder / OUTREACH.name, None).slice(0, TOP).to_pylist()
+    return rows
 
 
 def _places(night: Night, scores: Result, outreach: Result) -> dict[str, str]:
@@ -76,17 +102,10 @@ def _places(night: Night, scores: Result, outreach: Result) -> dict[str, str]:
         "scores (Parquet)": str(scores.folder / SCORES.name),
         "outreach list (Parquet)": str(outreach.folder / OUTREACH.name),
         "everybody's status (Parquet)": str(outreach.folder / STATUSES.name),
-        "tables and views": _shown(settings.database_url),
+        "tables and views": source_name(settings.database_url),
         "quality report": str(night.snapshot / PAGE),
         "models": str(settings.artifacts / "models"),
     }
-
-
-def _shown(url: str) -> str:
-    """A database's URL as people may see it, without its password."""
-    from sqlalchemy import make_url
-
-    return make_url(url).render_as_string(hide_password=True)
 
 
 def _counts(folder: Path, column: str) -> dict[str, int]:

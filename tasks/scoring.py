@@ -11,7 +11,7 @@ from prefect.cache_policies import NO_CACHE
 
 from churn.quarantine import without_quarantined
 from churn.scorecard import Floats
-from churn.scoring import Stamp, percentile_edges, score_rows, with_percentile
+from churn.scoring import Stamp, percentile_edges, require_features, score_rows, with_percentile
 from schemas.scores import SCORES
 from store.artifacts import Model, load_model
 from store.contracts import read_contract
@@ -35,9 +35,11 @@ FINISH = "write the score files"
     cache_policy=NO_CACHE,
 )
 def pin_champion(night: Night) -> Champion:
-    """Resolves the champion once and verifies its artifact; NoChampion where the contract has none."""
+    """Resolves the champion once, verifies its artifact, and sees that it fits; NoChampion where there is none."""
     version = open_registry(current_settings()).resolve(night.base)
-    return Champion(version.version, version.digest, _model(version.digest).card.base_rate)
+    card = _model(version.digest).card
+    require_features(card, read_contract(night.contract))
+    return Champion(version.version, version.digest, card.base_rate)
 
 
 @task(

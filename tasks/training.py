@@ -17,6 +17,7 @@ from churn.night import matured_months
 from churn.snapshot import TrainingWindow
 from churn.training import TrainingPlan, train
 from store.artifacts import model_folder, model_of, save_model
+from store.code import code_digest
 from store.contracts import read_contract
 from store.lake import read_parquet, write_parquet
 from store.registry import Promotion, open_registry
@@ -73,7 +74,7 @@ def train_candidate(night: Night, lessons: list[Path]) -> Candidate:
     begun("train")
     settings, contract = current_settings(), read_contract(night.contract)
     trained = train(read_parquet(lessons), contract, TrainingPlan())
-    digest = save_model(model_of(trained, contract, version("churn")), settings)
+    digest = save_model(model_of(trained, contract, f"{version('churn')}+{code_digest()[:12]}"), settings)
     return Candidate(
         version=open_registry(settings).register(contract.name, digest),
         digest=digest,
