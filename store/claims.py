@@ -13,7 +13,9 @@ from sqlalchemy.engine import Connection, Row
 from churn.errors import AlreadyRunning, Fenced
 from store.tables import FENCE, IN_FLIGHT, current_pointer, night_pointer, publication
 
-LEASE = timedelta(minutes=10)  # renewed with every step and every file; a run that is silent for so long is dead
+# A run that is silent for so long is dead. From the seal on every step and every loaded file renews the lease; between
+# the claim and the seal whoever writes the files has to call `Publisher.renew`.
+LEASE = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +89,15 @@ def still_held(claim: Claim) -> sa.Select[Any]:
 
 def change_held(connection: Connection, claim: Claim, **values: Any) -> None:
     """Changes the claim's row; Fenced if the claim no longer holds."""
-    if connection.execute(sa.update(publication).where(_is_held(claim)).values(values)).rowcount != 1:
+    if not _changed(connection, claim, values):
         raise lost(claim)
+
+
+def end(connection: Connection, claim: Claim, state: str, reason: str) -> None:
+    """Ends the claim's run unpublished; one that had ended before keeps its state, and is to be swept once more."""
+    if not _changed(connection, claim, {"state": state, "reason": reason}):
+        swept = sa.update(publication).where(publication.c.run_id == claim.run_id)
+        connection.execute(swept.values(swept_at=None))  # it may have written since, not knowing that it had ended
 
 
 def lost(claim: Claim) -> Fenced:
@@ -146,6 +155,10 @@ def _is_of(unit: Unit) -> sa.ColumnElement[bool]:
 
 def _is_held(claim: Claim) -> sa.ColumnElement[bool]:
     return sa.and_(publication.c.run_id == claim.run_id, publication.c.state.in_(IN_FLIGHT))
+
+
+def _changed(connection: Connection, claim: Claim, values: dict[str, Any]) -> bool:
+    return connection.execute(sa.update(publication).where(_is_held(claim)).values(values)).rowcount == 1
 
 
 def _youngest(connection: Connection, which: sa.ColumnElement[bool]) -> Row[Any] | None:

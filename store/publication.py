@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine, Row
+from sqlalchemy.exc import SQLAlchemyError
 
 from churn.errors import AuditFailed
 from store import lake as files
@@ -28,6 +30,7 @@ from store.claims import (
     Unit,
     change_held,
     database_now,
+    end,
     latest_revision,
     lost,
     move_pointers,
@@ -40,6 +43,7 @@ from store.loading import loader
 from store.settings import Settings
 from store.tables import (
     FENCE,
+    IN_FLIGHT,
     TABLES_OF,
     alone,
     create_all,
@@ -93,13 +97,20 @@ class Publisher:
             claim = self._published(shown) if shown else new_claim(connection, unit, content, lease)
         if shown:
             self.reconcile(unit.contract, unit.kind)  # the run may have died between its commit and the file
+        self._tidy()
         return claim
 
     def stage(self, claim: Claim) -> Path:
         """The folder to write the run's files into: `<table>/<any name>.parquet` for each table of its kind."""
-        folder = self.lake.staging / claim.run_id
+        folder = self._staged(claim.run_id)
         for table in TABLES_OF[claim.unit.kind]:
             (folder / table.name).mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def drafts(self, claim: Claim) -> Path:
+        """The folder for what the run writes on the way to its files; gone when the run has ended, however it did."""
+        folder = self._drafts(claim.run_id)
+        folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     def renew(self, claim: Claim, lease: timedelta = LEASE) -> None:
@@ -164,14 +175,21 @@ class Publisher:
         if self._run(claim).state != "published":
             self._show(claim)
         self.reconcile(claim.unit.contract, claim.unit.kind)
+        self._tidy()
         return self._published(self._run(claim))
 
     def reject(self, claim: Claim, reason: str) -> None:
-        """Ends the run without publishing, because its rows are not good enough; readers keep what they have."""
+        """Ends the run without publishing, because its rows are not good enough; readers keep what they have.
+
+        A run that was published or taken over stays as it is, and only what it left behind is removed.
+        """
         self._end(claim, "rejected", reason)
 
     def release(self, claim: Claim, reason: str) -> None:
-        """Ends the run without publishing, because it failed, so that the next one need not wait for its lease."""
+        """Ends the run without publishing, because it failed, so that the next one need not wait for its lease.
+
+        A run that was published or taken over stays as it is, and only what it left behind is removed.
+        """
         self._end(claim, "abandoned", reason)
 
     def current(self, contract: str, kind: str) -> Published | None:
@@ -205,18 +223,37 @@ class Publisher:
             return True
 
     def sweep(self) -> int:
-        """Removes the rows and files of runs that ended unpublished, which no reader ever saw; gives their number."""
-        ended = publication.c.state.in_(("rejected", "abandoned")) & publication.c.swept_at.is_(None)
+        """Removes what ended runs left and no reader ever saw; gives the number of runs.
+
+        That is the drafts of all, and the rows and files of those that were not published.
+        """
+        ended = publication.c.state.not_in(IN_FLIGHT) & publication.c.swept_at.is_(None)
         with self.engine.connect() as connection:
             runs = connection.execute(sa.select(publication).where(ended)).all()
         for run in runs:
-            self._forget_rows(run.fence, run.kind)
-            shutil.rmtree(self.lake.staging / run.run_id, ignore_errors=True)
-            shutil.rmtree(self.lake.run(run.contract, run.kind, run.as_of, run.run_id), ignore_errors=True)
+            self._remove_leftovers(run)
             with self.engine.begin() as connection:
                 swept = sa.update(publication).where(publication.c.run_id == run.run_id)
                 connection.execute(swept.values(swept_at=database_now(connection)))
         return len(runs)
+
+    def _tidy(self) -> None:
+        """Sweeps if that can be done now: what cannot is left to the next run, and undoes nothing that was done."""
+        with suppress(SQLAlchemyError):
+            self.sweep()
+
+    def _remove_leftovers(self, run: Row[Any]) -> None:
+        if run.state != "published":
+            self._forget_rows(run.fence, run.kind)
+            shutil.rmtree(self.lake.run(run.contract, run.kind, run.as_of, run.run_id), ignore_errors=True)
+        for folder in (self._staged(run.run_id), self._drafts(run.run_id)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _staged(self, run_id: str) -> Path:
+        return self.lake.staging / run_id
+
+    def _drafts(self, run_id: str) -> Path:
+        return self.lake.staging / f"{run_id}-drafts"
 
     def _show(self, claim: Claim) -> None:
         self.renew(claim)
@@ -237,8 +274,8 @@ class Publisher:
 
     def _end(self, claim: Claim, state: str, reason: str) -> None:
         with self.engine.begin() as connection:
-            change_held(connection, claim, state=state, reason=reason)
-        self.sweep()
+            end(connection, claim, state, reason)
+        self._tidy()
 
     def _shown(self, pointer: sa.Table, *which: sa.ColumnElement[bool]) -> Published | None:
         run = sa.select(publication).join(pointer, pointer.c.run_id == publication.c.run_id).where(*which)

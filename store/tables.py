@@ -74,7 +74,7 @@ publication = sa.Table(
     sa.Column("manifest_sha256", sa.Text, comment="sha256 of the manifest of the run's files"),
     sa.Column("folder", sa.Text, comment="Folder of the run's files, below the lake"),
     sa.Column("reason", sa.Text, comment="Why the run was rejected or abandoned"),
-    sa.Column("swept_at", sa.DateTime, comment="When the rows and files of a run that ended so were removed, UTC"),
+    sa.Column("swept_at", sa.DateTime, comment="When what the ended run had left unpublished was removed, UTC"),
     sa.CheckConstraint(sa.column("state").in_(STATES), name="publication_state"),
     sa.Index(
         "publication_one_in_flight",

@@ -199,19 +199,20 @@ def test_the_next_run_takes_over_from_a_dead_one_and_leaves_nothing_of_it(publis
     write(publisher, dead)
     publisher.seal(dead)
     publisher.load(dead)
+    (publisher.drafts(dead) / "bucket=00.parquet").touch()
     publisher.renew(dead, NO_TIME)
     run = published(publisher, FIRST)
     assert run.fence > dead.fence
-    assert publisher.sweep() == 1
-    assert publisher.sweep() == 0
     assert seen(publisher) == {(D1, run.run_id, 100)}
     assert (count(publisher, "scores"), count(publisher, "quarantine")) == (100, 3)
     assert not any(dead.run_id in path.as_posix() for path in files_of(publisher))
 
 
 @pytest.mark.parametrize("swept", [False, True])
-@pytest.mark.parametrize("step", ["renew", "seal", "load", "publish", "reject"])
-def test_a_run_that_was_taken_over_can_do_nothing_more(publisher: Publisher, step: str, swept: bool) -> None:
+@pytest.mark.parametrize("step", ["renew", "seal", "load", "publish"])
+def test_a_run_that_was_taken_over_can_do_nothing_more(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch, step: str, swept: bool
+) -> None:
     zombie = claimed(publisher, FIRST)
     write(publisher, zombie)
     if step in ("load", "publish"):
@@ -219,16 +220,84 @@ def test_a_run_that_was_taken_over_can_do_nothing_more(publisher: Publisher, ste
     if step == "publish":
         publisher.load(zombie)
     publisher.renew(zombie, NO_TIME)
-    run = published(publisher, FIRST)
-    if swept:
-        publisher.sweep()
-    arguments = (zombie, "late") if step == "reject" else (zombie,)
+    with monkeypatch.context() as patch:
+        if not swept:
+            patch.setattr(Publisher, "sweep", lambda _: 0)
+        run = published(publisher, FIRST)
     with pytest.raises(Fenced, match=zombie.run_id):
-        getattr(publisher, step)(*arguments)
+        getattr(publisher, step)(zombie)
     publisher.sweep()
     assert seen(publisher) == {(D1, run.run_id, 100)}
     assert count(publisher, "scores") == 100
     assert current_folder(publisher.lake, "telco", "scores") == run.folder
+
+
+def test_a_claim_that_takes_over_removes_what_the_dead_run_left(publisher: Publisher) -> None:
+    dead = claimed(publisher, FIRST)
+    write(publisher, dead)
+    publisher.seal(dead)
+    publisher.load(dead)
+    (publisher.drafts(dead) / "bucket=00.parquet").touch()
+    publisher.renew(dead, NO_TIME)
+    claimed(publisher, FIRST)
+    assert count(publisher, "scores") + count(publisher, "quarantine") == 0
+    assert files_of(publisher) == set()
+
+
+@pytest.mark.parametrize("end", ["reject", "release"])
+def test_ending_a_run_that_was_taken_over_only_removes_what_it_wrote_since(publisher: Publisher, end: str) -> None:
+    zombie = claimed(publisher, FIRST, lease=NO_TIME)
+    run = published(publisher, FIRST)
+    before = files_of(publisher)
+    write(publisher, zombie)
+    (publisher.drafts(zombie) / "bucket=00.parquet").touch()
+    getattr(publisher, end)(zombie, "late")
+    assert files_of(publisher) == before
+    assert seen(publisher) == {(D1, run.run_id, 100)}
+    assert reason_of(publisher, zombie.run_id) == "its lease ran out"
+
+
+@pytest.mark.parametrize("end", ["reject", "release"])
+def test_ending_a_run_that_was_published_takes_nothing_from_readers(publisher: Publisher, end: str) -> None:
+    run = published(publisher, FIRST)
+    before = files_of(publisher)
+    getattr(publisher, end)(Claim(FIRST, run.run_id, run.fence, run.content_key), "could not tell of it")
+    assert files_of(publisher) == before
+    assert seen(publisher) == {(D1, run.run_id, 100)}
+    assert (publisher.current("telco", "scores"), reason_of(publisher, run.run_id)) == (run, None)
+
+
+def reason_of(publisher: Publisher, run_id: str) -> str | None:
+    with publisher.engine.connect() as connection:
+        query = sa.text("SELECT reason FROM publication WHERE run_id = :run_id").bindparams(run_id=run_id)
+        return connection.execute(query).scalar_one()
+
+
+@pytest.mark.parametrize("end", ["publish", "reject", "release"])
+def test_drafts_are_gone_when_the_run_has_ended(publisher: Publisher, end: str) -> None:
+    claim = claimed(publisher, FIRST)
+    drafts = publisher.drafts(claim)
+    (drafts / "bucket=00.parquet").touch()
+    write(publisher, claim)
+    publisher.seal(claim)
+    publisher.load(claim)
+    assert drafts.is_dir()
+    getattr(publisher, end)(*((claim,) if end == "publish" else (claim, "late")))
+    assert list(publisher.lake.staging.iterdir()) == []
+
+
+def test_what_cannot_be_swept_now_undoes_no_publication_and_goes_later(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise sa.exc.OperationalError("DELETE", {}, Exception("database is locked"))
+
+    claimed(publisher, FIRST, lease=NO_TIME)
+    with monkeypatch.context() as patch:
+        patch.setattr(Publisher, "_remove_leftovers", fail)
+        run = published(publisher, FIRST)
+    assert seen(publisher) == {(D1, run.run_id, 100)}
+    assert (publisher.sweep(), publisher.sweep()) == (2, 0)
 
 
 def test_a_claim_lost_while_loading_undoes_the_file_at_hand(
@@ -240,10 +309,11 @@ def test_a_claim_lost_while_loading_undoes_the_file_at_hand(
     read, taken = lake.read_parquet, []
 
     def read_and_be_taken_over(paths: list[Path]) -> pa.Table:
+        rows = read(paths)
         if not taken:
             publisher.renew(zombie, NO_TIME)
             taken.append(publisher.claim(FIRST, made_of("k")))
-        return read(paths)
+        return rows
 
     monkeypatch.setattr(lake, "read_parquet", read_and_be_taken_over)
     with pytest.raises(Fenced):
