@@ -8,9 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from prefect import task
 from prefect.artifacts import create_markdown_artifact
-from prefect.cache_policies import NO_CACHE
 
 from churn.contract import arrow_schema
 from churn.quality import input_checks, output_checks, row_limits, verdict, with_quarantine
@@ -25,6 +23,7 @@ from store.lake import duck, read_parquet, rows_of, write_parquet, write_text
 from store.settings import Settings, current_settings
 from tasks.inspection import Request, inspector
 from tasks.night import Night
+from tasks.step import step
 
 QUARANTINE = "quarantine.parquet"
 PAGE, SCORES_PAGE = "quality.html", "quality-scores.html"
@@ -36,7 +35,7 @@ def warm_up() -> None:
     inspector().warm_up()
 
 
-@task(task_run_name="check the snapshot", cache_policy=NO_CACHE)
+@step("check the snapshot")
 def check_snapshot(night: Night, previous_rows: int | None = None) -> QualityReport:
     """Lets the snapshot through, its broken rows set aside, or stops the night with a QualityError.
 
@@ -48,7 +47,7 @@ def check_snapshot(night: Night, previous_rows: int | None = None) -> QualityRep
     return _judged(report, night.snapshot / PAGE, key="data-quality-snapshot")
 
 
-@task(task_run_name="check the scores", cache_policy=NO_CACHE)
+@step("check the scores")
 def check_scores(night: Night, scores: Path, base_rate: float | None = None) -> QualityReport:
     """Lets the score files in the folder be published, or stops the night with a QualityError.
 

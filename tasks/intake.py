@@ -6,8 +6,7 @@ import hashlib
 from datetime import date, datetime
 from pathlib import Path
 
-from prefect import runtime, task
-from prefect.cache_policies import NO_CACHE
+from prefect import runtime
 
 from churn.errors import SourceStale
 from churn.night import chosen_as_of, chosen_known_at
@@ -23,16 +22,10 @@ from store.snapshots import bucket_count, latest_as_of
 from store.source import Extract, extract
 from tasks.night import Night
 from tasks.progress import begun
-from tasks.retries import may_pass
+from tasks.step import LATER, step
 
 
-@task(
-    task_run_name="extract {contract}",
-    retries=3,
-    retry_delay_seconds=[2, 10, 30],
-    retry_condition_fn=may_pass,
-    cache_policy=NO_CACHE,
-)
+@step("extract {contract}", again_after=LATER)
 def extract_source(contract: str, source: str | None) -> Extract:
     """Copies the source tables into the lake, checked against the contract's columns and types."""
     settings = current_settings()
@@ -40,7 +33,7 @@ def extract_source(contract: str, source: str | None) -> Extract:
     return extract(read_contract(contract), source or settings.source_url, settings)
 
 
-@task(task_run_name="open the night of {contract}", cache_policy=NO_CACHE)
+@step("open the night of {contract}")
 def open_night(contract: str, as_of: str | None, known_at: str | None, extract: Extract) -> Night:
     """Settles the date, the moment and the snapshot's place; refuses dates that cannot be."""
     settings, terms = current_settings(), read_contract(contract)

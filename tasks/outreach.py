@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pyarrow as pa
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 
 from churn.errors import AuditFailed
 from churn.outreach import Cut, Judged, Stamp, best, draw_cut, is_listed, judge, list_rows, status_rows
@@ -20,12 +18,13 @@ from store.policies import policy_for, read_policy
 from tasks.night import Night, Result
 from tasks.progress import begun, part_done
 from tasks.scoring import base_rows
+from tasks.step import step
 
 STEP = "decide the list"
 LIST = "list.parquet"
 
 
-@task(task_run_name="decide whom to contact", cache_policy=NO_CACHE)
+@step("decide whom to contact")
 def decide(night: Night, scores: Result, policy: str, folder: Path) -> None:
     """Writes the list and the statuses into the folder of a run.
 
@@ -43,7 +42,7 @@ def decide(night: Night, scores: Result, policy: str, folder: Path) -> None:
     write_parquet(list_rows(listed, stamp), folder / OUTREACH.name / LIST)
 
 
-@task(task_run_name="read the policy", cache_policy=NO_CACHE)
+@step("read the policy")
 def policy_in_force(contract: str, policy: str | None) -> str:
     """The policy that was asked for, or the contract's own; refused before any work where it does not fit."""
     terms = read_contract(contract)

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 from typing_extensions import TypeIs
 
 from churn.errors import AuditFailed, Fenced, QualityError
@@ -22,12 +20,12 @@ from store.publication import Published, Publisher, content_key, open_publisher
 from store.settings import current_settings
 from tasks.night import Champion, Night, Result
 from tasks.progress import begun
-from tasks.retries import may_pass
+from tasks.step import LATER, SOON, step
 
 SCORES, OUTREACH = "scores", "outreach"
 
 
-@task(task_run_name="claim the scores of {night.base} as of {night.as_of}", cache_policy=NO_CACHE)
+@step("claim the scores of {night.base} as of {night.as_of}")
 def claim_scores(night: Night, champion: Champion, force: bool = False) -> Claim | Published:
     """The right to publish these scores, or their publication if the same ones are already out."""
     contract = read_contract(night.contract)
@@ -35,7 +33,7 @@ def claim_scores(night: Night, champion: Champion, force: bool = False) -> Claim
     return _claim(night, SCORES, causes, force)
 
 
-@task(task_run_name="claim the list of {night.base} as of {night.as_of}", cache_policy=NO_CACHE)
+@step("claim the list of {night.base} as of {night.as_of}")
 def claim_list(night: Night, scores: Result, policy: str, force: bool = False) -> Claim | Published:
     """The right to publish this list, or its publication if the same one is already out.
 
@@ -69,43 +67,25 @@ def publish(claim: Claim) -> Result:
     return show(claim)
 
 
-@task(
-    task_run_name="seal the files of {claim.unit.kind}",
-    retries=2,
-    retry_delay_seconds=2,
-    retry_condition_fn=may_pass,
-    cache_policy=NO_CACHE,
-)
+@step("seal the files of {claim.unit.kind}", again_after=SOON)
 def seal_files(claim: Claim) -> None:
     """Moves the run's files to their place for good, under a manifest."""
     _publisher().seal(claim)
 
 
-@task(
-    task_run_name="load the tables of {claim.unit.kind}",
-    retries=3,
-    retry_delay_seconds=[2, 10, 30],
-    retry_condition_fn=may_pass,
-    cache_policy=NO_CACHE,
-)
+@step("load the tables of {claim.unit.kind}", again_after=LATER)
 def load_tables(claim: Claim) -> None:
     """Loads the files' rows into the database, where nobody sees them yet."""
     _publisher().load(claim)
 
 
-@task(
-    task_run_name="show {claim.unit.kind} to readers",
-    retries=3,
-    retry_delay_seconds=[2, 10, 30],
-    retry_condition_fn=may_pass,
-    cache_policy=NO_CACHE,
-)
+@step("show {claim.unit.kind} to readers", again_after=LATER)
 def show(claim: Claim) -> Result:
     """Audits files and tables, and moves the one pointer that readers follow."""
     return result_of(_publisher().publish(claim), new=True)
 
 
-@task(task_run_name="add the quarantine", cache_policy=NO_CACHE)
+@step("add the quarantine")
 def stage_quarantine(night: Night, folder: Path) -> None:
     """Copies the rows that were set aside into the run's folder, so that they are published with its scores."""
     copy_file(night.snapshot / f"{QUARANTINE.name}.parquet", folder / QUARANTINE.name / "rows.parquet")

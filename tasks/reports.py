@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from prefect import task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
-from prefect.cache_policies import NO_CACHE
 
 from churn.metrics import Evaluation
 from schemas.outreach import OUTREACH, STATUSES
@@ -21,11 +19,12 @@ from store.readers import source_name
 from store.settings import current_settings
 from tasks.checks import PAGE
 from tasks.night import Candidate, Champion, Night, Result, Summary
+from tasks.step import step
 
 TOP = 10  # places of the list that a summary shows
 
 
-@task(task_run_name="report the night of {night.base} as of {night.as_of}", cache_policy=NO_CACHE)
+@step("report the night of {night.base} as of {night.as_of}")
 def report_night(night: Night, scores: Result, outreach: Result, evaluation: Evaluation | None = None) -> Summary:
     """Counts what was published, for whoever asked for the night."""
     return Summary(
@@ -41,7 +40,7 @@ def report_night(night: Night, scores: Result, outreach: Result, evaluation: Eva
     )
 
 
-@task(task_run_name="show version {candidate.version}", cache_policy=NO_CACHE)
+@step("show version {candidate.version}")
 def show_model(night: Night, candidate: Candidate) -> None:
     """Leaves the new model's figures and where it lies as an artifact."""
     figures = "\n".join(f"| {name} | {value:.4g} |" for name, value in candidate.figures.items())
@@ -54,7 +53,7 @@ def show_model(night: Night, candidate: Candidate) -> None:
     )
 
 
-@task(task_run_name="show the scores", cache_policy=NO_CACHE)
+@step("show the scores")
 def show_scores(night: Night, champion: Champion, scores: Result) -> None:
     """Leaves the counts of a night's scores, and a link to the model that gave them, as artifacts."""
     counts = {"scored": scores.rows, "quarantined": _quarantined(scores.folder / QUARANTINE.name)}
@@ -69,7 +68,7 @@ def show_scores(night: Night, champion: Champion, scores: Result) -> None:
     )
 
 
-@task(task_run_name="show the list", cache_policy=NO_CACHE)
+@step("show the list")
 def show_list(night: Night, outreach: Result) -> None:
     """Leaves everybody's status, counted, and the top of the list as artifacts."""
     _leave_counts("outreach-counts", _counts(outreach.folder / STATUSES.name, "status"), _title(night))

@@ -6,8 +6,6 @@ from functools import lru_cache
 from pathlib import Path
 
 import pyarrow as pa
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 
 from churn.quarantine import without_quarantined
 from churn.scorecard import Floats
@@ -21,19 +19,13 @@ from store.settings import current_settings
 from tasks.checks import QUARANTINE
 from tasks.night import Champion, Night
 from tasks.progress import part_done
-from tasks.retries import may_pass
+from tasks.step import SOON, step
 
 STEP = "score with reasons"
 FINISH = "write the score files"
 
 
-@task(
-    task_run_name="pin the champion",
-    retries=2,
-    retry_delay_seconds=2,
-    retry_condition_fn=may_pass,
-    cache_policy=NO_CACHE,
-)
+@step("pin the champion", again_after=SOON)
 def pin_champion(night: Night) -> Champion:
     """Resolves the champion once, verifies its artifact, and sees that it fits; NoChampion where there is none."""
     version = open_registry(current_settings()).resolve(night.base)
@@ -42,13 +34,7 @@ def pin_champion(night: Night) -> Champion:
     return Champion(version.version, version.digest, card.base_rate)
 
 
-@task(
-    task_run_name="score bucket {bucket}",
-    retries=2,
-    retry_delay_seconds=2,
-    retry_condition_fn=may_pass,
-    cache_policy=NO_CACHE,
-)
+@step("score bucket {bucket}", again_after=SOON)
 def score_bucket(champion: Champion, night: Night, folder: Path, bucket: int) -> None:
     """Writes the bucket's scores with reasons into the folder; all but the percentile, which needs the whole base."""
     stamp = Stamp(night.as_of, read_contract(night.contract), champion.version, champion.digest)
@@ -57,7 +43,7 @@ def score_bucket(champion: Champion, night: Night, folder: Path, bucket: int) ->
     part_done(STEP, night.buckets)
 
 
-@task(task_run_name="draw the percentiles", cache_policy=NO_CACHE)
+@step("draw the percentiles")
 def draw_percentiles(night: Night, folder: Path) -> Floats:
     """Where each percentile of the night's base begins: 99 log-odds."""
     return percentile_edges(
@@ -65,13 +51,7 @@ def draw_percentiles(night: Night, folder: Path) -> Floats:
     )
 
 
-@task(
-    task_run_name="finish bucket {bucket}",
-    retries=2,
-    retry_delay_seconds=2,
-    retry_condition_fn=may_pass,
-    cache_policy=NO_CACHE,
-)
+@step("finish bucket {bucket}", again_after=SOON)
 def finish_bucket(edges: Floats, night: Night, folder: Path, bucket: int) -> None:
     """Adds the percentile to the bucket's scores."""
     draft = _draft(folder, bucket)

@@ -2,39 +2,24 @@
 
 from __future__ import annotations
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-
 from store import snapshots
 from store.contracts import read_contract
 from store.lake import MANIFEST, bucket_file, describe, read_manifest, write_manifest
 from tasks.night import Night
 from tasks.progress import begun, part_done
-from tasks.retries import may_pass
+from tasks.step import SOON, step
 
 STEP = "build the snapshot"
 
 
-@task(
-    task_run_name="build what buckets share",
-    retries=2,
-    retry_delay_seconds=2,
-    retry_condition_fn=may_pass,
-    cache_policy=NO_CACHE,
-)
+@step("build what buckets share", again_after=SOON)
 def build_context(night: Night) -> None:
     """Counts what no bucket of customers can know by itself: households and regions."""
     begun(STEP)
     snapshots.build_context(night.extract, read_contract(night.contract), night.when, night.snapshot)
 
 
-@task(
-    task_run_name="build bucket {bucket}",
-    retries=2,
-    retry_delay_seconds=2,
-    retry_condition_fn=may_pass,
-    cache_policy=NO_CACHE,
-)
+@step("build bucket {bucket}", again_after=SOON)
 def build_bucket(night: Night, bucket: int) -> None:
     """Writes one bucket of the snapshot; one that is there was made from the same facts and stays."""
     if not (night.snapshot / bucket_file(bucket)).exists():
@@ -42,7 +27,7 @@ def build_bucket(night: Night, bucket: int) -> None:
     part_done(STEP, night.buckets)
 
 
-@task(task_run_name="seal the snapshot", cache_policy=NO_CACHE)
+@step("seal the snapshot")
 def seal_snapshot(night: Night) -> int:
     """Writes the snapshot's manifest, once, and gives its rows.
 

@@ -7,9 +7,6 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-
 from churn.errors import NoChampion
 from churn.evaluation import cross_validate
 from churn.metrics import Evaluation
@@ -25,13 +22,13 @@ from store.settings import current_settings
 from store.snapshots import first_as_of, training_rows
 from tasks.night import Candidate, Night
 from tasks.progress import begun, part_done
-from tasks.retries import may_pass
+from tasks.step import SOON, step
 
 STEP = "gather what months teach"
 WHO = "the retraining flow"
 
 
-@task(task_run_name="is there a champion of {night.base}", cache_policy=NO_CACHE)
+@step("is there a champion of {night.base}")
 def has_champion(night: Night) -> bool:
     """Whether somebody holds the place."""
     try:
@@ -41,7 +38,7 @@ def has_champion(night: Night) -> bool:
     return True
 
 
-@task(task_run_name="choose the months", cache_policy=NO_CACHE)
+@step("choose the months")
 def choose_months(night: Night) -> tuple[date, ...]:
     """The dates whose labels have matured by the night's moment, oldest first; a flat table has one date alone."""
     contract = read_contract(night.contract)
@@ -51,13 +48,7 @@ def choose_months(night: Night) -> tuple[date, ...]:
     return matured_months(night.known_at, first=first, horizon_days=contract.horizon_days)
 
 
-@task(
-    task_run_name="learn from {as_of}",
-    retries=2,
-    retry_delay_seconds=2,
-    retry_condition_fn=may_pass,
-    cache_policy=NO_CACHE,
-)
+@step("learn from {as_of}", again_after=SOON)
 def gather_lesson(night: Night, as_ofs: tuple[date, ...], as_of: date) -> Path:
     """Writes one date's customers, as they were known when it began, with what became of them."""
     path = night.snapshot.with_name(f"{night.snapshot.name}-lessons") / f"{as_of}.parquet"
@@ -68,7 +59,7 @@ def gather_lesson(night: Night, as_ofs: tuple[date, ...], as_of: date) -> Path:
     return path
 
 
-@task(task_run_name="train a model for {night.base}", cache_policy=NO_CACHE)
+@step("train a model for {night.base}")
 def train_candidate(night: Night, lessons: list[Path]) -> Candidate:
     """Trains, judges out of time, and registers; nobody is promoted."""
     begun("train")
@@ -84,7 +75,7 @@ def train_candidate(night: Night, lessons: list[Path]) -> Candidate:
     )
 
 
-@task(task_run_name="promote version {candidate.version}", cache_policy=NO_CACHE)
+@step("promote version {candidate.version}")
 def promote(night: Night, candidate: Candidate, why: str) -> None:
     """Makes the candidate champion, unless somebody else has become it meanwhile."""
     registry = open_registry(current_settings())
@@ -96,7 +87,7 @@ def promote(night: Night, candidate: Candidate, why: str) -> None:
         registry.promote(Promotion(night.base, candidate.version, expected, who=WHO, why=why))
 
 
-@task(task_run_name="cross-validate", cache_policy=NO_CACHE)
+@step("cross-validate")
 def cross_validated(night: Night, lessons: list[Path]) -> Evaluation:
     """Mean figures of five stratified folds, seed 42."""
     begun("cross-validate")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from prefect import task
 from prefect.states import Failed
 
 from churn.errors import QualityError, SourceMismatch, SourceMissing, SourceUnreachable
-from tasks.retries import may_pass
+from tasks.step import may_pass, step
 
 
-@task
+@step("try")
 def a_step() -> None:
     """Does nothing."""
 
