@@ -98,8 +98,8 @@ def is_published(claim: Claim | Published) -> TypeIs[Published]:
 
 def previous_rows(night: Night) -> int | None:
     """The customers of the newest night that is older than this one; None where there is none."""
-    shown = _publisher().current(night.base, SCORES)
-    return shown.rows if shown and shown.unit.as_of < night.as_of else None
+    shown = _publisher().newest_before(night.base, SCORES, night.as_of)
+    return shown.rows if shown else None
 
 
 def result_of(published: Published, *, new: bool) -> Result:
