@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine, Row
 from sqlalchemy.exc import SQLAlchemyError
 
-from churn.errors import AuditFailed
+from churn.errors import AuditFailed, PublicationError
 from store import lake as files
 from store.claims import (
     LEASE,
@@ -46,6 +46,7 @@ from store.tables import (
     IN_FLIGHT,
     TABLES_OF,
     alone,
+    answering,
     create_all,
     current_pointer,
     engine_for,
@@ -72,9 +73,13 @@ class Published:
 
 
 def open_publisher(settings: Settings) -> Publisher:
-    """The publisher of the settings' database and lake; creates the tables that are not there."""
+    """The publisher of the settings' database and lake; creates the tables that are not there.
+
+    PublicationError where the database does not answer.
+    """
     engine = engine_for(settings.database_url)
-    create_all(engine)
+    with answering(engine, PublicationError):
+        create_all(engine)
     return Publisher(engine, Lake(settings.lake))
 
 
@@ -202,6 +207,11 @@ class Publisher:
         shown = night_pointer.c
         return self._shown(night_pointer, shown.contract == contract, shown.kind == kind, shown.as_of == as_of)
 
+    def newest_before(self, contract: str, kind: str, as_of: date) -> Published | None:
+        """The newest published night that is older than the date, or None where there is none."""
+        shown = night_pointer.c
+        return self._shown(night_pointer, shown.contract == contract, shown.kind == kind, shown.as_of < as_of)
+
     def earlier_from(self, unit: Unit, extract_digest: str) -> date | None:
         """The newest earlier date whose publication of this kind came from the same extract, or None."""
         run = publication.c
@@ -278,9 +288,10 @@ class Publisher:
         self._tidy()
 
     def _shown(self, pointer: sa.Table, *which: sa.ColumnElement[bool]) -> Published | None:
-        run = sa.select(publication).join(pointer, pointer.c.run_id == publication.c.run_id).where(*which)
+        """The newest of the nights that the pointer shows."""
+        runs = sa.select(publication).join(pointer, pointer.c.run_id == publication.c.run_id).where(*which)
         with self.engine.connect() as connection:
-            row = connection.execute(run).one_or_none()
+            row = connection.execute(runs.order_by(publication.c.as_of.desc()).limit(1)).one_or_none()
         return self._published(row) if row else None
 
     def _run(self, claim: Claim) -> Row[Any]:

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection, Engine, Row
 
 from churn.errors import NoChampion, PromotionRefused, RegistryError
 from store.settings import Settings
-from store.tables import alone, engine_for
+from store.tables import alone, answering, engine_for
 
 ALL = "all"  # the segment whose champion also serves every segment that has none of its own
 
@@ -204,9 +204,13 @@ class Registry:
 
 
 def open_registry(settings: Settings) -> Registry:
-    """The registry in the settings' database, its tables made where they are not there yet."""
+    """The registry in the settings' database, its tables made where they are not there yet.
+
+    RegistryError where the database does not answer.
+    """
     registry = Registry(engine_for(settings.database_url))
-    registry.create_tables()
+    with answering(registry.engine, RegistryError):
+        registry.create_tables()
     return registry
 
 

@@ -9,11 +9,13 @@ from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Engine, make_url
+from sqlalchemy.engine import URL, Connection, Engine, make_url
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 from sqlalchemy.sql.functions import FunctionElement
 
+from churn.errors import ChurnError
 from schemas.columns import Column, LogicalType, Table
 from schemas.outreach import OUTREACH, STATUSES
 from schemas.quarantine import QUARANTINE
@@ -157,6 +159,27 @@ def alone(engine: Engine) -> Iterator[Connection]:
         else:
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
         yield connection
+
+
+@contextmanager
+def answering(engine: Engine, error: type[ChurnError]) -> Iterator[None]:
+    """Raises the error, from the driver's own, where the database does not answer; it never tells a password."""
+    try:
+        yield
+    except OperationalError as failed:
+        raise error(
+            f"the database does not answer: {_reason(failed, engine.url)}",
+            where=engine.url.set(query={}).render_as_string(hide_password=True),  # the query may hold one, too
+            to_do="Check that the database runs and that CHURN_DATABASE_URL is right, then run it again.",
+        ) from failed
+
+
+def _reason(failed: OperationalError, url: URL) -> str:
+    """The first line of what the driver said, without the passwords that it may quote from the URL."""
+    reason = str(failed.orig).partition("\n")[0]
+    for secret in (url.password, url.query.get("password")):
+        reason = reason.replace(str(secret), "***") if secret else reason
+    return reason
 
 
 def _views() -> dict[str, tuple[sa.Select[Any], str]]:

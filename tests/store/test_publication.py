@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from traceback import format_exception
 
 import numpy as np
 import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 
-from churn.errors import AlreadyRunning, AuditFailed, Fenced
+from churn.errors import AlreadyRunning, AuditFailed, Fenced, PublicationError
 from schemas.columns import LogicalType
 from schemas.columns import Table as Schema
 from schemas.outreach import OUTREACH, STATUSES
@@ -27,6 +28,11 @@ from store.settings import Settings
 D1, D2 = date(2026, 1, 1), date(2026, 1, 2)
 FIRST = Unit("telco", "scores", D1, datetime.fromisoformat("2026-01-01T00:00:00"))
 SECOND = Unit("telco", "scores", D2, datetime.fromisoformat("2026-01-02T00:00:00"))
+AWAY = [
+    "postgresql+psycopg://writer:s3cret@127.0.0.1:1/churn?password=s3cret",
+    "postgresql+psycopg://writer@127.0.0.1:1/churn?password=s3cret",
+    "sqlite:///{folder}",
+]
 NO_TIME = timedelta(seconds=-1)
 
 
@@ -481,3 +487,22 @@ def test_what_was_published_from_the_same_extract_on_an_earlier_date_is_known(pu
     assert publisher.earlier_from(later, "extract k") == FIRST.as_of
     assert publisher.earlier_from(later, "extract of another source") is None
     assert publisher.earlier_from(FIRST, "extract k") is None
+
+
+def test_the_newest_night_before_a_date_is_the_one_to_compare_a_backfill_with(publisher: Publisher) -> None:
+    first, second = published(publisher, FIRST), published(publisher, SECOND)
+    again = published(publisher, SECOND, "second delivery")
+    before = [publisher.newest_before("telco", "scores", D1 + timedelta(days=days)) for days in range(4)]
+    assert before == [None, first, again, again]
+    assert again.revision == second.revision + 1
+    assert publisher.newest_before("telco", "outreach", D2) is None
+    assert publisher.newest_before("iranian", "scores", D2) is None
+
+
+@pytest.mark.parametrize("url", AWAY)
+def test_a_database_that_is_away_is_named_without_its_password(url: str, settings: Settings) -> None:
+    settings.data.mkdir()
+    with pytest.raises(PublicationError, match="does not answer") as caught:
+        open_publisher(replace(settings, database_url=url.format(folder=settings.data)))
+    assert "CHURN_DATABASE_URL" in str(caught.value)
+    assert "s3cret" not in "".join(format_exception(caught.value))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta
+from traceback import format_exception
 
 import pytest
 import sqlalchemy as sa
@@ -154,3 +156,12 @@ def test_making_the_tables_again_keeps_what_is_in_them(registry):
     with_versions(registry, 1)
     registry.create_tables()
     assert len(registry.versions("telco")) == 1
+
+
+def test_a_database_that_is_away_is_named_without_its_password(settings):
+    url = "postgresql+psycopg://writer:s3cret@127.0.0.1:1/churn?password=s3cret"
+    away = r"postgresql\+psycopg://writer:\*\*\*@127.0.0.1:1/churn: the database does not answer: .*refused"
+    with pytest.raises(RegistryError, match=away) as caught:
+        open_registry(replace(settings, database_url=url))
+    assert "CHURN_DATABASE_URL" in str(caught.value)
+    assert "s3cret" not in "".join(format_exception(caught.value))
