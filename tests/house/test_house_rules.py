@@ -38,8 +38,10 @@ def test_no_module_is_a_drawer() -> None:
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_each_module_says_what_it_is_for(path: Path) -> None:
-    head = ast.get_docstring(ast.parse(path.read_text()))
-    assert head and len(head.splitlines()[0]) <= 120
+    docstring = ast.get_docstring(ast.parse(path.read_text())) or ""
+    head = docstring.partition("\n")[0]
+    assert head.endswith("."), "the first line is no sentence"
+    assert len(head) <= 120
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "flows").glob("*.py")), ids=lambda path: path.stem)
