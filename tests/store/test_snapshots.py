@@ -61,6 +61,55 @@ def test_the_same_facts_give_the_same_bytes(extract: Path, tmp_path: Path) -> No
     assert build(extract, tmp_path / "one").read_bytes() == build(extract, tmp_path / "x=2").read_bytes()
 
 
+TIES = {
+    "customers": """
+    customer_id  segment   region
+    C1           postpaid  R01
+    C1           prepaid   R02
+    """,
+    "contracts": """
+    contract_id  customer_id  plan_code  monthly_price  allowance_gb  ends_on     effective_on
+    k1           C1           P1         20             ?             2026-06-30  2025-01-01
+    k2           C1           P2         30             10            ?           2025-01-01
+    k2           C1           P3         40             5             ?           2025-01-01
+    """,
+    "usage_monthly": """
+    customer_id  month       minutes  data_gb
+    C1           2025-12-01  100      7
+    C1           2025-12-01  200      ?
+    """,
+    "tickets": """
+    ticket_id  customer_id  opened_on   closed_on   is_complaint
+    t1         C1           2025-12-01  ?           true
+    t1         C1           2025-12-02  2025-12-09  false
+    """,
+    "payments": """
+    payment_id  customer_id  due_on      paid_on     amount  method
+    p1          C1           2025-12-05  ?           10      card
+    p1          C1           2025-12-05  2025-12-09  20      voucher
+    p2          C1           2025-12-05  2025-12-04  30      transfer
+    """,
+    "churn_events": """
+    customer_id  churned_on
+    C1           2025-12-20
+    C1           2026-01-20
+    """,
+}
+
+
+def test_facts_of_the_same_moment_say_the_same_in_any_order_of_the_files(tmp_path: Path) -> None:
+    one = customers_as_of(write_extract(tmp_path / "one", **TIES), "2026-01-01")
+    other = customers_as_of(write_extract(tmp_path / "other", **_upside_down(TIES)), "2026-01-01")
+
+    assert list(one) == ["C1"]
+    assert one == other
+
+
+def _upside_down(tables: dict[str, str]) -> dict[str, str]:
+    lines = {name: text.strip().splitlines() for name, text in tables.items()}
+    return {name: "\n".join([head, *reversed(rows)]) for name, (head, *rows) in lines.items()}
+
+
 def test_a_bucket_without_customers_is_a_file_without_rows(tmp_path: Path) -> None:
     built = build(write_extract(tmp_path / "extract"), tmp_path / "snapshot")
 
