@@ -20,6 +20,7 @@ ChurnError
     * Fenced             a younger run has taken this night over
     * AuditFailed        the copies differ from the manifest
   x PolicyError          a decision policy breaks its schema or contradicts itself
+  x StoreUnreachable     the database of the tables and the registry does not answer
   x RequestError         a parameter of a command or a flow is not possible
 """
 
@@ -141,6 +142,12 @@ class PolicyError(ChurnError):
     """A decision policy breaks its schema or contradicts itself."""
 
     exit_code = 10
+
+
+class StoreUnreachable(ChurnError):
+    """The database of the tables and the registry does not answer."""
+
+    exit_code = 11
 
 
 class RequestError(ChurnError):

@@ -38,9 +38,11 @@ def score_base(night: Night, *, force: bool = False) -> Result:
 def publish_scores(night: Night, champion: Champion, claim: publishing.Claim) -> Result:
     """From the right to publish to scores that readers see."""
     with publishing.held(claim) as folder:
-        buckets = unmapped(night), unmapped(folder), night.every_bucket
-        steps.score_bucket.map(unmapped(champion), *buckets).result()
-        steps.finish_bucket.map(unmapped(steps.draw_percentiles(night, folder)), *buckets).result()
+        drafts = publishing.drafts(claim)
+        steps.score_bucket.map(unmapped(champion), unmapped(night), unmapped(drafts), night.every_bucket).result()
+        edges = steps.draw_percentiles(night, drafts)
+        ready = unmapped(edges), unmapped(drafts), unmapped(folder), unmapped(night)
+        steps.finish_bucket.map(*ready, night.every_bucket).result()
         publishing.stage_quarantine(night, folder)
         checks.check_scores(night, folder / publishing.SCORES, champion.base_rate)
         return publishing.publish(claim)

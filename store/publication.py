@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine, Row
 from sqlalchemy.exc import SQLAlchemyError
 
-from churn.errors import AuditFailed, PublicationError
+from churn.errors import AuditFailed
 from store import lake as files
 from store.claims import (
     LEASE,
@@ -75,10 +75,10 @@ class Published:
 def open_publisher(settings: Settings) -> Publisher:
     """The publisher of the settings' database and lake; creates the tables that are not there.
 
-    PublicationError where the database does not answer.
+    StoreUnreachable where the database does not answer.
     """
     engine = engine_for(settings.database_url)
-    with answering(engine, PublicationError):
+    with answering(engine):
         create_all(engine)
     return Publisher(engine, Lake(settings.lake))
 

@@ -206,10 +206,10 @@ class Registry:
 def open_registry(settings: Settings) -> Registry:
     """The registry in the settings' database, its tables made where they are not there yet.
 
-    RegistryError where the database does not answer.
+    StoreUnreachable where the database does not answer.
     """
     registry = Registry(engine_for(settings.database_url))
-    with answering(registry.engine, RegistryError):
+    with answering(registry.engine):
         registry.create_tables()
     return registry
 

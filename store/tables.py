@@ -15,7 +15,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 from sqlalchemy.sql.functions import FunctionElement
 
-from churn.errors import ChurnError
+from churn.errors import StoreUnreachable
 from schemas.columns import Column, LogicalType, Table
 from schemas.outreach import OUTREACH, STATUSES
 from schemas.quarantine import QUARANTINE
@@ -162,12 +162,12 @@ def alone(engine: Engine) -> Iterator[Connection]:
 
 
 @contextmanager
-def answering(engine: Engine, error: type[ChurnError]) -> Iterator[None]:
-    """Raises the error, from the driver's own, where the database does not answer; it never tells a password."""
+def answering(engine: Engine) -> Iterator[None]:
+    """Raises StoreUnreachable where the database does not answer; it never tells a password."""
     try:
         yield
     except OperationalError as failed:
-        raise error(
+        raise StoreUnreachable(
             f"the database does not answer: {_reason(failed, engine.url)}",
             where=engine.url.set(query={}).render_as_string(hide_password=True),  # the query may hold one, too
             to_do="Check that the database runs and that CHURN_DATABASE_URL is right, then run it again.",

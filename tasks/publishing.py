@@ -8,7 +8,7 @@ from pathlib import Path
 
 from typing_extensions import TypeIs
 
-from churn.errors import AuditFailed, Fenced, QualityError
+from churn.errors import AuditFailed, QualityError
 from schemas.quarantine import QUARANTINE
 from store.claims import Claim as Claim  # flows name it as a type
 from store.claims import Content, Unit
@@ -45,18 +45,23 @@ def claim_list(night: Night, scores: Result, policy: str, force: bool = False) -
 
 @contextmanager
 def held(claim: Claim) -> Iterator[Path]:
-    """The folder to write the run's files into; a failure inside gives the night back."""
+    """The folder to write the run's files into; a failure inside gives the night back, if it is still ours."""
     publisher = _publisher()
     try:
         yield publisher.stage(claim)
-    except Fenced:
-        raise  # a younger run has the night: it is no longer ours to end
     except (QualityError, AuditFailed) as error:
         publisher.reject(claim, error.what)
         raise
     except BaseException as error:
         publisher.release(claim, str(error))
         raise
+
+
+def drafts(claim: Claim) -> Path:
+    """The folder for what is not a file of the run yet; keeps the claim for another while."""
+    publisher = _publisher()
+    publisher.renew(claim)
+    return publisher.drafts(claim)
 
 
 def publish(claim: Claim) -> Result:

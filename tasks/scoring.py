@@ -35,27 +35,26 @@ def pin_champion(night: Night) -> Champion:
 
 
 @step("score bucket {bucket}", again_after=SOON)
-def score_bucket(champion: Champion, night: Night, folder: Path, bucket: int) -> None:
-    """Writes the bucket's scores with reasons into the folder; all but the percentile, which needs the whole base."""
+def score_bucket(champion: Champion, night: Night, drafts: Path, bucket: int) -> None:
+    """Writes the bucket's scores with reasons, all but the percentile, which needs the whole base."""
     stamp = Stamp(night.as_of, read_contract(night.contract), champion.version, champion.digest)
     scores = score_rows(_model(champion.digest).card, base_rows(night, bucket), stamp)
-    write_parquet(scores, _draft(folder, bucket))
+    write_parquet(scores, drafts / bucket_file(bucket))
     part_done(STEP, night.buckets)
 
 
 @step("draw the percentiles")
-def draw_percentiles(night: Night, folder: Path) -> Floats:
+def draw_percentiles(night: Night, drafts: Path) -> Floats:
     """Where each percentile of the night's base begins: 99 log-odds."""
-    return percentile_edges(
-        read_parquet([_draft(folder, bucket)], ["log_odds"])["log_odds"].to_numpy() for bucket in night.every_bucket
-    )
+    log_odds = (read_parquet([drafts / bucket_file(bucket)], ["log_odds"])["log_odds"] for bucket in night.every_bucket)
+    return percentile_edges(column.to_numpy() for column in log_odds)
 
 
 @step("finish bucket {bucket}", again_after=SOON)
-def finish_bucket(edges: Floats, night: Night, folder: Path, bucket: int) -> None:
+def finish_bucket(edges: Floats, drafts: Path, folder: Path, night: Night, bucket: int) -> None:
     """Adds the percentile to the bucket's scores."""
-    draft = _draft(folder, bucket)
-    write_parquet(with_percentile(read_parquet([draft]), edges), folder / SCORES.name / bucket_file(bucket))
+    file = bucket_file(bucket)
+    write_parquet(with_percentile(read_parquet([drafts / file]), edges), folder / SCORES.name / file)
     part_done(FINISH, night.buckets)
 
 
@@ -64,10 +63,6 @@ def base_rows(night: Night, bucket: int, columns: list[str] | None = None) -> pa
     file = bucket_file(bucket)
     rows = read_parquet([night.snapshot / file], columns)
     return without_quarantined(rows, read_parquet([night.snapshot / QUARANTINE], ["file", "row"]), file)
-
-
-def _draft(folder: Path, bucket: int) -> Path:
-    return folder.with_name(f"{folder.name}-drafts") / bucket_file(bucket)
 
 
 @lru_cache(maxsize=4)

@@ -9,7 +9,7 @@ from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 
-from churn.errors import ChurnError, SourceMissing, SourceUnreachable
+from churn.errors import ChurnError, SourceMissing, SourceUnreachable, StoreUnreachable
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -34,8 +34,8 @@ def step(name: str, *, again_after: tuple[int, ...] = ()) -> Callable[[Callable[
 
 
 def may_pass(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
-    """Whether the failure may be gone a moment later: not where its cause is known, unless a source did not answer."""
+    """Whether the failure may be gone a moment later: not where its cause is known, unless somebody did not answer."""
     failure = state.data
-    if isinstance(failure, SourceUnreachable):
+    if isinstance(failure, SourceUnreachable | StoreUnreachable):
         return not isinstance(failure, SourceMissing)
     return not isinstance(failure, ChurnError)

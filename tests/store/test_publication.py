@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 
-from churn.errors import AlreadyRunning, AuditFailed, Fenced, PublicationError
+from churn.errors import AlreadyRunning, AuditFailed, Fenced, StoreUnreachable
 from schemas.columns import LogicalType
 from schemas.columns import Table as Schema
 from schemas.outreach import OUTREACH, STATUSES
@@ -502,7 +502,7 @@ def test_the_newest_night_before_a_date_is_the_one_to_compare_a_backfill_with(pu
 @pytest.mark.parametrize("url", AWAY)
 def test_a_database_that_is_away_is_named_without_its_password(url: str, settings: Settings) -> None:
     settings.data.mkdir()
-    with pytest.raises(PublicationError, match="does not answer") as caught:
+    with pytest.raises(StoreUnreachable, match="does not answer") as caught:
         open_publisher(replace(settings, database_url=url.format(folder=settings.data)))
     assert "CHURN_DATABASE_URL" in str(caught.value)
     assert "s3cret" not in "".join(format_exception(caught.value))

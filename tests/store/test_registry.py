@@ -10,7 +10,7 @@ from traceback import format_exception
 import pytest
 import sqlalchemy as sa
 
-from churn.errors import NoChampion, PromotionRefused, RegistryError
+from churn.errors import NoChampion, PromotionRefused, RegistryError, StoreUnreachable
 from store.registry import Promotion, Registry, alias, model_version, open_registry
 from store.tables import engine_for
 
@@ -161,7 +161,7 @@ def test_making_the_tables_again_keeps_what_is_in_them(registry):
 def test_a_database_that_is_away_is_named_without_its_password(settings):
     url = "postgresql+psycopg://writer:s3cret@127.0.0.1:1/churn?password=s3cret"
     away = r"postgresql\+psycopg://writer:\*\*\*@127.0.0.1:1/churn: the database does not answer: .*refused"
-    with pytest.raises(RegistryError, match=away) as caught:
+    with pytest.raises(StoreUnreachable, match=away) as caught:
         open_registry(replace(settings, database_url=url))
     assert "CHURN_DATABASE_URL" in str(caught.value)
     assert "s3cret" not in "".join(format_exception(caught.value))

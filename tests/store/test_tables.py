@@ -141,6 +141,7 @@ def test_two_runs_cannot_be_in_flight_for_one_night(engine: Engine) -> None:
         "as_of": date(2026, 1, 1),
         "known_at": datetime.fromisoformat("2026-01-01T00:00:00"),
         "content_key": "k",
+        "extract_digest": "e",
         "claimed_at": datetime.fromisoformat("2026-01-01T04:00:00"),
         "lease_until": datetime.fromisoformat("2026-01-01T04:10:00"),
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from prefect.states import Failed
 
-from churn.errors import QualityError, SourceMismatch, SourceMissing, SourceUnreachable
+from churn.errors import QualityError, SourceMismatch, SourceMissing, SourceUnreachable, StoreUnreachable
 from tasks.step import may_pass, step
 
 
@@ -18,6 +18,7 @@ def a_step() -> None:
     ("failure", "again"),
     [
         (SourceUnreachable("the database does not answer"), True),
+        (StoreUnreachable("the database does not answer"), True),
         (OSError("the disk is busy"), True),
         (SourceMissing("there is no such file"), False),
         (SourceMismatch("missing: minutes"), False),
