@@ -17,7 +17,15 @@ from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from churn.errors import AlreadyRunning, ChurnError, Fenced, PromotionRefused, RegistryError, RequestError
+from churn.errors import (
+    AlreadyRunning,
+    ChurnError,
+    Fenced,
+    PromotionRefused,
+    RegistryError,
+    RequestError,
+    StoreUnreachable,
+)
 
 MEDIA_TYPE = "application/problem+json"
 TYPE = "urn:problem-type:churn:"  # what follows names a problem that says more than its HTTP status
@@ -28,6 +36,7 @@ STATUS_OF: Mapping[type[Exception], HTTPStatus] = MappingProxyType(
         ChurnError: HTTPStatus.INTERNAL_SERVER_ERROR,
         RequestError: HTTPStatus.UNPROCESSABLE_ENTITY,
         RegistryError: HTTPStatus.SERVICE_UNAVAILABLE,
+        StoreUnreachable: HTTPStatus.SERVICE_UNAVAILABLE,
         PromotionRefused: HTTPStatus.CONFLICT,
         AlreadyRunning: HTTPStatus.CONFLICT,
         Fenced: HTTPStatus.CONFLICT,
