@@ -7,7 +7,7 @@ from collections import Counter
 from pydantic import ValidationError
 
 from churn.errors import PolicyError
-from schemas.columns import LogicalType, Table
+from schemas.columns import LogicalType, Role, Table
 from schemas.contract import Contract
 from schemas.outreach import Status
 from schemas.policy import Policy, Suppression
@@ -33,6 +33,18 @@ def parse_policy(fields: object, where: str) -> Policy:
         ) from None
     _refuse_double_names(policy, where)
     return policy
+
+
+def without_leavers(policy: Policy, contract: Contract) -> Policy:
+    """The policy, and where a flat table's label says who has left already and no rule looks at it, one that does."""
+    label = contract.one(Role.LABEL)
+    if not contract.flat or label is None or any(rule.column == label.name for rule in policy.suppress):
+        return policy
+    return policy.model_copy(update={"suppress": (*policy.suppress, _leaver_rule(label.name))})
+
+
+def _leaver_rule(column: str) -> Suppression:
+    return Suppression(status="already_left", column=column, equals=1, because="the table says that the customer left")
 
 
 def require_columns(policy: Policy, contract: Contract) -> None:

@@ -24,16 +24,18 @@ def show_night(console: Console, summary: Summary) -> None:
         show_result(console, result)
     console.print(_counts(summary))
     console.print(_top(summary))
-    console.print(_places(summary))
+    console.print("\n[bold]Where everything is[/]")
+    for what, where in summary.places.items():
+        console.print(f"{what}: {where}", soft_wrap=True, highlight=False)  # unbroken, to be copied
 
 
 def show_result(console: Console, result: Result) -> None:
     """Whether this run published, or found it done."""
     rows = f"{result.rows:,} rows, run {result.run_id}, revision {result.revision}"
     if result.new:
-        console.print(f"[green]published[/] {result.kind}: {rows}")
+        console.print(f"{result.kind}: [green]published[/], {rows}")
     else:
-        console.print(f"[yellow]already published, nothing to do[/] {result.kind}: {rows}")
+        console.print(f"{result.kind}: [yellow]already published, nothing to do[/], {rows}")
 
 
 def show_candidate(console: Console, candidate: Candidate) -> None:
@@ -86,13 +88,4 @@ def _top(summary: Summary) -> Table:
             f"{row['expected_value']:,.2f}",
             str(row["reason_1_value"] or ""),
         )
-    return table
-
-
-def _places(summary: Summary) -> Table:
-    table = Table(title="Where everything is", show_header=False)
-    table.add_column("what")
-    table.add_column("where", overflow="fold")
-    for what, where in summary.places.items():
-        table.add_row(what, where)
     return table

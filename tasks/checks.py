@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from prefect.artifacts import create_markdown_artifact
 
 from churn.contract import arrow_schema
+from churn.errors import QualityError
 from churn.quality import input_checks, output_checks, row_limits, verdict, with_quarantine
 from churn.quality_report import report_html, report_markdown
 from churn.quarantine import ROW_RULES, examples_sql, violations_sql
@@ -62,7 +63,10 @@ def _judged(report: QualityReport, page: Path, *, key: str) -> QualityReport:
     """The report is kept before the verdict, and beside the snapshot, which stays: it is needed most when all stops."""
     write_text(report_html(report), page)
     create_markdown_artifact(key=key, markdown=report_markdown(report), description=f"Data quality: {report.where}")
-    verdict(report)
+    try:
+        verdict(report)
+    except QualityError as stop:
+        raise QualityError(stop.what, where=stop.where, to_do=f"{stop.to_do} The whole report: {page}") from None
     return report
 
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from churn.errors import AuditFailed
 from churn.outreach import Cut, Judged, Stamp, best, draw_cut, is_listed, judge, list_rows, status_rows
-from churn.policy import require_columns
+from churn.policy import require_columns, without_leavers
 from schemas.outreach import OUTREACH, STATUSES
 from schemas.policy import Policy
 from schemas.scores import SCORES
@@ -32,7 +32,8 @@ def decide(night: Night, scores: Result, policy: str, folder: Path) -> None:
     """
     begun(STEP)
     in_force = read_policy(policy)
-    rules, stamp = in_force.policy, Stamp(night.as_of, in_force.digest)
+    rules = without_leavers(in_force.policy, read_contract(night.contract))
+    stamp = Stamp(night.as_of, in_force.digest)
     parts = [judge(_part(night, scores, rules, bucket), rules) for bucket in night.every_bucket]
     cut = draw_cut([best(part, rules.capacity) for part in parts], rules.capacity)
     for bucket, part in enumerate(parts):

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
 from churn.metrics import Evaluation
+from churn.scoring import BANDS
 from schemas.outreach import OUTREACH, STATUSES
 from schemas.quarantine import QUARANTINE
 from schemas.scores import SCORES
@@ -31,7 +32,7 @@ def report_night(night: Night, scores: Result, outreach: Result, evaluation: Eva
         night=night,
         scores=scores,
         outreach=outreach,
-        bands=_counts(scores.folder / SCORES.name, "band"),
+        bands=_bands(scores),
         statuses=_counts(outreach.folder / STATUSES.name, "status"),
         quarantined=_quarantined(scores.folder / QUARANTINE.name),
         top=tuple(_top(outreach)),
@@ -57,7 +58,7 @@ def show_model(night: Night, candidate: Candidate) -> None:
 def show_scores(night: Night, champion: Champion, scores: Result) -> None:
     """Leaves the counts of a night's scores, and a link to the model that gave them, as artifacts."""
     counts = {"scored": scores.rows, "quarantined": _quarantined(scores.folder / QUARANTINE.name)}
-    bands = _counts(scores.folder / SCORES.name, "band")
+    bands = _bands(scores)
     _leave_counts("night-counts", counts | {f"band {band}": count for band, count in bands.items()}, _title(night))
     folder = model_folder(champion.digest, current_settings())
     create_link_artifact(
@@ -105,6 +106,12 @@ def _places(night: Night, scores: Result, outreach: Result) -> dict[str, str]:
         "quality report": str(night.snapshot / PAGE),
         "models": str(settings.artifacts / "models"),
     }
+
+
+def _bands(scores: Result) -> dict[str, int]:
+    """How many customers are in each band, the highest first."""
+    counts = _counts(scores.folder / SCORES.name, "band")
+    return {band: counts[band] for band in reversed(BANDS) if band in counts}
 
 
 def _counts(folder: Path, column: str) -> dict[str, int]:

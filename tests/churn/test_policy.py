@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from churn.errors import PolicyError
-from churn.policy import parse_policy, require_columns
+from churn.policy import parse_policy, require_columns, without_leavers
 from schemas.columns import Column, LogicalType, Role, Table
 from schemas.contract import Contract
 from store.contracts import read_contract, shipped_contracts
@@ -109,3 +111,13 @@ def test_four_policies_ship() -> None:
 
 def _rule(column: str, equals: object) -> dict[str, object]:
     return {"status": "careful", "column": column, "equals": equals, "because": "it is the rule"}
+
+
+def test_who_has_left_by_a_flat_tables_label_is_never_contacted() -> None:
+    label = Column("left", LogicalType.INTEGER, "", roles=(Role.LABEL,))
+    labelled = replace(SHOP, customer=replace(CUSTOMER, columns=(*CUSTOMER.columns, label)))
+    policy = parse_policy(SOUND, "policy")
+    rules = [(rule.status, rule.column, rule.equals) for rule in without_leavers(policy, labelled).suppress]
+    assert rules == [("already_left", "left", 1)]
+    assert without_leavers(policy, SHOP) == policy
+    assert without_leavers(policy, replace(labelled, flat=False)) == policy
