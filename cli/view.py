@@ -14,6 +14,7 @@ from tasks.night import Candidate, Result, Summary
 ONE_SNAPSHOT = (
     "One snapshot allows no out-of-time test: these figures are of customers held out, not of months to come."
 )
+MANY_MONTHS = "A customer's months fall into several folds, so these figures flatter; the model's own are out of time."
 
 
 def show_night(console: Console, summary: Summary) -> None:
@@ -57,8 +58,7 @@ def show_evaluation(console: Console, evaluation: Evaluation, *, one_snapshot: b
     for name, value in asdict(evaluation).items():
         table.add_row(name.replace("_", " "), f"{value:,.4f}" if isinstance(value, float) else f"{value:,}")
     console.print(table)
-    if one_snapshot:
-        console.print(ONE_SNAPSHOT)
+    console.print(ONE_SNAPSHOT if one_snapshot else MANY_MONTHS)
     wanted = ("auc", "lift_10", "ece", "log_loss")
     print(json.dumps({name: round(getattr(evaluation, name), 6) for name in wanted}))
 
