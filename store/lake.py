@@ -39,10 +39,6 @@ class Lake:
         """The source tables with that content, one folder per table."""
         return self.root / "extracts" / contract / digest[:_DIGEST_LETTERS]
 
-    def extract_bucket(self, contract: str, digest: str, table: str, bucket: int) -> Path:
-        """One table's rows of the customers in one bucket."""
-        return self.extract(contract, digest) / table / bucket_file(bucket)
-
     def snapshot(self, contract: str, as_of: date, known_at: datetime, digest: str) -> Path:
         """The customers as of a date, as the extract of that digest knew them at a moment."""
         moment = f"{known_at:%Y%m%dT%H%M%S}-{digest[:_DIGEST_LETTERS]}"

@@ -19,9 +19,6 @@ def test_every_file_has_one_place() -> None:
     root = Path("lake")
     digest = "0123456789abcdef" * 4
     night, moment = date(2026, 1, 31), datetime.fromisoformat("2026-02-01T13:45:09")
-    assert Lake(root).extract_bucket("telco", digest, "tickets", 7) == Path(
-        "lake/extracts/telco/0123456789abcdef/tickets/bucket=07.parquet"
-    )
     assert Lake(root).snapshot("telco", night, moment, digest) == Path(
         "lake/snapshots/telco/as_of=2026-01-31/20260201T134509-0123456789abcdef"
     )
