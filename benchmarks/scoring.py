@@ -55,7 +55,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _card(dice: np.random.Generator) -> Scorecard:
-    """As large a card as a training gives: every feature in 256 bins, and ten pairs."""
+    """A larger card than a training gives: every feature in 256 bins, and ten pairs."""
     features = tuple(
         Feature(f"feature_{place}", Kind.NUMBER, f"feature {place}", cuts=np.sort(dice.normal(size=BINS - 2)))
         for place in range(FEATURES)

@@ -8,13 +8,13 @@ ChurnError
       + SourceMissing    there is no such file, or none of a kind that can be read
     * SourceMismatch     columns or types differ from the contract
     * SourceEmpty        a table has no rows
-    * SourceStale        the file of an earlier night came again, or the newest facts are too old
+    * SourceStale        the table of an earlier night came again
   x QualityError         a critical check failed, nothing is published
   x TrainingError        a model cannot be trained honestly on this data
   x RegistryError
     * NoChampion         nobody holds the place that was asked for
     * ArtifactRefused    a model's files differ from what was registered
-    * PromotionRefused   the champion is not the one that was expected, or a rule of the gate says no
+    * PromotionRefused   the champion is not the one that was expected
   x PublicationError
     * AlreadyRunning     another run holds this night
     * Fenced             a younger run has taken this night over
@@ -87,7 +87,7 @@ class SourceEmpty(SourceError):
 
 
 class SourceStale(SourceError):
-    """The file of an earlier night came again, or the newest facts are too old."""
+    """The table of an earlier night came again."""
 
 
 class QualityError(ChurnError):
@@ -117,7 +117,7 @@ class ArtifactRefused(RegistryError):
 
 
 class PromotionRefused(RegistryError):
-    """The champion is not the one that was expected, or a rule of the gate says no."""
+    """The champion is not the one that was expected."""
 
 
 class PublicationError(ChurnError):

@@ -73,7 +73,7 @@ def _judged(report: QualityReport, page: Path, *, key: str) -> QualityReport:
 def base_size(snapshot: Path) -> int:
     """How many customers of a checked snapshot are scored: all but the ones set aside."""
     rows = sum(rows_of(Path(file)) for file in _files(snapshot))
-    return rows - _distinct_rows(read_parquet([snapshot / QUARANTINE], ["file", "row"]))
+    return rows - distinct_rows(read_parquet([snapshot / QUARANTINE], ["file", "row"]))
 
 
 def inspect_snapshot(
@@ -90,7 +90,7 @@ def inspect_snapshot(
     aside = _set_aside(report, contract.key, files, settings.cores)
     write_parquet(aside, snapshot / QUARANTINE)
     broken = aside.filter(pc.not_equal(aside["rule"], Rule.UNIQUE))
-    report = with_quarantine(report, set_aside=_distinct_rows(aside), broken=_distinct_rows(broken))
+    report = with_quarantine(report, set_aside=distinct_rows(aside), broken=distinct_rows(broken))
     return _with_examples(report, contract.key, files)
 
 
@@ -118,7 +118,8 @@ def _set_aside(report: QualityReport, key: str, files: Sequence[str], threads: i
         return connection.sql(violations_sql(broken, key=key, files=files)).to_arrow_table()
 
 
-def _distinct_rows(aside: pa.Table) -> int:
+def distinct_rows(aside: pa.Table) -> int:
+    """How many rows the violations set aside: one row may break several rules."""
     places = aside.select(["file", "row"]).group_by(["file", "row"]).aggregate([])
     return int(places.num_rows)
 

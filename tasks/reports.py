@@ -18,7 +18,7 @@ from store.artifacts import model_folder
 from store.lake import read_parquet
 from store.readers import source_name
 from store.settings import current_settings
-from tasks.checks import PAGE
+from tasks.checks import PAGE, distinct_rows
 from tasks.night import Candidate, Champion, Night, Result, Summary
 from tasks.step import step
 
@@ -120,8 +120,7 @@ def _counts(folder: Path, column: str) -> dict[str, int]:
 
 
 def _quarantined(folder: Path) -> int:
-    places = _rows(folder, ["file", "row"]).group_by(["file", "row"]).aggregate([])
-    return int(places.num_rows)
+    return distinct_rows(_rows(folder, ["file", "row"]))
 
 
 def _rows(folder: Path, columns: list[str] | None) -> pa.Table:
