@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=0)]
+FeatureKind = Literal["number", "whole", "yes_no", "category"]
+ModelKind = Literal["scorecard", "hist_gradient_boosting", "logistic_regression", "random_forest"]
 
 
 class _Part(BaseModel):
@@ -19,7 +21,7 @@ class FeatureEntry(_Part):
     """A feature of the card; its `cuts` numbers are the next ones of the cuts array."""
 
     name: str
-    kind: Literal["number", "whole", "yes_no", "category"]
+    kind: FeatureKind
     title: str
     unit: str = ""
     minimum: float | None = None
@@ -44,10 +46,74 @@ class CardEntry(_Part):
     terms: tuple[TermEntry, ...]
 
 
+class InputEntry(_Part):
+    """A column that an estimator reads: a number as it is, a category as its place among `categories`."""
+
+    name: str
+    kind: FeatureKind
+    title: str
+    unit: str = ""
+    minimum: float | None = None
+    categories: tuple[str, ...] = ()
+    labels: dict[str, str] = {}
+
+
+class EstimatorEntry(_Part):
+    """A fitted scikit-learn classifier without its arrays, and the line that calibrates its log-odds."""
+
+    base_rate: Share
+    slope: float
+    shift: float
+    inputs: tuple[InputEntry, ...]
+
+
+class Figure(_Part):
+    """A figure and its 95 % bootstrap interval, where one was drawn."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+class SliceEntry(_Part):
+    """The figures on a part of the test rows: one month, or one segment."""
+
+    by: Literal["month", "segment"]
+    name: str
+    rows: Count
+    churners: Count
+    figures: dict[str, Figure]
+
+
+class CalibrationPoint(_Part):
+    """One of the equally large groups by probability: what was predicted on average, and what came."""
+
+    predicted: Share
+    observed: Share
+    rows: Count
+
+
+class GainsPoint(_Part):
+    """Of the customers who score highest, this share holds that share of the churners."""
+
+    customers: Share
+    churners: Share
+
+
+class FallbackEntry(_Part):
+    """A segment that has too few churners for a model of its own, and is scored by the model of all."""
+
+    segment: str
+    churners: Count
+    needed: Count
+
+
 class TrainingEntry(_Part):
     """What the model learnt from, and how.
 
     `rows` and `churners` were there before stayers were sampled at `sampling_rate`; `slope` and `shift` calibrate.
+    `source_sampling_rate` is the share of stayers that the contract says had been kept before they came to us.
+    `strongest_alone` is the column that ranks churners best alone, and the AUC at which it does.
     """
 
     split: str
@@ -58,21 +124,35 @@ class TrainingEntry(_Part):
     duplicates: Count
     constants: tuple[str, ...]
     sampling_rate: Share
+    source_sampling_rate: Share = 1.0
     slope: float
     shift: float
+    embargo_days: Count = 0
+    strongest_alone: tuple[str, Share] | None = None
+    fallbacks: tuple[FallbackEntry, ...] = ()
     data_digest: str
 
 
 class ModelManifest(_Part):
-    """`metrics` were measured on rows that nothing behind them had seen; `reference` has the share of customers
-    in each bin of each feature, against which drift is measured."""
+    """`metrics` were measured on rows that nothing behind them had seen, `figures` are the same with their intervals;
+    `reference` has the share of customers in each bin of each feature, against which drift is measured.
+
+    A scorecard has a `card` and no `estimator`, every other kind an `estimator` and no `card`.
+    """
 
     format: Literal[1] = 1  # raised when a reader of the older form would misread the newer one
+    kind: ModelKind = "scorecard"
+    segment: str = "all"
     contract: str
     contract_digest: str
     contract_text: str
     code_version: str
     training: TrainingEntry
     metrics: dict[str, float]
+    figures: dict[str, Figure] = {}
+    slices: tuple[SliceEntry, ...] = ()
+    calibration: tuple[CalibrationPoint, ...] = ()
+    gains: tuple[GainsPoint, ...] = ()
     reference: dict[str, tuple[Share, ...]]
-    card: CardEntry
+    card: CardEntry | None = None
+    estimator: EstimatorEntry | None = None

@@ -95,6 +95,8 @@ def load_model(digest: str, settings: Settings) -> Model:
     contents = _verified(folder, digest)
     try:
         manifest = ModelManifest.model_validate_json(contents[MANIFEST])
+        if manifest.card is None:
+            raise ValueError("a scorecard's manifest without a card")
         card = _card(manifest.card, {name: _array(contents[name]) for name in (CUTS, BINS, CELLS)})
         probe = _table(contents[PROBE])
         _check_probe(card, probe, folder / PROBE)
