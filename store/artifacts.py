@@ -38,12 +38,17 @@ NOT_TRUSTED = "Do not use it: train and register again, or restore the folder fr
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Model:
-    """A scorecard with what is known of it. `digest` names its artifact, and is empty until it is saved."""
+    """A model with what is known of it. `digest` names its artifact, and is empty until it is saved."""
 
-    card: Scorecard
+    model: Scorecard
     manifest: ModelManifest
     probe: pa.Table
     digest: str = ""
+
+    @property
+    def card(self) -> Scorecard:
+        """The model where it is a scorecard; ArtifactRefused where it is none."""
+        return self.model
 
 
 def model_of(trained: Trained, contract: Contract, code_version: str) -> Model:

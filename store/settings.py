@@ -1,10 +1,12 @@
-"""What the environment says, read once: where things are and how much machine to use."""
+"""What the environment says, read once: where things are, how much machine to use, and whose models to trust."""
 
 from __future__ import annotations
 
 import os
+from base64 import b64decode
+from binascii import Error as NotBase64
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -12,11 +14,17 @@ from churn.errors import SettingsError
 
 DEFAULT_ZONE = "Europe/London"
 DEFAULT_BUCKETS = 16
+DEVELOPMENT, PRODUCTION = "development", "production"
+PEM_BEGINS = "-----BEGIN"
+KEY_BYTES = 32  # of an Ed25519 key, private or public
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Where data, artifacts and databases are; the business zone; cores and buckets to use."""
+    """Where data, artifacts and databases are; the business zone; cores and buckets to use; who may sign models.
+
+    A key is the path of a PEM file, its text, or its 32 bytes in base64; store/signatures.py reads them.
+    """
 
     data: Path
     artifacts: Path
@@ -25,6 +33,9 @@ class Settings:
     zone: ZoneInfo
     cores: int
     buckets: int
+    development: bool = False
+    signing_key: str = field(default="", repr=False)  # private: it is shown nowhere, and named only by its variable
+    trusted_keys: tuple[str, ...] = ()
 
     @property
     def lake(self) -> Path:
@@ -44,6 +55,9 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         zone=_zone(env),
         cores=_count(env, "CHURN_CORES", os.cpu_count() or 1),
         buckets=_count(env, "CHURN_BUCKETS", DEFAULT_BUCKETS),
+        development=_mode(env) == DEVELOPMENT,
+        signing_key=_key("CHURN_SIGNING_KEY", env.get("CHURN_SIGNING_KEY", "")),
+        trusted_keys=tuple(_key("CHURN_TRUSTED_KEYS", key) for key in _listed(env, "CHURN_TRUSTED_KEYS")),
     )
 
 
@@ -101,3 +115,42 @@ def _count(env: Mapping[str, str], name: str, default: int) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise SettingsError(f"{text!r} is not a whole number above 0", where=name, to_do="Give a number such as 4.")
     return int(text)
+
+
+def _mode(env: Mapping[str, str]) -> str:
+    mode = env.get("CHURN_MODE") or PRODUCTION
+    if mode not in (DEVELOPMENT, PRODUCTION):
+        raise SettingsError(
+            f"{mode!r} is no mode", where="CHURN_MODE", to_do=f"Say {DEVELOPMENT}, or {PRODUCTION} (the default)."
+        )
+    return mode
+
+
+def _listed(env: Mapping[str, str], name: str) -> list[str]:
+    return [part for part in (part.strip() for part in env.get(name, "").split(",")) if part]
+
+
+def _key(name: str, key: str) -> str:
+    """The key as it was given. The error names the variable alone, since a mistyped key is still a secret."""
+    if key and not (key.lstrip().startswith(PEM_BEGINS) or is_raw_key(key) or _is_file(key)):
+        raise SettingsError(
+            "it is neither a PEM file that is there, nor PEM text, nor 32 bytes in base64",
+            where=name,
+            to_do="Give the path of the key's PEM file, or the key itself.",
+        )
+    return key
+
+
+def is_raw_key(key: str) -> bool:
+    """Whether the text is an Ed25519 key's 32 bytes in base64."""
+    try:
+        return len(b64decode(key, validate=True)) == KEY_BYTES
+    except (NotBase64, ValueError):
+        return False
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):  # too long or a zero byte in it: whatever it is, no file
+        return False

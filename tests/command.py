@@ -15,7 +15,7 @@ Done = subprocess.CompletedProcess[str]
 def churn(*arguments: str, home: Path, python: tuple[str, ...] = (), **environment: str) -> Done:
     """The command's exit code and what it said, with data and artifacts below `home`."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("CHURN_", "PREFECT_"))}
-    plain = {"CHURN_HOME": str(home), "COLUMNS": "200", "NO_COLOR": "1"}
+    plain = {"CHURN_HOME": str(home), "CHURN_MODE": "development", "COLUMNS": "200", "NO_COLOR": "1"}
     return subprocess.run(
         [sys.executable, *python, CHURN, *arguments],
         capture_output=True,

@@ -15,7 +15,8 @@ from tests import postgres_server
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """Settings whose data, artifacts and database lie in the test's own folder."""
-    return read_settings({"CHURN_HOME": str(tmp_path), "CHURN_CORES": "2", "CHURN_BUCKETS": "4"})
+    home = {"CHURN_HOME": str(tmp_path), "CHURN_MODE": "development"}
+    return read_settings({**home, "CHURN_CORES": "2", "CHURN_BUCKETS": "4"})
 
 
 @pytest.fixture(scope="session")

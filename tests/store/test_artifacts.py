@@ -57,7 +57,7 @@ def test_the_same_model_has_the_same_digest_and_is_written_once(model: Model, se
 
 
 def test_another_model_has_another_digest(model: Model, settings: Settings):
-    other = replace(model, card=replace(model.card, intercept=model.card.intercept + 1e-12))
+    other = replace(model, model=replace(model.card, intercept=model.card.intercept + 1e-12))
     assert save_model(other, settings) != save_model(model, settings)
 
 
@@ -86,7 +86,7 @@ def test_a_file_that_is_no_part_of_the_model_is_refused(model: Model, settings: 
 
 def test_one_model_in_the_place_of_another_is_refused(model: Model, settings: Settings):
     digest = save_model(model, settings)
-    other = save_model(replace(model, card=replace(model.card, intercept=0.5)), settings)
+    other = save_model(replace(model, model=replace(model.card, intercept=0.5)), settings)
     folder = model_folder(digest, settings)
     folder.rename(folder.with_name("away"))
     model_folder(other, settings).rename(folder)
