@@ -7,7 +7,7 @@ from prefect import flow, unmapped
 from flows.etl import take_in
 from tasks import checks, publishing, reports
 from tasks import scoring as steps
-from tasks.night import Champion, Night, Result
+from tasks.night import Champions, Night, Result
 from tasks.parameters import AsOf, ContractName, Force, KnownAt, Source
 from tasks.runners import run_name, threads
 
@@ -26,23 +26,23 @@ def scoring(
 
 def score_base(night: Night, *, force: bool = False) -> Result:
     """From a snapshot to published scores; the same scores are published once."""
-    champion = steps.pin_champion(night)
-    claim = publishing.claim_scores(night, champion, force)
+    champions = steps.pin_champions(night)
+    claim = publishing.claim_scores(night, champions, force)
     if publishing.is_published(claim):
         return publishing.result_of(claim, new=False)
-    scores = publish_scores(night, champion, claim)
-    reports.show_scores(night, champion, scores)
+    scores = publish_scores(night, champions, claim)
+    reports.show_scores(night, champions, scores)
     return scores
 
 
-def publish_scores(night: Night, champion: Champion, claim: publishing.Claim) -> Result:
+def publish_scores(night: Night, champions: Champions, claim: publishing.Claim) -> Result:
     """From the right to publish to scores that readers see."""
     with publishing.held(claim) as folder:
         drafts = publishing.drafts(claim)
-        steps.score_bucket.map(unmapped(champion), unmapped(night), unmapped(drafts), night.every_bucket).result()
+        steps.score_bucket.map(unmapped(champions), unmapped(night), unmapped(drafts), night.every_bucket).result()
         edges = steps.draw_percentiles(night, drafts)
         ready = unmapped(edges), unmapped(drafts), unmapped(folder), unmapped(night)
         steps.finish_bucket.map(*ready, night.every_bucket).result()
         publishing.stage_quarantine(night, folder)
-        checks.check_scores(night, folder / publishing.SCORES, champion.base_rate)
+        checks.check_scores(night, folder / publishing.SCORES, champions)
         return publishing.publish(claim)

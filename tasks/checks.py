@@ -15,6 +15,7 @@ from churn.errors import QualityError
 from churn.quality import input_checks, output_checks, row_limits, verdict, with_quarantine
 from churn.quality_report import report_html, report_markdown
 from churn.quarantine import ROW_RULES, examples_sql, violations_sql
+from churn.segments import mean_rate
 from schemas import quarantine
 from schemas.contract import Contract
 from schemas.quality import CheckResult, QualityReport, Rule, Severity
@@ -23,7 +24,7 @@ from store.contracts import read_contract
 from store.lake import duck, read_parquet, rows_of, write_parquet, write_text
 from store.settings import Settings, current_settings
 from tasks.inspection import Request, inspector
-from tasks.night import Night
+from tasks.night import Champions, Night
 from tasks.step import step
 
 QUARANTINE = "quarantine.parquet"
@@ -49,12 +50,14 @@ def check_snapshot(night: Night, previous_rows: int | None = None) -> QualityRep
 
 
 @step("check the scores")
-def check_scores(night: Night, scores: Path, base_rate: float | None = None) -> QualityReport:
+def check_scores(night: Night, scores: Path, champions: Champions) -> QualityReport:
     """Lets the score files in the folder be published, or stops the night with a QualityError.
 
-    Every customer of the snapshot who was not set aside must have one. `base_rate` is the champion's.
+    Every customer of the snapshot who was not set aside must have one, and their mean must be near what the champions
+    were calibrated to.
     """
     rows = base_size(night.snapshot)
+    base_rate = _expected_rate(scores, champions)
     report = inspect_scores(scores, current_settings(), rows=rows, base_rate=base_rate)
     return _judged(report, night.snapshot / SCORES_PAGE, key="data-quality-scores")
 
@@ -68,6 +71,13 @@ def _judged(report: QualityReport, page: Path, *, key: str) -> QualityReport:
     except QualityError as stop:
         raise QualityError(stop.what, where=stop.where, to_do=f"{stop.to_do} The whole report: {page}") from None
     return report
+
+
+def _expected_rate(scores: Path, champions: Champions) -> float:
+    """The churn rate that the champions, each with the customers it scored, would find in a base like theirs."""
+    rates = {champion.digest: champion.base_rate for champion in champions.pinned}
+    digests = read_parquet([Path(file) for file in _files(scores)], ["model_digest"])["model_digest"]
+    return mean_rate({count["values"]: count["counts"] for count in pc.value_counts(digests).to_pylist()}, rates)
 
 
 def base_size(snapshot: Path) -> int:

@@ -7,6 +7,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 from churn.metrics import Evaluation
+from churn.segments import ALL
 from churn.snapshot import Moment
 
 
@@ -38,12 +39,35 @@ class Night:
 
 
 @dataclass(frozen=True, slots=True)
-class Champion:
-    """The model that a night was pinned to; `base_rate` is the churn rate that it was trained on."""
+class Pinned:
+    """A segment's champion; `base_rate` is the churn rate that it was calibrated to."""
 
+    segment: str
     version: int
     digest: str
     base_rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class Champions:
+    """The models that a night was pinned to, by segment: that of ALL scores whoever has none of his own."""
+
+    pinned: tuple[Pinned, ...]
+
+    def for_segment(self, segment: str) -> Pinned:
+        """The champion who scores that segment."""
+        by_segment = {champion.segment: champion for champion in self.pinned}
+        return by_segment.get(segment, by_segment[ALL])
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        """The places that are taken, ALL among them."""
+        return tuple(champion.segment for champion in self.pinned)
+
+    @property
+    def causes(self) -> tuple[str, ...]:
+        """What of the models decides a night's rows: who scores whom."""
+        return tuple(f"{one.segment} {one.version} {one.digest}" for one in self.pinned)
 
 
 @dataclass(frozen=True, slots=True)

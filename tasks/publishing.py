@@ -18,7 +18,7 @@ from store.lake import copy_file, read_manifest
 from store.policies import read_policy
 from store.publication import Published, Publisher, content_key, open_publisher
 from store.settings import current_settings
-from tasks.night import Champion, Night, Result
+from tasks.night import Champions, Night, Result
 from tasks.progress import begun
 from tasks.step import LATER, SOON, step
 
@@ -26,10 +26,10 @@ SCORES, OUTREACH = "scores", "outreach"
 
 
 @step("claim the scores of {night.base} as of {night.as_of}")
-def claim_scores(night: Night, champion: Champion, force: bool = False) -> Claim | Published:
+def claim_scores(night: Night, champions: Champions, force: bool = False) -> Claim | Published:
     """The right to publish these scores, or their publication if the same ones are already out."""
     contract = read_contract(night.contract)
-    causes = (read_manifest(night.snapshot).digest, champion.digest, contract.digest)
+    causes = (read_manifest(night.snapshot).digest, *champions.causes, contract.digest)
     return _claim(night, SCORES, causes, force)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact, cr
 
 from churn.metrics import Evaluation
 from churn.scoring import BANDS
+from churn.segments import ALL
 from schemas.outreach import OUTREACH, STATUSES
 from schemas.quarantine import QUARANTINE
 from schemas.scores import SCORES
@@ -19,7 +21,7 @@ from store.lake import read_parquet
 from store.readers import source_name
 from store.settings import current_settings
 from tasks.checks import PAGE, distinct_rows
-from tasks.night import Candidate, Champion, Night, Result, Summary
+from tasks.night import Candidate, Champions, Night, Pinned, Result, Summary
 from tasks.step import step
 
 TOP = 10  # places of the list that a summary shows
@@ -55,17 +57,31 @@ def show_model(night: Night, candidate: Candidate) -> None:
 
 
 @step("show the scores")
-def show_scores(night: Night, champion: Champion, scores: Result) -> None:
-    """Leaves the counts of a night's scores, and a link to the model that gave them, as artifacts."""
+def show_scores(night: Night, champions: Champions, scores: Result) -> None:
+    """Leaves the counts of a night's scores, and a link to each model that gave them, as artifacts."""
     counts = {"scored": scores.rows, "quarantined": _quarantined(scores.folder / QUARANTINE.name)}
     bands = _bands(scores)
     _leave_counts("night-counts", counts | {f"band {band}": count for band, count in bands.items()}, _title(night))
+    for champion in champions.pinned:
+        _leave_link(champion, _title(night))
+
+
+def artifact_key(what: str, segment: str) -> str:
+    """The key of a segment's artifact: Prefect takes lower-case letters, digits and dashes."""
+    return what if segment == ALL else f"{what}-{re.sub('[^a-z0-9]+', '-', segment.lower()).strip('-')}"
+
+
+def _whom(segment: str) -> str:
+    return "all" if segment == ALL else f"segment {segment}"
+
+
+def _leave_link(champion: Pinned, title: str) -> None:
     folder = model_folder(champion.digest, current_settings())
     create_link_artifact(
-        key="champion",
+        key=artifact_key("champion", champion.segment),
         link=folder.as_uri(),
         link_text=f"version {champion.version}",
-        description=f"The model that scored {_title(night)}, digest {champion.digest}",
+        description=f"The model that scored {_whom(champion.segment)} of {title}, digest {champion.digest}",
     )
 
 

@@ -1,4 +1,4 @@
-"""Scores the base with reasons, bucket by bucket, with the model that the night is pinned to."""
+"""Scores the base with reasons, bucket by bucket, each segment with the champion that the night is pinned to."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ import pyarrow as pa
 from churn.quarantine import without_quarantined
 from churn.scorecard import Floats
 from churn.scoring import Stamp, percentile_edges, require_features, score_rows, with_percentile
+from churn.segments import ALL, scored_by_segment
+from schemas.columns import Role
+from schemas.contract import Contract
 from schemas.scores import SCORES
 from store.artifacts import Model, load_model
 from store.contracts import read_contract
 from store.lake import bucket_file, read_parquet, write_parquet
-from store.registry import open_registry
+from store.registry import Registry, Version, open_registry
 from store.settings import current_settings
 from tasks.checks import QUARANTINE
-from tasks.night import Champion, Night
+from tasks.night import Champions, Night, Pinned
 from tasks.progress import part_done
 from tasks.step import SOON, step
 
@@ -25,20 +28,28 @@ STEP = "score with reasons"
 FINISH = "write the score files"
 
 
-@step("pin the champion", again_after=SOON)
-def pin_champion(night: Night) -> Champion:
-    """Resolves the champion once, verifies its artifact, and sees that it fits; NoChampion where there is none."""
-    version = open_registry(current_settings()).resolve(night.base)
-    card = _model(version.digest).card
-    require_features(card, read_contract(night.contract))
-    return Champion(version.version, version.digest, card.base_rate)
+@step("pin the champions", again_after=SOON)
+def pin_champions(night: Night) -> Champions:
+    """Resolves every segment's champion once, verifies its artifact, and sees that it fits.
+
+    NoChampion where there is none for all, since nobody then scores whom no other champion does.
+    """
+    registry, contract = open_registry(current_settings()), read_contract(night.contract)
+    champions = _champions(registry, night.base, contract)
+    return Champions(tuple(_pinned(segment, champions[segment], contract) for segment in sorted(champions)))
 
 
 @step("score bucket {bucket}", again_after=SOON)
-def score_bucket(champion: Champion, night: Night, drafts: Path, bucket: int) -> None:
+def score_bucket(champions: Champions, night: Night, drafts: Path, bucket: int) -> None:
     """Writes the bucket's scores with reasons, all but the percentile, which needs the whole base."""
-    stamp = Stamp(night.as_of, read_contract(night.contract), champion.version, champion.digest)
-    scores = score_rows(_model(champion.digest).card, base_rows(night, bucket), stamp)
+    contract = read_contract(night.contract)
+
+    def scores_of(segment: str, rows: pa.Table) -> pa.Table:
+        champion = champions.for_segment(segment)
+        stamp = Stamp(night.as_of, contract, champion.version, champion.digest)
+        return score_rows(_model(champion.digest).card, rows, stamp)
+
+    scores = scored_by_segment(base_rows(night, bucket), contract, champions.segments, scores_of)
     write_parquet(scores, drafts / bucket_file(bucket))
     part_done(STEP, night.buckets)
 
@@ -65,7 +76,20 @@ def base_rows(night: Night, bucket: int, columns: list[str] | None = None) -> pa
     return without_quarantined(rows, read_parquet([night.snapshot / QUARANTINE], ["file", "row"]), file)
 
 
-@lru_cache(maxsize=4)
+def _champions(registry: Registry, base: str, contract: Contract) -> dict[str, Version]:
+    of_all = registry.resolve(base)
+    column = contract.one(Role.SEGMENT)
+    resolved = {segment: registry.resolve(base, segment) for segment in (column.allowed if column else ())}
+    return {ALL: of_all} | {segment: own for segment, own in resolved.items() if own != of_all}
+
+
+def _pinned(segment: str, champion: Version, contract: Contract) -> Pinned:
+    card = _model(champion.digest).card
+    require_features(card, contract)
+    return Pinned(segment, champion.version, champion.digest, card.base_rate)
+
+
+@lru_cache(maxsize=16)
 def _model(digest: str) -> Model:
     """The model of that digest, verified and loaded once in this process: an artifact never changes."""
     return load_model(digest, current_settings())
