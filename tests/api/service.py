@@ -77,7 +77,7 @@ def publish(settings: Settings, kind: str, as_of: date, **tables: pa.Table) -> N
 
 def _trained(card: Scorecard) -> Trained:
     return Trained(
-        card=card,
+        model=card,
         test=Evaluation(**{figure.name: 0 for figure in fields(Evaluation)}),
         split="time",
         fit_as_ofs=(date(2025, 11, 1),),

@@ -1,0 +1,59 @@
+"""Makes a fitted model's log-odds say how many leave: a line drawn on held-out rows, and the rate of the source."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import log
+from typing import TYPE_CHECKING, TypeAlias
+
+import pyarrow as pa
+
+from churn.errors import TrainingError
+from churn.lookup import score
+from churn.metrics import Floats, Line, calibration_line, probability
+from churn.scorecard import Scorecard, centred, rescaled
+from churn.training.lessons import Lessons
+from schemas.contract import Contract
+
+if TYPE_CHECKING:
+    from churn.estimators import Estimator
+
+Model: TypeAlias = "Scorecard | Estimator"
+
+
+def log_odds_of(model: Model, rows: pa.Table) -> Floats:
+    """The model's log-odds of each row, whatever its kind."""
+    if isinstance(model, Scorecard):
+        return score(model, rows).log_odds
+    from churn.estimators import log_odds  # brings scikit-learn along, which a scorecard need not pay for
+
+    return log_odds(model, rows)
+
+
+def held_out_line(raw: Model, held: Lessons) -> Line:
+    """The line that calibrates a fitted model on held-out rows; TrainingError where it would turn the ranking round.
+
+    It also corrects for sampled stayers, as it is drawn on unsampled rows.
+    """
+    line = calibration_line(held.labels, log_odds_of(raw, held.rows))
+    if line.slope <= 0.0:
+        raise TrainingError(
+            f"on {len(held.labels)} rows held out, higher scores do not mean more churners",
+            where="calibration",
+            to_do="Give more customers or months, or look for columns that changed their meaning.",
+        )
+    return line
+
+
+def at_source(line: Line, contract: Contract) -> Line:
+    """The line for the base that the rows came from: where its stayers had been sampled, the odds are that much lower."""
+    return Line(line.slope, line.shift + log(contract.training.sampling_rate))
+
+
+def calibrated(raw: Model, rows: pa.Table, line: Line) -> Model:
+    """The model of `line`; a scorecard's terms are centred on `rows`, so that a reason compares with their mean."""
+    if isinstance(raw, Scorecard):
+        model: Model = centred(rescaled(raw, line.slope, line.shift), rows)
+    else:
+        model = replace(raw, slope=line.slope, shift=line.shift)
+    return replace(model, base_rate=float(probability(log_odds_of(model, rows)).mean()))
