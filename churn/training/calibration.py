@@ -46,7 +46,7 @@ def held_out_line(raw: Model, held: Lessons) -> Line:
 
 
 def at_source(line: Line, contract: Contract) -> Line:
-    """The line for the base that the rows came from: where its stayers had been sampled, the odds are that much lower."""
+    """The line for the base that the rows came from: where its stayers had been sampled, the odds are lower by it."""
     return Line(line.slope, line.shift + log(contract.training.sampling_rate))
 
 

@@ -28,7 +28,7 @@ LIBRARIES = {"shutil", "tempfile", "sqlite3"}
 
 EXCEPTIONS = {
     ("tasks/inspection.py", "tempfile"): "its child's stderr, which no other process reads and which has no name",
-    ("churn/training/lessons.py", "write_table"): "into memory, to learn the digest of the rows; nothing reaches a disk",
+    ("churn/training/lessons.py", "write_table"): "into memory, to learn a digest of the rows; nothing reaches a disk",
 }
 
 FOUND = [
