@@ -11,7 +11,9 @@ import pytest
 import sqlalchemy as sa
 
 from churn.errors import NoChampion, PromotionRefused, RegistryError, StoreUnreachable
-from store.registry import Promotion, Registry, alias, model_version, open_registry
+from store.migrations import bring_up_to_date
+from store.registry import Promotion, Registry, VerdictEntry, open_registry
+from store.registry_tables import alias, alias_event, model_version, verdict
 from store.tables import engine_for
 
 START = datetime.fromisoformat("2026-01-01T00:00:00")
@@ -31,7 +33,7 @@ class Clock:
 @pytest.fixture
 def registry(database_url: str) -> Registry:
     registry = Registry(engine_for(database_url), Clock())
-    registry.create_tables()
+    bring_up_to_date(registry.engine)
     return registry
 
 
@@ -43,6 +45,12 @@ def with_versions(registry: Registry, count: int) -> Registry:
 
 def promotion(version: int, expected: int | None, *segments: str) -> Promotion:
     return Promotion("telco", version, expected, "Ada", "better in October", segments or ("all",))
+
+
+def judged(version: int, *, passed: bool, segment: str = "all") -> VerdictEntry:
+    rule = None if passed else "money"
+    says = "EMPC 1.90 is 0.20 below the champion's 2.10, interval -0.31 to -0.09."
+    return VerdictEntry("telco", version, segment, 1, "default", "f" * 64, passed, rule, says)
 
 
 def test_the_registry_lies_in_the_database_of_the_settings(settings):
@@ -102,16 +110,34 @@ def test_what_was_never_registered_cannot_be_promoted(registry):
 
 
 def test_who_was_champion_is_known_for_every_moment_through_promotions_and_a_rollback(registry):
-    with_versions(registry, 3)
-    for version in (1, 2, 3):
+    with_versions(registry, 3)  # the clock moves an hour with each version and each change: 1:00, 2:00, 3:00
+    for version in (1, 2, 3):  # at 4:00, 5:00 and 6:00
         registry.promote(promotion(version, version - 1 or None))
-    assert registry.rollback("telco", who="Grace", why="complaints") == 2
-    happened = [event.happened_at for event in registry.history("telco")]
-    moments = [happened[0] - timedelta(minutes=1), *(moment + timedelta(minutes=1) for moment in happened)]
-    assert [registry.champion_at("telco", "all", moment) for moment in moments] == [None, 1, 2, 3, 2]
+    assert registry.rollback("telco", who="Grace", why="complaints", to=2) == 2  # at 7:00
+    table = [
+        # at      champion
+        ("03:59", None),
+        ("04:00", 1),
+        ("05:30", 2),
+        ("06:59", 3),
+        ("07:00", 2),
+        ("23:59", 2),
+    ]
+    assert [(at, registry.champion_at("telco", "all", moment_at(at))) for at, _ in table] == table
     last = registry.history("telco")[-1]
     assert (last.kind, last.from_version, last.to_version) == ("rollback", 3, 2)
     assert (last.who, last.why) == ("Grace", "complaints")
+
+
+def moment_at(time: str) -> datetime:
+    return datetime.fromisoformat(f"2026-01-01T{time}")
+
+
+def test_who_was_champion_of_each_segment_is_known_at_once(registry):
+    with_versions(registry, 2).promote(promotion(1, None, "all", "prepaid"))
+    registry.promote(promotion(2, 1, "prepaid"))
+    assert registry.champions_at("telco", registry.clock()) == {"all": 1, "prepaid": 2}
+    assert registry.champions_at("telco", START) == {}
 
 
 def test_going_back_twice_goes_back_two_champions_and_no_further_than_the_first(registry):
@@ -123,12 +149,139 @@ def test_going_back_twice_goes_back_two_champions_and_no_further_than_the_first(
         registry.rollback("telco", who="Grace", why="once more")
 
 
+def test_one_goes_back_only_to_who_was_champion_of_that_segment(registry):
+    with_versions(registry, 3).promote(promotion(1, None))
+    registry.promote(promotion(2, None, "prepaid"))
+    registry.promote(promotion(3, 1))
+    with pytest.raises(NoChampion, match="telco, segment all: version 2 was never champion"):
+        registry.rollback("telco", who="Grace", why="complaints", to=2)
+    with pytest.raises(NoChampion, match="version 3 is champion now"):
+        registry.rollback("telco", who="Grace", why="complaints", to=3)
+    assert registry.rollback("telco", who="Grace", why="complaints", to=1) == 1
+
+
+def test_all_champions_are_resolved_at_once(registry):
+    assert registry.resolve_all("telco") == {}
+    with_versions(registry, 2).promote(promotion(1, None))
+    registry.promote(promotion(2, None, "prepaid"))
+    found = registry.resolve_all("telco")
+    assert {segment: version.version for segment, version in found.items()} == {"all": 1, "prepaid": 2}
+    assert found["prepaid"] == registry.resolve("telco", "prepaid")
+
+
+def test_each_segment_may_expect_a_champion_of_its_own(registry):
+    with_versions(registry, 3).promote(promotion(1, None, "all"))
+    registry.promote(promotion(2, None, "prepaid"))
+    wish = promotion(3, None, "all", "prepaid", "postpaid")
+    with pytest.raises(PromotionRefused, match="segment prepaid: version 2 is champion, not version 1"):
+        registry.promote(replace(wish, expected={"all": 1, "prepaid": 1}))
+    registry.promote(replace(wish, expected={"all": 1, "prepaid": 2}))
+    assert {segment: found.version for segment, found in registry.resolve_all("telco").items()} == {
+        "all": 3,
+        "postpaid": 3,
+        "prepaid": 3,
+    }
+
+
+def test_who_is_champion_already_stays_it_without_an_event(registry):
+    with_versions(registry, 2).promote(promotion(1, None))
+    registry.promote(promotion(2, 1))
+    registry.promote(promotion(2, 2))
+    assert len(registry.history("telco")) == 2
+    assert registry.rollback("telco", who="Grace", why="complaints") == 1
+
+
+def test_a_refused_challenger_is_promoted_only_by_an_override_which_the_event_keeps(registry):
+    with_versions(registry, 2).promote(promotion(1, None))
+    registry.record_verdict(judged(2, passed=False))
+    refusal = r"gate default refused version 2 by its rule money: EMPC 1\.90 .* interval -0\.31 to -0\.09"
+    with pytest.raises(PromotionRefused, match=refusal):
+        registry.promote(promotion(2, 1))
+    registry.promote(replace(promotion(2, 1), override=True))
+    first, second = registry.history("telco")
+    assert first.overridden is None
+    assert second.overridden.startswith("the gate default refused version 2")
+
+
+def test_the_last_verdict_of_the_segment_counts(registry):
+    with_versions(registry, 2)
+    registry.record_verdict(judged(2, passed=False))
+    registry.record_verdict(judged(2, passed=False, segment="prepaid"))
+    registry.record_verdict(judged(2, passed=True))
+    registry.promote(replace(promotion(2, None), override=True))
+    assert registry.history("telco")[-1].overridden is None, "nothing was there to override"
+    with pytest.raises(PromotionRefused, match="segment prepaid"):
+        registry.promote(promotion(2, None, "prepaid"))
+    assert registry.verdict("telco", 2) == replace(judged(2, passed=True), judged_at=moment_at("05:00"))
+    assert registry.verdict("telco", 1) is None
+    assert [entry.passed for entry in registry.verdicts("telco")] == [False, False, True]
+
+
+def test_no_verdict_stands_in_the_way_back(registry):
+    with_versions(registry, 2).promote(promotion(1, None))
+    registry.promote(promotion(2, 1))
+    registry.record_verdict(judged(1, passed=False))
+    assert registry.rollback("telco", who="Grace", why="complaints") == 1
+
+
+def test_a_champion_of_any_segment_cannot_be_deleted(registry):
+    with_versions(registry, 2).promote(promotion(1, None))
+    registry.promote(promotion(2, None, "prepaid", "postpaid"))
+    with pytest.raises(RegistryError, match="version 2 is champion of postpaid, prepaid"):
+        registry.delete("telco", 2, who="Ada", why="room")
+    assert registry.version("telco", 2).deleted_at is None
+
+
+def test_a_deleted_version_keeps_its_row_and_is_refused_wherever_it_would_be_used(registry):
+    with_versions(registry, 2).promote(promotion(1, None))
+    registry.promote(promotion(2, 1))
+    deleted = registry.delete("telco", 1, who="Ada", why="it took room")
+    assert (deleted.digest, deleted.deleted_by, deleted.why_deleted) == (f"{1:064x}", "Ada", "it took room")
+    assert registry.versions("telco")[0] == deleted
+    assert registry.history("telco")[0].to_version == 1
+    attempts = [
+        lambda: registry.version("telco", 1),
+        lambda: registry.promote(promotion(1, 2)),
+        lambda: registry.rollback("telco", who="Grace", why="complaints"),
+        lambda: registry.rollback("telco", who="Grace", why="complaints", to=1),
+        lambda: registry.register("telco", f"{1:064x}"),
+        lambda: registry.delete("telco", 1, who="Ada", why="again"),
+        lambda: registry.record_verdict(judged(1, passed=True)),
+    ]
+    for attempt in attempts:
+        with pytest.raises(RegistryError, match=r"version 1 was deleted at 2026-01-01 05:00 UTC by Ada: it took room"):
+            attempt()
+    assert registry.resolve("telco").version == 2
+
+
 def test_the_database_itself_keeps_the_champion_from_being_deleted(registry):
     with_versions(registry, 1).promote(promotion(1, None))
     with pytest.raises(sa.exc.IntegrityError), registry.engine.begin() as connection:
         connection.execute(model_version.delete())
     with pytest.raises(sa.exc.IntegrityError), registry.engine.begin() as connection:
         connection.execute(alias.update().values(version=99))
+
+
+@pytest.mark.parametrize(
+    ("change", "table"),
+    [
+        (alias_event.update().values(who="somebody else"), "alias_event"),
+        (alias_event.delete(), "alias_event"),
+        (verdict.update().values(passed=True), "verdict"),
+        (verdict.delete(), "verdict"),
+        (model_version.update().values(digest="0" * 64), "model_version"),
+        (model_version.delete(), "model_version"),
+    ],
+    ids=str,
+)
+def test_the_database_itself_refuses_to_rewrite_what_happened(registry, change, table):
+    with_versions(registry, 2).promote(promotion(1, None))
+    registry.record_verdict(judged(2, passed=False))
+    told = f"rows of {table} are only ever added"
+    with pytest.raises(sa.exc.IntegrityError, match=told), registry.engine.begin() as connection:
+        connection.execute(change)
+    assert registry.history("telco")[0].who == "Ada"
+    assert registry.verdict("telco", 2).passed is False
 
 
 def test_many_registrations_at_once_lose_nothing(registry):
@@ -150,12 +303,6 @@ def test_of_two_simultaneous_promotions_exactly_one_wins_and_the_other_is_told(r
     with ThreadPoolExecutor(2) as pool:
         assert sorted(pool.map(attempt, (2, 3))) == ["told", "won"]
     assert len(registry.history("telco")) == 2
-
-
-def test_making_the_tables_again_keeps_what_is_in_them(registry):
-    with_versions(registry, 1)
-    registry.create_tables()
-    assert len(registry.versions("telco")) == 1
 
 
 def test_a_database_that_is_away_is_named_without_its_password(settings):
