@@ -1,11 +1,11 @@
-"""The champion that this process answers with: resolved once, verified, then pinned."""
+"""The champions that this process answers with, one for each segment: resolved once, verified, then pinned."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from threading import Lock
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
@@ -14,22 +14,45 @@ from churn.contract import parse_contract
 from churn.errors import ArtifactRefused, NoChampion
 from churn.reasons import words
 from churn.scorecard import Scorecard
+from churn.segments import ALL
+from schemas.columns import Role
 from schemas.contract import Contract
 from schemas.messages import CustomerMessage, customer_model
-from store.artifacts import load_model
-from store.registry import open_registry
+from store.artifacts import Model, load_model
+from store.registry import Version, open_registry
 from store.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Champion:
-    """A verified model's card, the contract that it carries, and the request model which that contract gives."""
+    """A verified model's card, which one it is, and what its reasons say."""
 
     card: Scorecard
-    contract: Contract
-    customer: type[CustomerMessage]
     stamp: ModelStamp
     reasons: ReasonTexts
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Champions:
+    """Each segment's champion, and that of all for whoever has none of his own.
+
+    The one of all carries the contract, and so the request model, that customers of every segment are asked by.
+    """
+
+    of_all: Champion
+    of_segment: Mapping[str, Champion]
+    contract: Contract
+    customer: type[CustomerMessage]
+
+    @property
+    def stamp(self) -> ModelStamp:
+        """The champion of all, which stands for the set."""
+        return self.of_all.stamp
+
+    def of(self, customer: Mapping[str, Any]) -> Champion:
+        """Who scores the customer, given by column; a segment that is missing or unknown is scored as all are."""
+        column = self.contract.one(Role.SEGMENT)
+        return self.of_segment.get(customer[column.name], self.of_all) if column else self.of_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,50 +74,61 @@ class ReasonTexts:
 
 
 class ChampionPlace:
-    """Holds the champion of a contract, so that a request never waits for the registry.
+    """Holds the champions of a contract, so that a request never waits for the registry.
 
-    The reference is replaced as a whole: a request that took the champion keeps that one to its end.
+    The reference is replaced as a whole: a request that took the champions keeps those to its end.
     """
 
     def __init__(self, contract: str, settings: Settings) -> None:
         self.contract = contract
         self._settings = settings
-        self._pinned: Champion | None = None
+        self._pinned: Champions | None = None
         self._one_at_a_time = Lock()
 
     @property
-    def pinned(self) -> Champion:
-        """The champion; NoChampion where none was pinned yet."""
+    def pinned(self) -> Champions:
+        """The champions; NoChampion where none were pinned yet."""
         if self._pinned is None:
             raise NoChampion(
                 "no verified model is loaded", where=self.contract, to_do="GET /health/ready says what is missing."
             )
         return self._pinned
 
-    def pin(self) -> Champion:
-        """The pinned champion; where there is none yet, the registry's, after it was verified.
+    def pin(self) -> Champions:
+        """The pinned champions; where there are none yet, the registry's, after they were verified.
 
         Raises what the registry and the artifact raise: NoChampion, ArtifactRefused, SQLAlchemy's DBAPIError.
         """
         with self._one_at_a_time:
             if self._pinned is None:
-                self._pinned = load_champion(self.contract, self._settings)
+                self._pinned = load_champions(self.contract, self._settings)
             return self._pinned
 
 
-def load_champion(contract: str, settings: Settings) -> Champion:
-    """The contract's champion, its files and probe verified, ready to give its first answer as quickly as the next."""
-    version = open_registry(settings).resolve(contract)
-    model = load_model(version.digest, settings)
-    carried = parse_contract(model.manifest.contract_text, where=f"contract inside model {version.digest}")
-    customer = customer_model(carried)
+def load_champions(contract: str, settings: Settings) -> Champions:
+    """The contract's champions, files and probes verified, ready to give their first answer as quickly as the next."""
+    registry = open_registry(settings)
+    versions = {ALL: registry.resolve(contract), **registry.resolve_all(contract)}
+    models = {segment: load_model(version.digest, settings) for segment, version in versions.items()}
+    asked = parse_contract(models[ALL].manifest.contract_text, where=f"contract inside model {models[ALL].digest}")
+    customer = customer_model(asked)
+    for model in models.values():
+        _require_fit(model, contract, customer)
+    champions = {segment: _champion(model, versions[segment]) for segment, model in models.items()}
+    return Champions(champions[ALL], champions, asked, customer)
+
+
+def _require_fit(model: Model, contract: str, customer: type[CustomerMessage]) -> None:
     unasked = [feature.name for feature in model.card.features if feature.name not in customer.model_fields]
-    if unasked or carried.name != contract:
+    if unasked or model.manifest.contract != contract:
         raise ArtifactRefused(
-            f"its contract is {carried.name}, and lacks {', '.join(unasked) or 'nothing'}", where=version.digest
+            f"its contract is {model.manifest.contract}, and lacks {', '.join(unasked) or 'nothing'}",
+            where=model.digest,
         )
-    stamp = ModelStamp(version=version.version, digest=version.digest)
-    return Champion(model.card, carried, customer, stamp, _texts(model.card))
+
+
+def _champion(model: Model, version: Version) -> Champion:
+    return Champion(model.card, ModelStamp(version=version.version, digest=version.digest), _texts(model.card))
 
 
 def _texts(card: Scorecard) -> ReasonTexts:
@@ -109,10 +143,10 @@ async def champion_place(request: Request) -> ChampionPlace:
     return place
 
 
-async def pinned_champion(place: Annotated[ChampionPlace, Depends(champion_place)]) -> Champion:
-    """The champion for this one request."""
+async def pinned_champions(place: Annotated[ChampionPlace, Depends(champion_place)]) -> Champions:
+    """The champions for this one request."""
     return place.pinned
 
 
 Place = Annotated[ChampionPlace, Depends(champion_place)]
-Pinned = Annotated[Champion, Depends(pinned_champion)]
+Pinned = Annotated[Champions, Depends(pinned_champions)]

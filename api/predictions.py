@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field, ValidationError
 
 from api.answers import ModelStamp, Reason
-from api.models import Champion, Pinned
+from api.models import Champions, Pinned
 from api.problems import described
 from churn.lookup import score_one
 from churn.metrics import probability
@@ -37,8 +37,8 @@ class Prediction(BaseModel):
     model: ModelStamp
 
 
-async def asked(request: Request, champion: Pinned) -> CustomerMessage:
-    """The customer in the request's body, checked against the champion's contract.
+async def asked(request: Request, champions: Pinned) -> CustomerMessage:
+    """The customer in the request's body, checked against the contract of the champion of all.
 
     Pydantic reads the bytes itself: Python's own parser would let lone surrogates and numbers without end through.
     """
@@ -46,7 +46,7 @@ async def asked(request: Request, champion: Pinned) -> CustomerMessage:
     if kind != JSON:
         raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send the customer as {JSON}.")
     try:
-        return champion.customer.model_validate_json(await request.body())
+        return champions.customer.model_validate_json(await request.body())
     except ValidationError as refused:
         raise _as_refusal(refused) from None
 
@@ -62,21 +62,22 @@ async def asked(request: Request, champion: Pinned) -> CustomerMessage:
         HTTPStatus.SERVICE_UNAVAILABLE,
     ),
 )
-async def predict(customer: Annotated[CustomerMessage, Depends(asked)], champion: Pinned) -> Prediction:
+async def predict(customer: Annotated[CustomerMessage, Depends(asked)], champions: Pinned) -> Prediction:
     """The customer's probability of leaving and why, to the bit what the night would write for the same row.
 
     It takes microseconds and no database, so it stays on the event loop and off the threads that look-ups wait in.
     """
-    return predicted(customer, champion)
+    return predicted(customer, champions)
 
 
-def predicted(customer: CustomerMessage, champion: Champion) -> Prediction:
-    """The champion's answer for the customer."""
+def predicted(customer: CustomerMessage, champions: Champions) -> Prediction:
+    """The answer of the champion of the customer's segment."""
     row = customer.model_dump()
+    champion = champions.of(row)
     scored = score_one(champion.card, row)
     chance = probability(np.array([scored.log_odds])).item()
     return Prediction(
-        customer_id=row[champion.contract.key],
+        customer_id=row[champions.contract.key],
         probability=chance,
         log_odds=scored.log_odds,
         band=_band(chance, champion.card.base_rate),

@@ -11,13 +11,12 @@ from churn.quarantine import without_quarantined
 from churn.scorecard import Floats
 from churn.scoring import Stamp, percentile_edges, require_features, score_rows, with_percentile
 from churn.segments import ALL, scored_by_segment
-from schemas.columns import Role
 from schemas.contract import Contract
 from schemas.scores import SCORES
 from store.artifacts import Model, load_model
 from store.contracts import read_contract
 from store.lake import bucket_file, read_parquet, write_parquet
-from store.registry import Registry, Version, open_registry
+from store.registry import Version, open_registry
 from store.settings import current_settings
 from tasks.checks import QUARANTINE
 from tasks.night import Champions, Night, Pinned
@@ -35,7 +34,7 @@ def pin_champions(night: Night) -> Champions:
     NoChampion where there is none for all, since nobody then scores whom no other champion does.
     """
     registry, contract = open_registry(current_settings()), read_contract(night.contract)
-    champions = _champions(registry, night.base, contract)
+    champions = {ALL: registry.resolve(night.base), **registry.resolve_all(night.base)}
     return Champions(tuple(_pinned(segment, champions[segment], contract) for segment in sorted(champions)))
 
 
@@ -74,13 +73,6 @@ def base_rows(night: Night, bucket: int, columns: list[str] | None = None) -> pa
     file = bucket_file(bucket)
     rows = read_parquet([night.snapshot / file], columns)
     return without_quarantined(rows, read_parquet([night.snapshot / QUARANTINE], ["file", "row"]), file)
-
-
-def _champions(registry: Registry, base: str, contract: Contract) -> dict[str, Version]:
-    of_all = registry.resolve(base)
-    column = contract.one(Role.SEGMENT)
-    resolved = {segment: registry.resolve(base, segment) for segment in (column.allowed if column else ())}
-    return {ALL: of_all} | {segment: own for segment, own in resolved.items() if own != of_all}
 
 
 def _pinned(segment: str, champion: Version, contract: Contract) -> Pinned:

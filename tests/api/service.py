@@ -47,13 +47,15 @@ def running(app: FastAPI, *, raise_errors: bool = True) -> Iterator[Ask]:
             yield lambda *how, **more: portal.call(partial(opened.request, *how, **more))
 
 
-def promoted(settings: Settings, card: Scorecard | None = None, contract: Contract = TINY) -> Version:
-    """The champion of the contract: a card made by hand, saved, registered and promoted like a trained one."""
+def promoted(
+    settings: Settings, card: Scorecard | None = None, contract: Contract = TINY, segment: str = "all"
+) -> Version:
+    """The segment's first champion: a card made by hand, saved, registered and promoted like a trained one."""
     digest = save_model(model_of(_trained(card or cards.card()), contract, "0.1.0"), settings)
     registry = open_registry(settings)
     version = registry.register(TINY.name, digest)
-    registry.promote(Promotion(TINY.name, version, expected=None, who="tests", why="the first"))
-    return registry.resolve(TINY.name)
+    registry.promote(Promotion(TINY.name, version, None, who="tests", why="the first", segments=(segment,)))
+    return registry.resolve(TINY.name, segment)
 
 
 def scored(rows: pa.Table, champion: Version, as_of: date = cards.AS_OF) -> pa.Table:

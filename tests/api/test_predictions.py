@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from api.app import create_app
 from churn.lookup import score_one
+from churn.scoring import bands
 from store.registry import Version
 from store.settings import Settings
 from tests import cards
-from tests.api.service import TINY, Ask, scored
+from tests.api.service import TINY, Ask, promoted, running, scored
 
 CUSTOMER = {"customer_id": "C1", "bill": 31.5, "tenure": 12, "dropped": 0.03, "in_contract": False, "plan": "P2"}
 ROOT = Path(__file__).parent.parent.parent
@@ -36,6 +40,27 @@ def test_a_prediction_is_the_score_table_row_of_the_same_customer_to_the_bit(ask
             "reliefs": told(row, "relief_1"),
             "model": {"version": 1, "digest": champion.digest},
         }
+
+
+SEGMENTS = [
+    # segment      version
+    ("prepaid", 2),
+    ("postpaid", 1),
+    ("hybrid", 1),
+    (None, 1),
+]
+
+
+@pytest.mark.parametrize(("segment", "version"), SEGMENTS)
+def test_the_champion_of_the_customers_segment_answers(settings: Settings, champion: Version, segment, version):
+    riskier = replace(cards.card(), intercept=-1.0, base_rate=0.2)
+    of_prepaid = promoted(settings, riskier, segment="prepaid")
+    card, stamp = {1: (cards.card(), champion), 2: (riskier, of_prepaid)}[version]
+    with running(create_app(settings, TINY.name)) as ask:
+        answer = predicted(ask, CUSTOMER | {"segment": segment})
+    assert answer["model"] == {"version": version, "digest": stamp.digest}
+    assert answer["log_odds"] == score_one(card, CUSTOMER).log_odds
+    assert answer["band"] == bands(np.array([answer["probability"]]), card.base_rate).to_pylist()[0]
 
 
 def told(row: dict[str, Any], *places: str) -> list[dict[str, Any]]:
