@@ -104,9 +104,12 @@ def _thread_pools() -> Any:
 
 
 def _raw(estimator: Estimator, matrix: Floats) -> Floats:
+    if estimator.kind == HIST_GRADIENT_BOOSTING:
+        return np.asarray(estimator.fitted.decision_function(matrix))
     if estimator.kind == RANDOM_FOREST:
         return _forest_log_odds(estimator.fitted, estimator.fitted.predict_proba(matrix)[:, 1])
-    return np.asarray(estimator.fitted.decision_function(matrix))
+    # Row by row, as the last bit of the matrix product in `decision_function` depends on how many rows there are.
+    return np.asarray(_linear_terms(estimator.fitted, matrix).sum(axis=1) + estimator.fitted[-1].intercept_[0])
 
 
 def _forest_log_odds(forest: Any, share: Floats) -> Floats:
@@ -146,11 +149,14 @@ def _stretch(forest: Any, distance: Floats, average: float) -> Floats:
 
 def _linear_contributions(estimator: Estimator, matrix: Floats) -> Floats:
     """Each column that the pipeline makes of an input times its coefficient, added up per input."""
-    preparation, regression = estimator.fitted[0], estimator.fitted[-1]
-    terms = np.asarray(preparation.transform(matrix)) * regression.coef_[0]
-    summed = np.zeros_like(matrix)
-    np.add.at(summed.T, _owners(preparation, matrix.shape[1]), terms.T)
-    return summed
+    summed = np.zeros((matrix.shape[1], len(matrix)))
+    np.add.at(summed, _owners(estimator.fitted[0], matrix.shape[1]), _linear_terms(estimator.fitted, matrix).T)
+    return summed.T
+
+
+def _linear_terms(pipeline: Any, matrix: Floats) -> Floats:
+    preparation, regression = pipeline
+    return np.asarray(np.ascontiguousarray(preparation.transform(matrix)) * regression.coef_[0])
 
 
 def _owners(preparation: Any, inputs: int) -> list[int]:

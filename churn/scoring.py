@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from churn.errors import ArtifactRefused
-from churn.lookup import Cells, score
+from churn.estimators import Estimator, contributions, inputs_of, log_odds
+from churn.lookup import score
 from churn.metrics import probability
-from churn.reasons import reasons
+from churn.reasons import Reasons, input_reasons, no_reasons, reasons, strongest
 from churn.scorecard import KINDS, Floats, Ints, Scorecard, one_array
+from churn.segments import ALL
 from schemas.columns import Role
 from schemas.contract import Contract
-from schemas.scores import SCORES
+from schemas.scores import REASONS_DOWN, REASONS_UP, SCORES
 
 # Bands begin at these multiples of the base rate: someone in `high` is at least one and a half times as likely to
 # leave as the average customer, whatever the season.
 BANDS = {"low": 0.0, "medium": 0.5, "high": 1.5, "very high": 3.0}
 
-EVERYBODY = "all"  # the segment where the contract names none, or a customer has none
 PERCENTILES = 100
 
 
@@ -37,12 +39,13 @@ class Stamp:
     model_digest: str
 
 
-def require_features(card: Scorecard, contract: Contract) -> None:
-    """ArtifactRefused where the card looks at a feature that the contract lacks, or gives another kind of value."""
+def require_features(model: Scorecard | Estimator, contract: Contract) -> None:
+    """ArtifactRefused where the model looks at a feature that the contract lacks, or gives another kind of value."""
     kinds = {
         column.name: KINDS[column.logical_type] for column in contract.customer.columns if column.logical_type in KINDS
     }
-    unfit = [feature.name for feature in card.features if kinds.get(feature.name) is not feature.kind]
+    features = model.features if isinstance(model, Scorecard) else model.inputs
+    unfit = [feature.name for feature in features if kinds.get(feature.name) is not feature.kind]
     if unfit:
         raise ArtifactRefused(
             f"the champion looks at features that the contract lacks or types otherwise: {', '.join(unfit)}",
@@ -51,12 +54,13 @@ def require_features(card: Scorecard, contract: Contract) -> None:
         )
 
 
-def score_rows(card: Scorecard, rows: pa.Table, stamp: Stamp) -> pa.Table:
+def score_rows(model: Scorecard | Estimator, rows: pa.Table, stamp: Stamp, *, explain: bool = True) -> pa.Table:
     """The score table's rows for these customers, in their order, all columns but `percentile`.
 
     `rows` has the contract's customer columns. Percentiles need the whole base: see `with_percentile`.
+    A scorecard's reasons come with its score; an estimator's cost far more than its score, and are null unless asked.
     """
-    scored = score(card, rows)
+    scored = _scored(model, rows, explain)
     chance = probability(scored.log_odds)
     columns = {
         "as_of": _repeated(stamp.as_of, pa.date32(), rows),
@@ -64,15 +68,19 @@ def score_rows(card: Scorecard, rows: pa.Table, stamp: Stamp) -> pa.Table:
         "segment": _segment(rows, stamp.contract),
         "probability": chance,
         "log_odds": scored.log_odds,
-        "band": bands(chance, card.base_rate),
+        "band": bands(chance, model.base_rate),
         "customer_value": _value(rows, stamp.contract),
-        **dict(_reason_columns(card, "reason", scored.raising)),
-        **dict(_reason_columns(card, "relief", scored.lowering)),
+        **scored.reasons,
         "model_version": _repeated(stamp.model_version, pa.int64(), rows),
         "model_digest": _repeated(stamp.model_digest, pa.string(), rows),
         "contract_digest": _repeated(stamp.contract.digest, pa.string(), rows),
     }
     return pa.table({name: columns[name] for name in SCORES.names if name in columns})
+
+
+def explained(model: Scorecard | Estimator, rows: pa.Table) -> pa.Table:
+    """The score table's reason columns alone, for customers whose scores were drawn without."""
+    return pa.table(dict(_scored(model, rows, explain=True).reasons))
 
 
 def bands(chance: Floats, base_rate: float) -> pa.DictionaryArray:
@@ -113,8 +121,8 @@ def _repeated(value: object, kind: pa.DataType, rows: pa.Table) -> pa.Array:
 def _segment(rows: pa.Table, contract: Contract) -> pa.ChunkedArray | pa.Array:
     column = contract.one(Role.SEGMENT)
     if column is None:
-        return _repeated(EVERYBODY, pa.string(), rows)
-    return pc.fill_null(rows[column.name].cast(pa.string()), EVERYBODY)
+        return _repeated(ALL, pa.string(), rows)
+    return pc.fill_null(rows[column.name].cast(pa.string()), ALL)
 
 
 def _value(rows: pa.Table, contract: Contract) -> pa.ChunkedArray | pa.Array:
@@ -124,7 +132,35 @@ def _value(rows: pa.Table, contract: Contract) -> pa.ChunkedArray | pa.Array:
     return pc.multiply(rows[column.name].cast(pa.float64()), contract.value_months)
 
 
-def _reason_columns(card: Scorecard, prefix: str, cells: Cells) -> Iterator[tuple[str, pa.Array]]:
-    for place, of_place in enumerate(cells, start=1):
-        for field, column in reasons(card, of_place)._asdict().items():
+class _Scored(NamedTuple):
+    log_odds: Floats
+    reasons: Mapping[str, pa.Array]
+
+
+def _scored(model: Scorecard | Estimator, rows: pa.Table, explain: bool) -> _Scored:
+    if isinstance(model, Scorecard):
+        scored = score(model, rows)
+        raising, lowering = ([reasons(model, cells) for cells in part] for part in (scored.raising, scored.lowering))
+        return _Scored(scored.log_odds, _columns(raising, lowering))
+    if not explain:
+        nobody = no_reasons(rows.num_rows)
+        return _Scored(log_odds(model, rows), _columns([nobody] * REASONS_UP, [nobody] * REASONS_DOWN))
+    return _Scored(log_odds(model, rows), _estimator_reasons(model, rows))
+
+
+def _estimator_reasons(model: Estimator, rows: pa.Table) -> dict[str, pa.Array]:
+    addends, values = contributions(model, rows), inputs_of(rows, model.inputs)
+    raising, lowering = strongest(addends, REASONS_UP), strongest(-addends, REASONS_DOWN)
+    return _columns(
+        *([input_reasons(model.inputs, values, addends, places) for places in part] for part in (raising, lowering))
+    )
+
+
+def _columns(raising: Iterable[Reasons], lowering: Iterable[Reasons]) -> dict[str, pa.Array]:
+    return {**dict(_named("reason", raising)), **dict(_named("relief", lowering))}
+
+
+def _named(prefix: str, places: Iterable[Reasons]) -> Iterator[tuple[str, pa.Array]]:
+    for place, of_place in enumerate(places, start=1):
+        for field, column in of_place._asdict().items():
             yield f"{prefix}_{place}_{field}", column

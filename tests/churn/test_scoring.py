@@ -7,13 +7,29 @@ import pyarrow as pa
 import pytest
 
 from churn.contract import arrow_schema
+from churn.errors import ArtifactRefused
+from churn.estimators import Estimator, contributions, log_odds
 from churn.lookup import score
-from churn.scoring import Stamp, bands, percentile_edges, percentiles, score_rows, with_percentile
+from churn.reasons import strongest, value_words
+from churn.scorecard import Feature, Kind
+from churn.scoring import (
+    Stamp,
+    bands,
+    explained,
+    percentile_edges,
+    percentiles,
+    require_features,
+    score_rows,
+    with_percentile,
+)
+from churn.training import TrainingPlan, labels_of
+from churn.training.challengers import fit_challenger
 from schemas.columns import Role
 from schemas.scores import SCORES
 from tests import cards
 
 STAMP = Stamp(cards.AS_OF, cards.contract(), model_version=3, model_digest="d" * 64)
+REASON_COLUMNS = [name for name in SCORES.names if name.startswith(("reason_", "relief_"))]
 
 
 @pytest.fixture(scope="module")
@@ -92,3 +108,89 @@ def test_the_same_customers_give_the_same_bytes():
     first, second = (score_rows(cards.card(), cards.customers(100), STAMP) for _ in range(2))
     assert first.equals(second)
     assert np.array_equal(score(cards.card(), cards.customers(100)).log_odds, first["log_odds"].to_numpy())
+
+
+@pytest.fixture(scope="module")
+def regression() -> Estimator:
+    rows = cards.lessons(1_000)
+    columns = [column for column in cards.COLUMNS if column.has(Role.FEATURE)]
+    return fit_challenger(rows, labels_of(rows), columns, TrainingPlan(kind="logistic_regression"))
+
+
+def test_an_estimators_rows_have_the_same_columns_in_the_same_types(regression):
+    by_card, by_estimator, unexplained = (
+        score_rows(cards.card(), cards.customers(200), STAMP),
+        score_rows(regression, cards.customers(200), STAMP),
+        score_rows(regression, cards.customers(200), STAMP, explain=False),
+    )
+    assert by_estimator.schema.equals(by_card.schema)
+    assert unexplained.schema.equals(by_card.schema)
+
+
+def test_an_estimators_reasons_are_its_strongest_contributions(regression):
+    rows = cards.customers(200)
+    addends = contributions(regression, rows)
+    scored = score_rows(regression, rows, STAMP)
+    assert np.array_equal(scored["log_odds"].to_numpy(), log_odds(regression, rows))
+    for of_customer, row in zip(addends.T, scored.to_pylist(), strict=True):
+        raising = [row[f"reason_{place}_log_odds"] for place in (1, 2, 3)]
+        expected = sorted((addend for addend in of_customer.tolist() if addend > 0), reverse=True)[:3]
+        assert raising == expected + [None] * (3 - len(expected))
+        assert row["relief_1_log_odds"] == min((addend for addend in of_customer.tolist() if addend < 0), default=None)
+        for feature, added in zip((row[f"reason_{place}_feature"] for place in (1, 2, 3)), raising, strict=True):
+            names = [one.name for one in regression.inputs]
+            assert feature is None or of_customer[names.index(feature)] == added
+
+
+def test_without_being_asked_an_estimator_gives_no_reasons(regression):
+    scored = score_rows(regression, cards.customers(20), STAMP, explain=False)
+    assert all(scored[name].null_count == 20 for name in REASON_COLUMNS)
+
+
+def test_the_outreach_lists_reasons_are_those_of_the_whole_base(regression):
+    rows = cards.customers(50)
+    listed = pa.array([3, 17, 40])
+    for model in (regression, cards.card()):
+        alone = explained(model, rows.take(listed))
+        assert alone.column_names == REASON_COLUMNS
+        whole = score_rows(model, rows, STAMP).select(REASON_COLUMNS)
+        assert alone.to_pylist() == whole.take(listed).to_pylist()
+
+
+def test_nobody_gives_no_rows_of_an_estimator(regression):
+    assert score_rows(regression, cards.customers(5).slice(0, 0), STAMP).num_rows == 0
+
+
+@pytest.mark.parametrize(
+    ("feature", "value", "words"),
+    [
+        (Feature("tenure", Kind.WHOLE, "tenure", "months"), 11.0, "tenure: 11 months"),
+        (Feature("tenure", Kind.WHOLE, "tenure", "months"), 1.0, "tenure: 1 month"),
+        (Feature("tenure", Kind.WHOLE, "tenure", "months"), np.nan, "tenure: not on record"),
+        (Feature("age", Kind.WHOLE, "age group", labels={"2": "30 to 39"}), 2.0, "age group: 30 to 39"),
+        (Feature("seconds", Kind.WHOLE, "seconds of use", "seconds"), 4_370.0, "seconds of use: 4,370"),
+        (Feature("bill", Kind.NUMBER, "monthly bill", "EUR"), 29.95432, "monthly bill: 29.95 EUR"),
+        (Feature("dropped", Kind.NUMBER, "dropped calls", "share"), 0.0321, "dropped calls: 3.21 %"),
+        (Feature("in_contract", Kind.YES_NO, "in contract"), 0.0, "in contract: no"),
+        (Feature("in_contract", Kind.YES_NO, "in contract"), 1.0, "in contract: yes"),
+        (Feature("plan", Kind.CATEGORY, "plan", categories=("P1", "P2")), 2.0, "plan: P2"),
+        (Feature("plan", Kind.CATEGORY, "plan", categories=("P1",), labels={"P1": "Basic"}), 1.0, "plan: Basic"),
+        (Feature("plan", Kind.CATEGORY, "plan", categories=("P1", "P2")), 3.0, "plan: one never seen before"),
+    ],
+)
+def test_what_a_customer_has_is_said_in_words(feature, value, words):
+    assert value_words(feature, value) == words
+
+
+def test_equal_contributions_are_named_in_the_order_of_the_inputs():
+    addends = np.array([[0.2, -1.0], [0.5, 0.0], [0.2, 0.1], [0.2, -1.0]])
+    assert strongest(addends, 3).tolist() == [[1, 2], [0, -1], [2, -1]]
+    assert strongest(-addends, 1).tolist() == [[-1, 0]]
+
+
+def test_a_model_that_looks_at_what_the_contract_lacks_is_refused(regression):
+    require_features(regression, cards.contract())
+    without = tuple(column for column in cards.COLUMNS if column.name != "tenure")
+    for model in (regression, cards.card()):
+        with pytest.raises(ArtifactRefused, match="tenure"):
+            require_features(model, cards.contract(without))
