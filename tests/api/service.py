@@ -51,11 +51,16 @@ def promoted(
     settings: Settings, card: Scorecard | None = None, contract: Contract = TINY, segment: str = "all"
 ) -> Version:
     """The segment's first champion: a card made by hand, saved, registered and promoted like a trained one."""
-    digest = save_model(model_of(_trained(card or cards.card()), contract, "0.1.0"), settings)
+    version = registered(settings, card or cards.card(), contract)
     registry = open_registry(settings)
-    version = registry.register(TINY.name, digest)
     registry.promote(Promotion(TINY.name, version, None, who="tests", why="the first", segments=(segment,)))
     return registry.resolve(TINY.name, segment)
+
+
+def registered(settings: Settings, card: Scorecard, contract: Contract = TINY) -> int:
+    """The number of a card made by hand, saved and registered like a trained one."""
+    digest = save_model(model_of(_trained(card), contract, "0.1.0"), settings)
+    return open_registry(settings).register(TINY.name, digest)
 
 
 def scored(rows: pa.Table, champion: Version, as_of: date = cards.AS_OF) -> pa.Table:
