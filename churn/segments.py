@@ -23,12 +23,15 @@ def scored_by_segment(rows: pa.Table, contract: Contract, champions: Collection[
     It is called once for each champion that has customers among them, with the champion's segment and their rows;
     `champions` are the segments that have one of their own. Rows that all have the same champion are not copied.
     """
-    places = places_of(rows, contract, champions)
-    if len(places) < 2:
-        return score(next(iter(places), ALL), rows)
-    parts = [score(segment, rows.take(pa.array(theirs))) for segment, theirs in places.items()]
-    order = np.argsort(np.concatenate(list(places.values())))
-    return pa.concat_tables(parts).unify_dictionaries().take(pa.array(order))
+    return _scored_in_parts(rows, places_of(rows, contract, champions) or {ALL: _every(rows)}, score)
+
+
+def scored_by_model(rows: pa.Table, digests: pa.ChunkedArray, score: Score) -> pa.Table:
+    """What `score` gives for every row, in their order; it is called once for each of the models, with their rows."""
+    encoded = digests.combine_chunks().cast(pa.string()).dictionary_encode()
+    codes = encoded.indices.to_numpy()
+    places = {digest: np.flatnonzero(codes == code) for code, digest in enumerate(encoded.dictionary.to_pylist())}
+    return _scored_in_parts(rows, places, score)
 
 
 def places_of(rows: pa.Table, contract: Contract, champions: Collection[str]) -> Mapping[str, Ints]:
@@ -39,11 +42,23 @@ def places_of(rows: pa.Table, contract: Contract, champions: Collection[str]) ->
     own = sorted(set(champions) - {ALL})
     column = contract.one(Role.SEGMENT)
     if column is None or not own:
-        return {ALL: np.arange(rows.num_rows)} if rows.num_rows else {}
+        return {ALL: _every(rows)} if rows.num_rows else {}
     segments = one_array(rows, column.name).cast(pa.string())
     codes = pc.fill_null(pc.index_in(segments, pa.array(own, pa.string())), len(own)).to_numpy()
     found = ((segment, np.flatnonzero(codes == code)) for code, segment in enumerate([*own, ALL]))
     return {segment: theirs for segment, theirs in found if len(theirs)}
+
+
+def _scored_in_parts(rows: pa.Table, places: Mapping[str, Ints], score: Score) -> pa.Table:
+    if len(places) == 1:
+        return score(*places, rows)
+    parts = [score(name, rows.take(pa.array(theirs))) for name, theirs in places.items()]
+    order = np.argsort(np.concatenate(list(places.values())))
+    return pa.concat_tables(parts).unify_dictionaries().take(pa.array(order))
+
+
+def _every(rows: pa.Table) -> Ints:
+    return np.arange(rows.num_rows)
 
 
 def mean_rate(customers: Mapping[str, int], rates: Mapping[str, float]) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -29,6 +29,10 @@ Source = Annotated[
 ]
 Policy = Annotated[str | None, typer.Option(help="Decision policy: a name in schemas/policies, or a YAML file.")]
 Force = Annotated[bool, typer.Option("--force", help="Publish again even where the same result is there.")]
+Reasons = Annotated[
+    Literal["list", "base"],
+    typer.Option(help="Whose scores a champion that is no scorecard explains: those on the list, or the whole base."),
+]
 Evaluate = Annotated[bool, typer.Option("--evaluate", help="Also cross-validate: 5 stratified folds, seed 42.")]
 
 
@@ -58,13 +62,14 @@ def night(
     policy: Policy = None,
     force: Force = False,
     evaluate: Evaluate = False,
+    reasons: Reasons = "list",
 ) -> None:
     """Score a night: take the base in, check it, score everyone with reasons, write the outreach list."""
     console = Console()
     with _flow_shown(console):
         from flows.nightly import nightly
 
-        summary = nightly(contract, as_of, known_at, _kept_apart(source), policy, force, evaluate)
+        summary = nightly(contract, as_of, known_at, _kept_apart(source), policy, force, evaluate, reasons)
     show_night(console, summary)
     if summary.evaluation is not None:
         show_evaluation(console, summary.evaluation, one_snapshot=read_contract(contract).flat)
@@ -92,13 +97,14 @@ def score(
     known_at: KnownAt = None,
     source: Source = None,
     force: Force = False,
+    reasons: Reasons = "list",
 ) -> None:
     """Score the base and publish the scores; writes no list."""
     console = Console()
     with _flow_shown(console):
         from flows.scoring import scoring
 
-        scores = scoring(contract, as_of, known_at, _kept_apart(source), force)
+        scores = scoring(contract, as_of, known_at, _kept_apart(source), force, reasons)
     show_result(console, scores)
 
 
@@ -109,11 +115,12 @@ def outreach(
     source: Source = None,
     policy: Policy = None,
     force: Force = False,
+    reasons: Reasons = "list",
 ) -> None:
     """Decide the outreach list of a night, and publish its scores first where they are not yet."""
     console = Console()
     with _flow_shown(console):
         from flows.outreach import outreach as decide
 
-        listed = decide(contract, as_of, known_at, _kept_apart(source), policy, force)
+        listed = decide(contract, as_of, known_at, _kept_apart(source), policy, force, reasons)
     show_result(console, listed)

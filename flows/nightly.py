@@ -11,7 +11,7 @@ from flows.scoring import score_base
 from tasks import outreach as policies
 from tasks import reports, training
 from tasks.night import Summary
-from tasks.parameters import AsOf, ContractName, Evaluate, Force, KnownAt, PolicyName, Source
+from tasks.parameters import FOR_THE_LIST, AsOf, ContractName, Evaluate, Force, KnownAt, PolicyName, Reasons, Source
 from tasks.runners import run_name, threads
 
 
@@ -24,13 +24,14 @@ def nightly(
     policy: PolicyName = None,
     force: Force = False,
     evaluate: Evaluate = False,
+    reasons: Reasons = FOR_THE_LIST,
 ) -> Summary:
     """Takes the base in, checks it, scores it with reasons, and decides whom to contact."""
     rules = policies.policy_in_force(contract, policy)
     night = take_in(contract, as_of, known_at, source)
     if not training.has_champion(night):
         training.promote(night, train_model(night), "the first model of this base")
-    scores = score_base(night, force=force)
+    scores = score_base(night, reasons, force=force)
     outreach = decide_list(night, scores, rules, force=force)
     evaluation = training.cross_validated(night, gather_lessons(night)) if evaluate else None
     return reports.report_night(night, scores, outreach, evaluation)

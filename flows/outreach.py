@@ -9,7 +9,7 @@ from flows.scoring import score_base
 from tasks import outreach as steps
 from tasks import publishing, reports
 from tasks.night import Night, Result
-from tasks.parameters import AsOf, ContractName, Force, KnownAt, PolicyName, Source
+from tasks.parameters import FOR_THE_LIST, AsOf, ContractName, Force, KnownAt, PolicyName, Reasons, Source
 from tasks.runners import run_name, threads
 
 
@@ -21,11 +21,12 @@ def outreach(
     source: Source = None,
     policy: PolicyName = None,
     force: Force = False,
+    reasons: Reasons = FOR_THE_LIST,
 ) -> Result:
     """Decides the list of a night; its scores are published first where they are not yet."""
     rules = steps.policy_in_force(contract, policy)
     night = take_in(contract, as_of, known_at, source)
-    return decide_list(night, score_base(night), rules, force=force)
+    return decide_list(night, score_base(night, reasons), rules, force=force)
 
 
 def decide_list(night: Night, scores: Result, policy: str, *, force: bool = False) -> Result:

@@ -8,7 +8,7 @@ from flows.etl import take_in
 from tasks import checks, publishing, reports
 from tasks import scoring as steps
 from tasks.night import Champions, Night, Result
-from tasks.parameters import AsOf, ContractName, Force, KnownAt, Source
+from tasks.parameters import FOR_THE_LIST, AsOf, ContractName, Force, KnownAt, Reasons, Source
 from tasks.runners import run_name, threads
 
 
@@ -19,14 +19,15 @@ def scoring(
     known_at: KnownAt = None,
     source: Source = None,
     force: Force = False,
+    reasons: Reasons = FOR_THE_LIST,
 ) -> Result:
     """Takes the base in and publishes its scores; writes no list."""
-    return score_base(take_in(contract, as_of, known_at, source), force=force)
+    return score_base(take_in(contract, as_of, known_at, source), reasons, force=force)
 
 
-def score_base(night: Night, *, force: bool = False) -> Result:
+def score_base(night: Night, reasons: str, *, force: bool = False) -> Result:
     """From a snapshot to published scores; the same scores are published once."""
-    champions = steps.pin_champions(night)
+    champions = steps.pin_champions(night, reasons)
     claim = publishing.claim_scores(night, champions, force)
     if publishing.is_published(claim):
         return publishing.result_of(claim, new=False)

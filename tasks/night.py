@@ -10,6 +10,8 @@ from churn.metrics import Evaluation
 from churn.segments import ALL
 from churn.snapshot import Moment
 
+SCORECARD = "scorecard"  # the kind of model whose reasons come with the score
+
 
 @dataclass(frozen=True, slots=True)
 class Night:
@@ -45,14 +47,19 @@ class Pinned:
     segment: str
     version: int
     digest: str
+    kind: str
     base_rate: float
 
 
 @dataclass(frozen=True, slots=True)
 class Champions:
-    """The models that a night was pinned to, by segment: that of ALL scores whoever has none of his own."""
+    """The models that a night was pinned to, by segment: that of ALL scores whoever has none of his own.
+
+    Those that are no scorecards give reasons with the scores only if `explain` says so.
+    """
 
     pinned: tuple[Pinned, ...]
+    explain: bool = False
 
     def for_segment(self, segment: str) -> Pinned:
         """The champion who scores that segment."""
@@ -66,8 +73,9 @@ class Champions:
 
     @property
     def causes(self) -> tuple[str, ...]:
-        """What of the models decides a night's rows: who scores whom."""
-        return tuple(f"{one.segment} {one.version} {one.digest}" for one in self.pinned)
+        """What of the models decides a night's rows: who scores whom, and whether the reasons are told."""
+        told = self.explain and any(one.kind != SCORECARD for one in self.pinned)
+        return (*(f"{one.segment} {one.version} {one.digest}" for one in self.pinned), *(("reasons",) if told else ()))
 
 
 @dataclass(frozen=True, slots=True)

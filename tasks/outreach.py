@@ -5,10 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from churn.errors import AuditFailed
 from churn.outreach import Cut, Judged, Stamp, best, draw_cut, is_listed, judge, list_rows, status_rows
 from churn.policy import require_columns, without_leavers
+from churn.scorecard import Scorecard
+from churn.scoring import explained
+from churn.segments import scored_by_model
 from schemas.outreach import OUTREACH, STATUSES
 from schemas.policy import Policy
 from schemas.scores import SCORES
@@ -17,7 +21,7 @@ from store.lake import bucket_file, read_parquet, write_parquet
 from store.policies import policy_for, read_policy
 from tasks.night import Night, Result
 from tasks.progress import begun, part_done
-from tasks.scoring import base_rows
+from tasks.scoring import base_rows, model_of
 from tasks.step import step
 
 STEP = "decide the list"
@@ -39,8 +43,8 @@ def decide(night: Night, scores: Result, policy: str, folder: Path) -> None:
     for bucket, part in enumerate(parts):
         write_parquet(status_rows(part, cut, rules, stamp), folder / STATUSES.name / bucket_file(bucket))
         part_done(STEP, night.buckets)
-    listed = pa.concat_tables([_listed(scores, bucket, part, cut) for bucket, part in enumerate(parts)])
-    write_parquet(list_rows(listed, stamp), folder / OUTREACH.name / LIST)
+    listed = [_explained(night, bucket, _listed(scores, bucket, part, cut)) for bucket, part in enumerate(parts)]
+    write_parquet(list_rows(pa.concat_tables(listed), stamp), folder / OUTREACH.name / LIST)
 
 
 @step("read the policy")
@@ -81,6 +85,20 @@ def _listed(scores: Result, bucket: int, part: Judged, cut: Cut) -> pa.Table:
     wanted = [name for name in OUTREACH.names if name in SCORES.names]
     rows = _scores(scores, bucket, wanted).filter(listed)
     return rows.append_column("expected_value", pa.array(part.expected_value).filter(listed))
+
+
+def _explained(night: Night, bucket: int, listed: pa.Table) -> pa.Table:
+    """The listed customers with their reasons, which the scores of a champion that is no scorecard may lack."""
+    if all(isinstance(model_of(digest), Scorecard) for digest in pc.unique(listed["model_digest"]).to_pylist()):
+        return listed
+    key = read_contract(night.contract).key
+    rows = base_rows(night, bucket)
+    rows = rows.filter(pc.is_in(rows[key], listed["customer_id"].cast(pa.string())))
+    _require_same_customers(rows[key], listed["customer_id"], bucket)
+    reasons = scored_by_model(rows, listed["model_digest"], lambda digest, theirs: explained(model_of(digest), theirs))
+    for name in set(reasons.column_names) & set(listed.column_names):
+        listed = listed.set_column(listed.column_names.index(name), name, reasons[name])
+    return listed
 
 
 def _scores(scores: Result, bucket: int, columns: list[str]) -> pa.Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, Final, Literal
 
 from prefect.exceptions import ParameterTypeError
 from pydantic import Field
@@ -67,6 +67,17 @@ PolicyName = Annotated[
 ]
 Force = Annotated[
     bool, Field(json_schema_extra=_described("Do the work again even where the same result is already published."))
+]
+FOR_THE_LIST: Final = "list"
+FOR_THE_BASE: Final = "base"
+Reasons = Annotated[
+    Literal["list", "base"],
+    Field(
+        json_schema_extra=_described(
+            "Whose scores are explained where the champion is no scorecard: 'list' for the customers on the outreach "
+            "list, 'base' for everybody, which takes far longer. A scorecard's reasons are always there."
+        ),
+    ),
 ]
 Evaluate = Annotated[
     bool, Field(json_schema_extra=_described("Also cross-validate the model: 5 stratified folds, seed 42."))

@@ -7,19 +7,21 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from churn.estimators import Estimator
 from churn.quarantine import without_quarantined
-from churn.scorecard import Floats
+from churn.scorecard import Floats, Scorecard
 from churn.scoring import Stamp, percentile_edges, require_features, score_rows, with_percentile
 from churn.segments import ALL, scored_by_segment
 from schemas.contract import Contract
 from schemas.scores import SCORES
-from store.artifacts import Model, load_model
+from store.artifacts import load_model
 from store.contracts import read_contract
 from store.lake import bucket_file, read_parquet, write_parquet
 from store.registry import Version, open_registry
 from store.settings import current_settings
 from tasks.checks import QUARANTINE
-from tasks.night import Champions, Night, Pinned
+from tasks.night import SCORECARD, Champions, Night, Pinned
+from tasks.parameters import FOR_THE_BASE, FOR_THE_LIST
 from tasks.progress import part_done
 from tasks.step import SOON, step
 
@@ -28,14 +30,16 @@ FINISH = "write the score files"
 
 
 @step("pin the champions", again_after=SOON)
-def pin_champions(night: Night) -> Champions:
+def pin_champions(night: Night, reasons: str = FOR_THE_LIST) -> Champions:
     """Resolves every segment's champion once, verifies its artifact, and sees that it fits.
 
+    `reasons` says whether champions that are no scorecards explain every score or, later, those on the list alone.
     NoChampion where there is none for all, since nobody then scores whom no other champion does.
     """
     registry, contract = open_registry(current_settings()), read_contract(night.contract)
     champions = {ALL: registry.resolve(night.base), **registry.resolve_all(night.base)}
-    return Champions(tuple(_pinned(segment, champions[segment], contract) for segment in sorted(champions)))
+    pinned = tuple(_pinned(segment, champions[segment], contract) for segment in sorted(champions))
+    return Champions(pinned, explain=reasons == FOR_THE_BASE)
 
 
 @step("score bucket {bucket}", again_after=SOON)
@@ -46,7 +50,7 @@ def score_bucket(champions: Champions, night: Night, drafts: Path, bucket: int) 
     def scores_of(segment: str, rows: pa.Table) -> pa.Table:
         champion = champions.for_segment(segment)
         stamp = Stamp(night.as_of, contract, champion.version, champion.digest)
-        return score_rows(_model(champion.digest).card, rows, stamp)
+        return score_rows(model_of(champion.digest), rows, stamp, explain=champions.explain)
 
     scores = scored_by_segment(base_rows(night, bucket), contract, champions.segments, scores_of)
     write_parquet(scores, drafts / bucket_file(bucket))
@@ -75,13 +79,14 @@ def base_rows(night: Night, bucket: int, columns: list[str] | None = None) -> pa
     return without_quarantined(rows, read_parquet([night.snapshot / QUARANTINE], ["file", "row"]), file)
 
 
-def _pinned(segment: str, champion: Version, contract: Contract) -> Pinned:
-    card = _model(champion.digest).card
-    require_features(card, contract)
-    return Pinned(segment, champion.version, champion.digest, card.base_rate)
-
-
 @lru_cache(maxsize=16)
-def _model(digest: str) -> Model:
+def model_of(digest: str) -> Scorecard | Estimator:
     """The model of that digest, verified and loaded once in this process: an artifact never changes."""
-    return load_model(digest, current_settings())
+    return load_model(digest, current_settings()).model
+
+
+def _pinned(segment: str, champion: Version, contract: Contract) -> Pinned:
+    model = model_of(champion.digest)
+    require_features(model, contract)
+    kind = SCORECARD if isinstance(model, Scorecard) else model.kind
+    return Pinned(segment, champion.version, champion.digest, kind, model.base_rate)

@@ -25,6 +25,7 @@ REFUSED = [
     ("contract", None),
     ("source", "x" * 501),
     ("force", "perhaps"),
+    ("reasons", "everybody"),
     ("promote", 7),
 ]
 TAKEN = [
@@ -36,6 +37,7 @@ TAKEN = [
     ("source", "postgresql+psycopg://churn@db/telco"),
     ("policy", "default"),
     ("force", True),
+    ("reasons", "base"),
 ]
 
 
