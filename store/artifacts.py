@@ -1,37 +1,39 @@
-"""Models as folders of data, named by their content: read back to the same bits or refused, never executed."""
+"""Models as folders of data, signed and named by their content: read back to the same bits or refused, never run."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
 import re
+import secrets
 import shutil
+import stat
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from io import BytesIO
-from itertools import pairwise
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pyarrow as pa
-from pydantic import ValidationError
 
 from churn.errors import ArtifactRefused
-from churn.lookup import score_one
-from churn.scorecard import Feature, Kind, Scorecard, Term
+from churn.estimators import Estimator
+from churn.scorecard import Scorecard
 from schemas.contract import Contract
-from schemas.manifest import CardEntry, FeatureEntry, ModelManifest, TermEntry, TrainingEntry
+from schemas.manifest import ModelManifest
 from store.lake import sync
+from store.model_files import ESTIMATOR_FILES, SCORECARD_FILES, WrongFile, files_of, manifest_of, read_files
 from store.settings import Settings
+from store.signatures import sign, verify
 
 if TYPE_CHECKING:
     from churn.training import Trained
 
-SUMS = "SHA256SUMS"
-MANIFEST, CUTS, BINS, CELLS, PROBE = "model.json", "cuts.npy", "bins.npy", "cells.npy", "probe.arrow"
-FILES = (MANIFEST, CUTS, BINS, CELLS, PROBE)
-PROBED = "log_odds"  # the probe's column of exact scores, beside its features
+SUMS, SIGNATURE = "SHA256SUMS", "SIGNATURE"
+LARGEST_FILE = 256 << 20  # bytes; what is larger is refused before it is read
+LARGEST_LIST = 4 << 10  # bytes of the list of files, and of its signature
+SUM_LINE = re.compile(r"[0-9a-f]{64}  (.+)")
 
 NOT_TRUSTED = "Do not use it: train and register again, or restore the folder from a copy with the same digest."
 
@@ -40,7 +42,7 @@ NOT_TRUSTED = "Do not use it: train and register again, or restore the folder fr
 class Model:
     """A model with what is known of it. `digest` names its artifact, and is empty until it is saved."""
 
-    model: Scorecard
+    model: Scorecard | Estimator
     manifest: ModelManifest
     probe: pa.Table
     digest: str = ""
@@ -48,66 +50,66 @@ class Model:
     @property
     def card(self) -> Scorecard:
         """The model where it is a scorecard; ArtifactRefused where it is none."""
+        if not isinstance(self.model, Scorecard):
+            raise ArtifactRefused(
+                f"it is a {self.model.kind}, not a scorecard",
+                where=f"model {self.digest[:12]}",
+                to_do="Ask for a version that is a scorecard.",
+            )
         return self.model
 
 
 def model_of(trained: Trained, contract: Contract, code_version: str) -> Model:
     """The model that a training gave, ready to be saved."""
-    training = TrainingEntry(
-        split=trained.split,
-        fit_as_ofs=trained.fit_as_ofs,
-        test_as_of=trained.test_as_of,
-        rows=trained.rows,
-        churners=trained.churners,
-        duplicates=trained.duplicates,
-        constants=trained.constants,
-        sampling_rate=trained.sampling_rate,
-        slope=trained.calibration.slope,
-        shift=trained.calibration.shift,
-        data_digest=trained.data_digest,
-    )
-    manifest = ModelManifest(
-        contract=contract.name,
-        contract_digest=contract.digest,
-        contract_text=contract.text,
-        code_version=code_version,
-        training=training,
-        metrics=asdict(trained.test),
-        reference={name: tuple(shares) for name, shares in trained.reference.items()},
-        card=_card_entry(trained.card),
-    )
-    return Model(trained.card, manifest, trained.probe)
+    return Model(trained.model, manifest_of(trained, contract, code_version), trained.probe)
 
 
 def save_model(model: Model, settings: Settings) -> str:
-    """Writes the model's folder whole or not at all and returns its digest; the same model is written once."""
-    contents = _contents(model)
+    """Writes the model's folder whole or not at all and returns its digest; the same model is written once.
+
+    SettingsError where it should be signed and there is no key: `signatures.require_trust` tells so beforehand.
+    """
+    contents = files_of(model.model, model.manifest, model.probe)
     sums = "".join(f"{_sum_line(name, content)}\n" for name, content in sorted(contents.items())).encode()
     digest = _sha256(sums)
     folder = model_folder(digest, settings)
-    if not folder.exists():
-        _write_folder(folder, {**contents, SUMS: sums})
+    _require_readable_size(contents, folder)
+    signature = sign(sums, settings)
+    files = {**contents, SUMS: sums} | ({SIGNATURE: signature} if signature else {})
+    if not _lies_whole(folder, files):
+        delete_model(digest, settings)
+        _write_folder(folder, files)
     return digest
 
 
 def load_model(digest: str, settings: Settings) -> Model:
-    """The model of that digest.
+    """The model of that digest; nothing in its folder is parsed before the signature and every checksum are verified.
 
-    Raises ArtifactRefused, naming the file, where a file is missing, added or changed, where the arrays do not fit
-    the manifest, or where a probe row does not score to the bit what it scored when the model was saved.
+    Raises ArtifactRefused, naming the file, where the model is not signed by a trusted key, where a file is missing,
+    added or changed, where the files are of no model, or where a probe row does not score what it did when the model
+    was saved. SettingsError where the environment trusts no key, and is not in development mode.
     """
     folder = model_folder(digest, settings)
-    contents = _verified(folder, digest)
+    contents = _verified(folder, digest, settings)
     try:
-        manifest = ModelManifest.model_validate_json(contents[MANIFEST])
-        if manifest.card is None:
-            raise ValueError("a scorecard's manifest without a card")
-        card = _card(manifest.card, {name: _array(contents[name]) for name in (CUTS, BINS, CELLS)})
-        probe = _table(contents[PROBE])
-        _check_probe(card, probe, folder / PROBE)
-    except (ValidationError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
-        raise _refused(folder, f"its content is no scorecard ({type(error).__name__}: {error})") from None
-    return Model(card, manifest, probe.drop_columns([PROBED]), digest)
+        model, manifest, probe = read_files(contents)
+    except WrongFile as error:
+        raise _refused(folder / error.name, error.what) from None
+    return Model(model, manifest, probe, digest)
+
+
+def verify_model(digest: str, settings: Settings) -> None:
+    """Returns where the model can be loaded; else raises what `load_model` raises."""
+    load_model(digest, settings)
+
+
+def delete_model(digest: str, settings: Settings) -> None:
+    """Removes the model's folder, which nobody sees half of; one that is not there is no error."""
+    folder = model_folder(digest, settings)
+    with contextlib.suppress(FileNotFoundError):
+        folder.rename(folder.with_name(f".deleted-{secrets.token_hex(8)}"))
+    for deleted in folder.parent.glob(".deleted-*"):  # a killed predecessor may have left its own
+        shutil.rmtree(deleted, ignore_errors=True)
 
 
 def model_folder(digest: str, settings: Settings) -> Path:
@@ -117,94 +119,52 @@ def model_folder(digest: str, settings: Settings) -> Path:
     return settings.artifacts / "models" / digest
 
 
-def _verified(folder: Path, digest: str) -> dict[str, bytes]:
+def _verified(folder: Path, digest: str, settings: Settings) -> dict[str, bytes]:
     """The files' bytes, read once, so that what was checked is what is used."""
-    sums = _read(folder / SUMS)
+    if folder.resolve() != folder:
+        raise _refused(folder, "it is a link to another place")
+    sums = _read(folder / SUMS, LARGEST_LIST)
     if _sha256(sums) != digest:
         raise _refused(folder / SUMS, "it is not the list of files that the digest stands for")
-    extra = sorted({path.name for path in folder.iterdir()} - {*FILES, SUMS})
+    there = {path.name for path in folder.iterdir()}
+    signature = _read(folder / SIGNATURE, LARGEST_LIST) if SIGNATURE in there else None
+    verify(sums, signature, settings, folder / SIGNATURE)
+    names = _listed(sums, folder)
+    extra = sorted(there - {*names, SUMS, SIGNATURE})
     if extra:
         raise _refused(folder / extra[0], "it is no part of the model")
-    contents = {name: _read(folder / name) for name in FILES}
-    expected = sums.decode().splitlines()
+    contents = {name: _read(folder / name, LARGEST_FILE) for name in names}
     for name, content in contents.items():
-        if _sum_line(name, content) not in expected:
+        if _sum_line(name, content) not in sums.decode().splitlines():
             raise _refused(folder / name, "its sha256 is not the one it was saved with")
     return contents
 
 
-def _check_probe(card: Scorecard, probe: pa.Table, where: Path) -> None:
-    for place, row in enumerate(probe.to_pylist()):
-        if score_one(card, row).log_odds != row[PROBED]:
-            raise _refused(where, f"row {place} does not score what it did when the model was saved")
+def _listed(sums: bytes, folder: Path) -> tuple[str, ...]:
+    """The files that the list names: those of a scorecard or those of an estimator, and no others."""
+    lines = [SUM_LINE.fullmatch(line) for line in sums.decode(errors="replace").splitlines()]
+    named = sorted(line[1] if line else "" for line in lines)
+    for names in (SCORECARD_FILES, ESTIMATOR_FILES):
+        if named == sorted(names):
+            return names
+    raise _refused(folder / SUMS, "it does not list the files of a model")
 
 
-def _contents(model: Model) -> dict[str, bytes]:
-    card = model.card
-    axes = [axis for term in card.terms for axis in term.bins]
-    exact = [score_one(card, row).log_odds for row in model.probe.to_pylist()]
-    return {
-        MANIFEST: model.manifest.model_dump_json(indent=1).encode(),
-        CUTS: _npy(np.concatenate([np.empty(0), *(feature.cuts for feature in card.features)])),
-        BINS: _npy(np.concatenate([np.empty(0, np.int64), *axes])),
-        CELLS: _npy(card.cells),
-        PROBE: _ipc(model.probe.append_column(PROBED, pa.array(exact, pa.float64()))),
-    }
+def _require_readable_size(contents: Mapping[str, bytes], folder: Path) -> None:
+    for name, content in contents.items():
+        if len(content) > LARGEST_FILE:
+            raise ArtifactRefused(
+                f"it would have {len(content):,} bytes, more than the {LARGEST_FILE:,} that are read",
+                where=str(folder / name),
+                to_do="Train a smaller model: fewer or smaller trees.",
+            )
 
 
-def _card_entry(card: Scorecard) -> CardEntry:
-    return CardEntry(
-        intercept=card.intercept,
-        base_rate=card.base_rate,
-        features=tuple(_feature_entry(feature) for feature in card.features),
-        terms=tuple(TermEntry(features=term.features, shape=term.table.shape) for term in card.terms),
-    )
-
-
-def _feature_entry(feature: Feature) -> FeatureEntry:
-    return FeatureEntry(
-        name=feature.name,
-        kind=feature.kind.value,
-        title=feature.title,
-        unit=feature.unit,
-        minimum=feature.minimum,
-        cuts=len(feature.cuts),
-        categories=feature.categories,
-        labels=dict(feature.labels),
-    )
-
-
-def _card(entry: CardEntry, arrays: Mapping[str, np.ndarray]) -> Scorecard:
-    """The card again; ValueError where the arrays are not exactly as long as the entry says."""
-    cuts = _parts(arrays[CUTS], [feature.cuts for feature in entry.features])
-    features = tuple(_feature(*described) for described in zip(entry.features, cuts, strict=True))
-    bins = iter(_parts(arrays[BINS], [features[place].bins for term in entry.terms for place in term.features]))
-    cells = _parts(arrays[CELLS], [int(np.prod(term.shape)) for term in entry.terms])
-    terms = tuple(
-        Term(term.features, tuple(next(bins) for _ in term.features), table.reshape(term.shape))
-        for term, table in zip(entry.terms, cells, strict=True)
-    )
-    return Scorecard(entry.intercept, features, terms, entry.base_rate)
-
-
-def _feature(entry: FeatureEntry, cuts: np.ndarray) -> Feature:
-    return Feature(
-        name=entry.name,
-        kind=Kind(entry.kind),
-        title=entry.title,
-        unit=entry.unit,
-        minimum=entry.minimum,
-        cuts=cuts,
-        categories=entry.categories,
-        labels=entry.labels,
-    )
-
-
-def _parts(array: np.ndarray, sizes: list[int]) -> list[np.ndarray]:
-    limits = np.cumsum([0, *sizes])
-    if array.ndim != 1 or len(array) != limits[-1]:
-        raise ValueError(f"an array of shape {array.shape} where {limits[-1]} numbers belong")
-    return [array[start:end] for start, end in pairwise(limits)]
+def _lies_whole(folder: Path, files: Mapping[str, bytes]) -> bool:
+    try:
+        return {path.name: _read(path, LARGEST_FILE) for path in folder.iterdir()} == files
+    except (ArtifactRefused, OSError):
+        return False
 
 
 def _write_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
@@ -230,11 +190,22 @@ def _rename(staged: Path, folder: Path) -> None:
             raise
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, limit: int) -> bytes:
+    """The file's bytes, of a plain file that lies here itself and is not larger than the limit."""
     try:
-        return path.read_bytes()
+        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)  # neither a link nor a pipe that would block
+        with os.fdopen(file, "rb") as opened:
+            _require_plain(os.fstat(file), path, limit)
+            return opened.read(limit + 1)
     except OSError as error:
         raise _refused(path, f"it cannot be read ({error.strerror})") from None
+
+
+def _require_plain(found: os.stat_result, path: Path, limit: int) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise _refused(path, "it is no plain file")
+    if found.st_size > limit:
+        raise _refused(path, f"it has {found.st_size:,} bytes, more than {limit:,}")
 
 
 def _refused(where: Path, what: str) -> ArtifactRefused:
@@ -248,24 +219,3 @@ def _sum_line(name: str, content: bytes) -> str:
 
 def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def _npy(array: np.ndarray) -> bytes:
-    sink = BytesIO()
-    np.save(sink, array, allow_pickle=False)
-    return sink.getvalue()
-
-
-def _array(content: bytes) -> Any:
-    return np.load(BytesIO(content), allow_pickle=False)
-
-
-def _ipc(table: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_file(sink, table.schema) as file:
-        file.write_table(table.combine_chunks())
-    return bytes(sink.getvalue())
-
-
-def _table(content: bytes) -> pa.Table:
-    return pa.ipc.open_file(content).read_all()

@@ -12,6 +12,14 @@ from store.settings import Settings, read_settings
 from tests import postgres_server
 
 
+@pytest.fixture(scope="session", autouse=True)
+def unsigned_models_will_do() -> Iterator[None]:
+    """Who reads this process's settings finds development mode; tests of signatures make settings of their own."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("CHURN_MODE", "development")
+        yield
+
+
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """Settings whose data, artifacts and database lie in the test's own folder."""

@@ -81,7 +81,8 @@ import sys
 from api.app import create_app
 from api.predictions import predicted
 from store.settings import read_settings
-champion = create_app(read_settings({{"CHURN_HOME": {str(settings.data.parent)!r}}}), {TINY.name!r}).state.place.pin()
+settings = read_settings({{"CHURN_HOME": {str(settings.data.parent)!r}, "CHURN_MODE": "development"}})
+champion = create_app(settings, {TINY.name!r}).state.place.pin()
 assert predicted(champion.customer(customer_id="C1"), champion).reasons
 print([name for name in ("pandas", "numba", "sklearn") if name in sys.modules])
 """

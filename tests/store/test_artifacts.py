@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,16 +15,14 @@ import pytest
 
 from churn.errors import ArtifactRefused
 from churn.lookup import score, score_one
-from churn.training import TrainingPlan, train
-from store.artifacts import Model, load_model, model_folder, model_of, save_model
+from store.artifacts import Model, delete_model, load_model, model_folder, save_model, verify_model
 from store.settings import Settings
-from tests import cards
+from tests import cards, models
 
 
 @pytest.fixture(scope="module")
 def model() -> Model:
-    plan = TrainingPlan(interactions=2, outer_bags=2, max_rounds=100)
-    return model_of(train(cards.lessons(2_000), cards.contract(), plan), cards.contract(), "0.1.0")
+    return models.scorecard()
 
 
 def forged(settings: Settings, model: Model, file: str, content: bytes) -> str:
@@ -128,7 +127,7 @@ def test_an_array_that_would_run_code_is_refused_before_it_does(model: Model, se
     marker = tmp_path / "ran"
     np.save(tmp_path / "cells.npy", np.array([Payload(marker)], dtype=object), allow_pickle=True)
     digest = forged(settings, model, "cells.npy", (tmp_path / "cells.npy").read_bytes())
-    with pytest.raises(ArtifactRefused, match="no scorecard"):
+    with pytest.raises(ArtifactRefused, match=r"cells\.npy: .* pickled objects"):
         load_model(digest, settings)
     assert not marker.exists()
 
@@ -144,12 +143,13 @@ def test_loading_and_the_first_score_need_no_learning_library_and_no_compiler(mo
     program = f"""
 import sys
 from store.artifacts import load_model
-from store.settings import read_settings
+from store.settings import current_settings
 from churn.lookup import score_one
-model = load_model({digest!r}, read_settings({{"CHURN_ARTIFACTS": {str(settings.artifacts)!r}}}))
+model = load_model({digest!r}, current_settings())
 print(repr(score_one(model.card, {{"tenure": 2, "dropped": None, "in_contract": True, "plan": "P1"}}).log_odds))
-print(sorted({{"sklearn", "interpret", "pandas", "numba"}} & set(sys.modules)))
+print(sorted({{"sklearn", "interpret", "pandas", "numba", "skops", "cryptography"}} & set(sys.modules)))
 """
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    home = os.environ | {"CHURN_ARTIFACTS": str(settings.artifacts)}
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=home)
     row = {"tenure": 2, "dropped": None, "in_contract": True, "plan": "P1"}
     assert run.stdout.splitlines() == [repr(score_one(model.card, row).log_odds), "[]"]
