@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from churn.errors import PromotionRefused, RequestError
 from churn.scorecard import Ints, one_array
 from schemas.columns import Role
 from schemas.contract import Contract
@@ -47,6 +48,27 @@ def places_of(rows: pa.Table, contract: Contract, champions: Collection[str]) ->
     codes = pc.fill_null(pc.index_in(segments, pa.array(own, pa.string())), len(own)).to_numpy()
     found = ((segment, np.flatnonzero(codes == code)) for code, segment in enumerate([*own, ALL]))
     return {segment: theirs for segment, theirs in found if len(theirs)}
+
+
+def require_places(places: Sequence[str], contract: Contract, *, learnt_from: str) -> None:
+    """RequestError for a segment that the contract does not know, PromotionRefused for one the model never saw.
+
+    `learnt_from` is the segment of the customers that the model learnt from, or ALL.
+    """
+    column = contract.one(Role.SEGMENT)
+    known = (ALL, *column.allowed) if column and column.allowed else ()
+    unknown = [place for place in places if known and place not in known]
+    if unknown:
+        raise RequestError(
+            f"there is no segment {', '.join(unknown)}", where=contract.name, to_do=f"There are {', '.join(known)}."
+        )
+    strange = [place for place in places if learnt_from not in (ALL, place)]
+    if strange:
+        raise PromotionRefused(
+            f"it learnt from {learnt_from} alone, and would score {', '.join(strange)}",
+            where=contract.name,
+            to_do=f"Promote it for {learnt_from}, or train one for all.",
+        )
 
 
 def _scored_in_parts(rows: pa.Table, places: Mapping[str, Ints], score: Score) -> pa.Table:

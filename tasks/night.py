@@ -90,6 +90,19 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class Move:
+    """A change of champion that was asked for: of a base's `segments`, to a version or back.
+
+    `expected` is who is thought to be champion of them now: 0 for nobody, None for whoever is.
+    """
+
+    base: str
+    version: int | None
+    segments: tuple[str, ...]
+    expected: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """A publication of a night, `scores` or `outreach`; `new` unless an earlier run had published the same."""
 

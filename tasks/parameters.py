@@ -86,6 +86,52 @@ Promote = Annotated[
     bool,
     Field(json_schema_extra=_described("Make the new model champion at once. Otherwise it is registered and waits.")),
 ]
+Who = Annotated[
+    str,
+    Field(min_length=1, max_length=200, json_schema_extra=_described("Who decided it, for whoever reads the history.")),
+]
+Why = Annotated[
+    str,
+    Field(min_length=1, max_length=2_000, json_schema_extra=_described("The reason, for whoever reads the history.")),
+]
+Action = Annotated[
+    Literal["promote", "rollback"],
+    Field(
+        json_schema_extra=_described(
+            "Make a version champion, or give the place back to the champion before, or to the version named."
+        )
+    ),
+]
+Version = Annotated[
+    int | None,
+    Field(
+        ge=1,
+        json_schema_extra=_described(
+            "Number of the version. Empty, for a rollback: the champion before the present one."
+        ),
+    ),
+]
+Places = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=500,
+        json_schema_extra=_described("Segments to change together, separated by commas; 'all' is the model of all."),
+        examples=["all", "prepaid, postpaid"],
+    ),
+]
+Expected = Annotated[
+    int | None,
+    Field(
+        ge=0,
+        json_schema_extra=_described(
+            "Refuse where another than this version is champion now; 0 for nobody. Empty: whoever is champion."
+        ),
+    ),
+]
+Override = Annotated[
+    bool, Field(json_schema_extra=_described("Promote against the gate's refusal, which the history then keeps."))
+]
 
 
 @contextmanager

@@ -16,6 +16,13 @@ def threads() -> TaskRunner[PrefectFuture[Any]]:
     return ThreadPoolTaskRunner(max_workers=current_settings().cores)  # type: ignore[return-value]  # its own subclass
 
 
+def move_name() -> str:
+    """What is done to the champions of which base."""
+    asked = runtime.flow_run.parameters
+    version = f" version {asked['version']}" if asked["version"] else ""
+    return f"{asked['action']}{version} of {asked['contract']} for {asked['segments']}"
+
+
 def run_name() -> str:
     """The contract and the date that was asked for; for a scheduled run the day it was due."""
     asked = runtime.flow_run.parameters

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from dataclasses import replace
+
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
+from churn.errors import ChurnError
 from churn.scoring import Stamp, score_rows
-from churn.segments import mean_rate, places_of, scored_by_segment
+from churn.segments import mean_rate, places_of, require_places, scored_by_segment
 from schemas.columns import Role
 from tests import cards
 
@@ -73,3 +77,27 @@ def test_a_contract_without_segments_has_the_champion_of_all() -> None:
 
 def test_the_rate_to_expect_weighs_each_model_by_its_customers() -> None:
     assert mean_rate({"a": 300, "b": 100}, {"a": 0.02, "b": 0.06}) == pytest.approx(0.03)
+
+
+LISTED = replace(cards.COLUMNS[1], allowed=("prepaid", "postpaid"))
+WITH_LISTED_SEGMENTS = cards.contract((cards.COLUMNS[0], LISTED, *cards.COLUMNS[2:]))
+
+
+@pytest.mark.parametrize(
+    ("learnt_from", "places", "refused"),
+    [
+        ("all", ["all", "prepaid"], None),
+        ("prepaid", ["prepaid"], None),
+        ("prepaid", ["prepaid", "postpaid"], "learnt from prepaid alone, and would score postpaid"),
+        ("prepaid", ["all"], "would score all"),
+        ("all", ["hybrid"], "there is no segment hybrid"),
+    ],
+)
+def test_a_model_takes_the_places_of_whom_it_learnt_from(learnt_from, places, refused) -> None:
+    told = pytest.raises(ChurnError, match=refused) if refused else nullcontext()
+    with told:
+        require_places(places, WITH_LISTED_SEGMENTS, learnt_from=learnt_from)
+
+
+def test_a_contract_that_lists_no_segments_knows_them_all() -> None:
+    require_places(["hybrid"], cards.contract(), learnt_from="all")

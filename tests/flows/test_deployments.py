@@ -27,6 +27,12 @@ REFUSED = [
     ("force", "perhaps"),
     ("reasons", "everybody"),
     ("promote", 7),
+    ("action", "delete"),
+    ("version", 0),
+    ("expected", -1),
+    ("segments", ""),
+    ("who", ""),
+    ("why", None),
 ]
 TAKEN = [
     ("as_of", "latest"),
@@ -38,7 +44,13 @@ TAKEN = [
     ("policy", "default"),
     ("force", True),
     ("reasons", "base"),
+    ("action", "rollback"),
+    ("version", 3),
+    ("expected", 0),
+    ("segments", "prepaid, postpaid"),
 ]
+# What the form asks of a person, since nobody else can know it.
+ASKED_OF_A_PERSON = {"promotion": {"who": "Ada", "why": "better in October"}}
 
 
 def flow_of(deployment: dict[str, Any]) -> Flow[..., Any]:
@@ -46,6 +58,11 @@ def flow_of(deployment: dict[str, Any]) -> Flow[..., Any]:
     found = getattr(importlib.import_module(module), name)
     assert isinstance(found, Flow)
     return found
+
+
+def given(deployment: dict[str, Any]) -> dict[str, Any]:
+    """The parameters with which a run of the deployment starts."""
+    return deployment["parameters"] | ASKED_OF_A_PERSON.get(deployment["name"], {})
 
 
 def schema_of(deployment: dict[str, Any]) -> dict[str, Any]:
@@ -57,8 +74,8 @@ def schema_of(deployment: dict[str, Any]) -> dict[str, Any]:
 def test_a_deployment_is_the_flow_of_its_name_and_gives_it_parameters_that_it_takes(deployment: dict[str, Any]) -> None:
     flow = flow_of(deployment)
     assert flow.name == deployment["name"]
-    assert flow.validate_parameters(deployment["parameters"]) is not None
-    assert is_valid(deployment["parameters"], schema_of(deployment))
+    assert flow.validate_parameters(given(deployment)) is not None
+    assert is_valid(given(deployment), schema_of(deployment))
 
 
 @each_deployment
@@ -87,7 +104,7 @@ def test_the_server_refuses(name: str, value: object) -> None:
     takers = [deployment for deployment in DEPLOYMENTS if name in schema_of(deployment)["properties"]]
     assert takers
     for deployment in takers:
-        assert not is_valid({**deployment["parameters"], name: value}, schema_of(deployment))
+        assert not is_valid({**given(deployment), name: value}, schema_of(deployment))
 
 
 @pytest.mark.parametrize(("name", "value"), TAKEN)
@@ -95,4 +112,4 @@ def test_the_server_takes(name: str, value: object) -> None:
     takers = [deployment for deployment in DEPLOYMENTS if name in schema_of(deployment)["properties"]]
     assert takers
     for deployment in takers:
-        assert is_valid({**deployment["parameters"], name: value}, schema_of(deployment))
+        assert is_valid({**given(deployment), name: value}, schema_of(deployment))

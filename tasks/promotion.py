@@ -1,0 +1,81 @@
+"""Moves champions: gives places to versions, gives them back, and says who is champion then."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from prefect.artifacts import create_table_artifact
+
+from churn.contract import parse_contract
+from churn.errors import RequestError
+from churn.segments import require_places
+from store.artifacts import load_model
+from store.contracts import read_contract
+from store.registry import Event, Promotion, Registry, open_registry
+from store.settings import current_settings
+from tasks.night import Move
+from tasks.step import SOON, step
+
+NOBODY = 0  # what is expected where no champion is; versions count from 1
+
+
+@step("read the wish for {contract}")
+def wished(contract: str, version: int | None, segments: str, expected: int | None) -> Move:
+    """What is to be moved where; `segments` are separated by commas, and nobody is expected at 0."""
+    places = tuple(dict.fromkeys(place.strip() for place in segments.split(",") if place.strip()))
+    if not places:
+        raise RequestError("no segment is named", where="segments", to_do="Give all, or names separated by commas.")
+    return Move(read_contract(contract).name, version, places, expected)
+
+
+@step("promote version {move.version} of {move.base}", again_after=SOON)
+def promote(move: Move, *, who: str, why: str, override: bool) -> None:
+    """Makes the version champion of all the places at once, after its files were verified."""
+    if move.version is None:
+        raise RequestError("no version is named", where="version", to_do="Give the number of the version to promote.")
+    settings = current_settings()
+    registry = open_registry(settings)
+    manifest = load_model(registry.version(move.base, move.version).digest, settings).manifest
+    contract = parse_contract(manifest.contract_text, where=f"contract inside version {move.version}")
+    require_places(move.segments, contract, learnt_from=manifest.segment)
+    expected = _expected(registry, move)
+    registry.promote(Promotion(move.base, move.version, expected, who, why, move.segments, override))
+
+
+@step("roll {move.base} back", again_after=SOON)
+def roll_back(move: Move, *, who: str, why: str) -> None:
+    """Gives each place back to its champion before, or to the version that was named."""
+    registry = open_registry(current_settings())
+    for segment in move.segments:
+        registry.rollback(move.base, segment, who=who, why=why, to=move.version)
+
+
+@step("show the champions of {base}")
+def show_champions(base: str) -> dict[str, int]:
+    """Each segment's champion now, also left as an artifact with the changes that led there."""
+    registry = open_registry(current_settings())
+    champions = {segment: version.version for segment, version in registry.resolve_all(base).items()}
+    table = [{"segment": segment, "champion": version} for segment, version in champions.items()]
+    create_table_artifact(key="champions", table=table, description=f"Champions of {base}")
+    changes = [_told(event) for event in reversed(registry.history(base, None))]
+    create_table_artifact(key="champion-history", table=changes, description=f"Changes of champion of {base}")
+    return champions
+
+
+def _told(event: Event) -> dict[str, str]:
+    return {
+        "when (UTC)": f"{event.happened_at:%Y-%m-%d %H:%M:%S}",
+        "segment": event.segment,
+        "what": event.kind,
+        "from": str(event.from_version or "nobody"),
+        "to": str(event.to_version),
+        "who": event.who,
+        "why": event.why,
+        "against the gate": event.overridden or "",
+    }
+
+
+def _expected(registry: Registry, move: Move) -> Mapping[str, int | None] | int | None:
+    if move.expected is None:
+        return {segment: version.version for segment, version in registry.resolve_all(move.base).items()}
+    return None if move.expected == NOBODY else move.expected
