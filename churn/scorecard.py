@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Protocol
@@ -10,8 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from churn.arrow import as_floats, places_among
 from schemas.columns import Column, LogicalType
 
 Floats = npt.NDArray[np.float64]
@@ -72,9 +72,7 @@ class Feature:
 
         So the kernel knows numbers only, and a category is searched for among its edges as a number is.
         """
-        if self.kind is Kind.CATEGORY:
-            column = _places(column, self.categories)
-        return np.asarray(column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
+        return places_among(column, self.categories) if self.kind is Kind.CATEGORY else as_floats(column)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -196,14 +194,6 @@ def _cells(term: Term, bins: Sequence[Ints]) -> tuple[Ints, ...]:
 
 def _bins(feature: Feature, numbers: Floats) -> Ints:
     return np.where(np.isnan(numbers), 0, np.searchsorted(feature.edges, numbers, side="right") + 1)
-
-
-def _places(column: pa.Array, categories: Iterable[str]) -> pa.Array:
-    if isinstance(column, pa.DictionaryArray):
-        return _places(column.dictionary, categories).take(column.indices)
-    known = pa.array(list(categories), pa.string())
-    places = pc.add(pc.fill_null(pc.index_in(column, known), len(known)), 1)
-    return pc.if_else(pc.is_valid(column), places, pa.scalar(None, places.type))
 
 
 def _feature(column: Column, levels: Sequence[Any]) -> Feature:
