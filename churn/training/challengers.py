@@ -69,7 +69,8 @@ def _categories(values: pa.Array, labels: Labels) -> tuple[str, ...]:
     """The categories that enough customers have, from the one that churns least to the one that churns most.
 
     So a tree that cuts the places in two parts the safe from the risky. HistGradientBoosting's own categorical splits
-    would do no more, and shap 0.51 reads them as splits of a number, without a word: its reasons would be wrong.
+    rank the churners of two public data sets no better (to .0005 of AUC), and shap 0.51 takes them for splits of a
+    number without a word, so that the reasons would be wrong.
     """
     found = pa.table({"category": values.cast(pa.string()), "label": labels}).group_by("category", use_threads=False)
     counted = found.aggregate([("label", "count"), ("label", "sum")])
@@ -93,8 +94,8 @@ def _threads(jobs: int) -> Any:
 def _boosting(matrix: Floats, labels: Labels, columns: Sequence[Column], plan: TrainingPlan) -> Any:
     from sklearn.ensemble import HistGradientBoostingClassifier  # takes seconds, which scoring must not pay
 
-    # Small trees at a low rate that stop by themselves: on a few thousand customers the defaults (31 leaves, rate .1)
-    # learn the customers by heart and lose .01 of AUC, and on many the early stopping allows as many trees as help.
+    # Small trees at a low rate that stop by themselves. On a public data set of 7,000 customers the defaults (100 trees
+    # of 31 leaves at .1) learn the customers by heart and lose .01 of AUC, on another of 2,850 they gain .001.
     return HistGradientBoostingClassifier(
         learning_rate=0.05,
         max_iter=500,
@@ -114,11 +115,13 @@ def _forest(matrix: Floats, labels: Labels, columns: Sequence[Column], plan: Tra
     """Without the contract's directions: scikit-learn's forests follow none where values are missing."""
     from sklearn.ensemble import RandomForestClassifier
 
-    # Leaves of twenty keep a leaf's share of churners a share; of more than three hundred trees none would be missed.
+    # Exact TreeSHAP takes 4 ms a customer with a hundred trees of 128 leaves, and grows faster than both. Twice the
+    # trees or the leaves gain less than .001 of AUC on two public data sets; leaves of 5 gain .005 on one and lose .002
+    # on the other.
     forest = RandomForestClassifier(
-        n_estimators=300,
-        min_samples_leaf=20,
-        max_features="sqrt",
+        n_estimators=100,
+        max_leaf_nodes=128,
+        min_samples_leaf=10,
         n_jobs=plan.jobs,
         random_state=plan.seed,
     ).fit(matrix, labels)
