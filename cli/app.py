@@ -10,6 +10,7 @@ from rich.console import Console
 
 from churn.errors import ChurnError
 from cli.contract import app as contract_app
+from cli.model import app as model_app
 from cli.nights import night, outreach, score, train
 from cli.simulate import simulate
 from store.faults import keep_fault
@@ -28,6 +29,7 @@ app.command()(train)
 app.command()(score)
 app.command()(outreach)
 app.add_typer(contract_app, name="contract")
+app.add_typer(model_app, name="model")
 
 UNEXPECTED = 70  # as sysexits.h names an internal error
 INTERRUPTED = 130
