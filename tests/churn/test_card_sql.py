@@ -28,7 +28,7 @@ CLOSE = {"rtol": 0.0, "atol": 1e-9}
 
 IN_DUCKDB = """\
 -- a card of four features
-WITH inputs AS (
+WITH inputs AS MATERIALIZED (
   SELECT
     c."customer_id",
     NULLIF(CAST(c."tenure" AS DOUBLE PRECISION), CAST('NaN' AS DOUBLE PRECISION)) AS "tenure",
@@ -37,7 +37,7 @@ WITH inputs AS (
     c."plan"
   FROM "bi"."customers" AS c
 ),
-scored AS (
+scored AS MATERIALIZED (
   SELECT
     "customer_id" AS customer_id,
     -2.0e0
