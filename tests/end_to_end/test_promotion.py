@@ -28,7 +28,7 @@ def change(orchestrator: None, tmp_path: Path) -> Iterator[Any]:
 
     contract = tmp_path / "tiny.yaml"
     contract.write_text(TINY.text)
-    with living_in(tmp_path, CHURN_MODE="development"):
+    with living_in(tmp_path):
         for version in (1, 2, 3):
             registered(current_settings(), replace(cards.card(), intercept=-float(version)))
         yield partial(promotion, who="Ada", contract=str(contract))

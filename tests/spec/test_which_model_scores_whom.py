@@ -40,7 +40,7 @@ WHO_SCORES = [
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Iterator[Settings]:
-    with living_in(tmp_path, CHURN_MODE="development"):
+    with living_in(tmp_path):
         yield current_settings()
 
 
