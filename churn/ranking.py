@@ -77,7 +77,7 @@ def ranked(labels: Labels, scores: Floats) -> Ranking:
     """The ranking of customers; `labels` are 1 for a churner and 0 for a stayer, both [customers]."""
     order = np.argsort(-scores, kind="stable")
     falling = scores[order]
-    ends = np.flatnonzero(np.append(np.diff(falling) != 0.0, True))
+    ends = np.flatnonzero(np.append(falling[1:] != falling[:-1], True))
     return Ranking(order, labels[order].astype(np.float64), ends, falling[ends])
 
 
