@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,9 +12,9 @@ import typer
 from rich.console import Console
 
 from churn.contract import parse_contract
-from churn.errors import ArtifactRefused, PromotionRefused, RequestError
+from churn.errors import ArtifactRefused, RequestError
+from churn.segments import require_places
 from cli import model_view as view
-from schemas.columns import Role
 from schemas.contract import Contract as ParsedContract
 from schemas.manifest import ModelManifest
 from store.artifacts import Model, delete_model, load_model, model_folder, verify_model
@@ -29,7 +29,6 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-NOBODY = 0  # what --expected says where no champion is expected; versions count from 1
 Format = Literal["sql", "json"]
 Dialect = Literal["postgresql", "duckdb", "sqlite"]
 
@@ -60,7 +59,7 @@ def show(number: Number, contract: Contract = "telco", as_json: AsJson = False) 
     wanted = registry.version(base, number)
     model = next(model for model in view.listed(registry, base, settings) if model.version == wanted)
     if model.manifest is None:
-        verify_model(wanted.digest, settings)
+        verify_model(wanted.digest, settings)  # which says what is wrong
         raise ArtifactRefused(f"the manifest of version {number} cannot be read", where=wanted.digest)
     if as_json:
         _print_json(view.listed_document(model, settings))
@@ -112,7 +111,7 @@ def promote(
     settings, registry, base = _opened(contract)
     manifest = load_model(registry.version(base, number).digest, settings).manifest
     segments = tuple(dict.fromkeys(segment or [manifest.segment]))
-    _require_places(manifest, segments)
+    require_places(segments, _contract_of(manifest), learnt_from=manifest.segment)
     champions = {place: found.version for place, found in registry.resolve_all(base).items()}
     wanted: Mapping[str, int | None] | int | None = champions if expected is None else expected or None
     registry.promote(Promotion(base, number, wanted, who or who_am_i(), why, segments, override))
@@ -135,7 +134,7 @@ def rollback(
 
 @app.command()
 def verify(
-    number: Annotated[int | None, typer.Argument(metavar="[N]", help="One version. Default: each.")] = None,
+    number: Annotated[int | None, typer.Argument(metavar="N", help="One version. Default: each.")] = None,
     contract: Contract = "telco",
 ) -> None:
     """Check signature, checksums and probe of one version or of each; the exit code is 8 where one is not sound."""
@@ -234,33 +233,14 @@ def _tell_champions(registry: Registry, base: str, segment: str | None, moment: 
         typer.echo(f"At {moment} UTC nobody was champion of {base}{f', segment {segment}' if segment else ''}.")
 
 
-def _require_places(manifest: ModelManifest, segments: Sequence[str]) -> None:
-    """RequestError for a segment that the model's contract does not know, PromotionRefused for one it never saw."""
-    there = _segments(parse_contract(manifest.contract_text, "the model's contract"))
-    unknown = [segment for segment in segments if there and segment not in there]
-    if unknown:
-        raise RequestError(
-            f"there is no segment {', '.join(unknown)}", where="--segment", to_do=f"There are {', '.join(there)}."
-        )
-    strange = [segment for segment in segments if manifest.segment not in (ALL, segment)]
-    if strange:
-        raise PromotionRefused(
-            f"it learnt from {manifest.segment} alone, and would score {', '.join(strange)}",
-            where="--segment",
-            to_do=f"Promote it for {manifest.segment}, or train one for all.",
-        )
-
-
-def _segments(contract: ParsedContract) -> tuple[str, ...]:
-    """Every place that there can be; none where the contract does not list its segments."""
-    column = contract.one(Role.SEGMENT)
-    return (ALL, *column.allowed) if column and column.allowed else ()
+def _contract_of(manifest: ModelManifest) -> ParsedContract:
+    return parse_contract(manifest.contract_text, where=f"contract inside the model of {manifest.contract}")
 
 
 def _sql(model: Model, number: int, dialect: Dialect, table: str) -> str:
     from churn.card_sql import card_sql
 
-    contract = parse_contract(model.manifest.contract_text, "the model's contract")
+    contract = _contract_of(model.manifest)
     heading = f"Version {number} of {contract.name}, model {model.digest}"
     return card_sql(model.card, contract, dialect, table or contract.customer.name, heading=heading)
 
