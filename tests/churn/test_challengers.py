@@ -59,3 +59,18 @@ def test_categories_stand_in_order_of_their_risk_and_rare_ones_count_as_never_se
 def test_a_scorecard_is_no_challenger():
     with pytest.raises(TrainingError, match="no estimator is called scorecard"):
         fit_challenger(LESSONS, labels_of(LESSONS), COLUMNS, TrainingPlan())
+
+
+@pytest.mark.filterwarnings("ignore:The set_:PendingDeprecationWarning")  # of shap's drawings, at its import
+def test_shap_still_misreads_native_categorical_splits():
+    """When this fails, boosted trees may split categories their own way, and `_categories` need not order them."""
+    import shap
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    dice = np.random.default_rng(1)
+    matrix = np.column_stack([dice.normal(size=1_000), dice.integers(1, 9, 1_000)])
+    labels = (dice.random(1_000) < np.where(np.isin(matrix[:, 1], [1, 4, 6]), 0.7, 0.2)).astype(np.int64)
+    trees = HistGradientBoostingClassifier(max_iter=10, categorical_features=[1], random_state=1).fit(matrix, labels)
+    explainer = shap.TreeExplainer(trees)
+    explained = explainer.shap_values(matrix).sum(axis=1) + explainer.expected_value
+    assert np.abs(explained - trees.decision_function(matrix)).max() > 0.1

@@ -92,6 +92,7 @@ def test_boosted_contributions_are_shapley_values_over_the_trees_own_covers():
     np.testing.assert_allclose(contributions(boosted, few).T, expected, atol=1e-9)
 
 
+@pytest.mark.filterwarnings("ignore:The set_:PendingDeprecationWarning")  # of shap's drawings, at its import
 def test_a_forests_contributions_are_tree_shap_stretched_by_one_positive_factor_per_customer():
     import shap
 
