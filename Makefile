@@ -12,6 +12,8 @@ help:  ## show the commands
 setup:  ## make .venv from requirements.lock (the others call it)
 	@scripts/setup
 
+# Models are signed where there is a key (`churn model key`); without one a trial runs unsigned, and says so.
+night: export CHURN_MODE := $(or $(CHURN_MODE),$(if $(CHURN_SIGNING_KEY),production,development))
 night: setup  ## simulate a telecom once, then score its latest night and write the outreach list
 	@churn simulate --customers 20000 --months 24 --seed 42 --if-missing
 	@churn night --as-of latest

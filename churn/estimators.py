@@ -98,7 +98,7 @@ def _one_thread() -> AbstractContextManager[Any]:
 @lru_cache(maxsize=1)
 def _thread_pools() -> Any:
     # It knows the libraries that are loaded by now; scikit-learn's are, since whoever asks holds a fitted classifier.
-    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+    from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
 

@@ -86,7 +86,7 @@ def _categories(values: pa.Array, labels: Labels) -> tuple[str, ...]:
 
 def _threads(jobs: int) -> Any:
     # It comes with scikit-learn, whose OpenMP would else take every core.
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     return threadpool_limits(limits=jobs)
 
