@@ -5,6 +5,7 @@ from churn.training.leaks import LEAK_AUC, auc_alone
 from churn.training.learning import PROBE_ROWS, Trained, train
 from churn.training.lessons import AS_OF, LABEL, labels_of, varying, without_duplicates
 from churn.training.plan import TrainingPlan
+from churn.training.segments import segments_to_train
 
 __all__ = [
     "AS_OF",
@@ -16,6 +17,7 @@ __all__ = [
     "auc_alone",
     "fit",
     "labels_of",
+    "segments_to_train",
     "train",
     "varying",
     "without_duplicates",

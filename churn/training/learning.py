@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import date
 
 import numpy as np
@@ -14,13 +14,14 @@ from churn.judging import Judged
 from churn.metrics import Evaluation, Line, evaluate
 from churn.scorecard import Scorecard, binned
 from churn.segments import ALL
+from churn.slices import calibration_points, figures_with_intervals, gains_points, slice_of, slices_by_segment
 from churn.training.additive import fit
 from churn.training.calibration import Model, at_source, calibrated, held_out_line, log_odds_of
 from churn.training.leaks import strongest_alone
 from churn.training.lessons import AS_OF, Lessons, digest_of, distinct_lessons, of_segment, varying
 from churn.training.plan import TrainingPlan
 from churn.training.sampling import sampled
-from churn.training.split import Split, split_lessons
+from churn.training.split import OUT_OF_TIME, Split, split_lessons
 from schemas.columns import Column
 from schemas.contract import Contract
 from schemas.manifest import CalibrationPoint, FallbackEntry, Figure, GainsPoint, ModelKind, SliceEntry
@@ -58,7 +59,7 @@ class Trained:
     source_sampling_rate: float = 1.0
     embargo_days: int = 0
     strongest_alone: tuple[str, float] | None = None
-    fallbacks: tuple[FallbackEntry, ...] = ()
+    fallbacks: tuple[FallbackEntry, ...] = ()  # filled in by whoever trains all the segments
     figures: Mapping[str, Figure] = field(default_factory=dict, repr=False)
     slices: tuple[SliceEntry, ...] = field(default=(), repr=False)
     calibration_points: tuple[CalibrationPoint, ...] = field(default=(), repr=False)
@@ -88,11 +89,10 @@ def train(rows: pa.Table, contract: Contract, plan: TrainingPlan) -> Trained:
     raw = _fitted(sample.lessons, columns, plan)
     line = held_out_line(raw, held)
     model = calibrated(raw, held.rows, at_source(line, contract))
-    judged = _judged(raw, lessons, split, contract)
-    test = evaluate(judged.labels, judged.log_odds)
+    judged = _judged(raw, lessons.part(split.calibrate), lessons.part(split.test), contract)
     return Trained(
         model=model,
-        test=test,
+        test=evaluate(judged.labels, judged.log_odds, judged.weights),
         split=split.kind,
         fit_as_ofs=tuple(pc.unique(learnt.rows[AS_OF]).sort().to_pylist()),
         test_as_of=pc.max(held.rows[AS_OF]).as_py(),
@@ -111,7 +111,10 @@ def train(rows: pa.Table, contract: Contract, plan: TrainingPlan) -> Trained:
         source_sampling_rate=contract.training.sampling_rate,
         embargo_days=plan.embargo_days,
         strongest_alone=alone,
-        figures={name: Figure(value=value) for name, value in asdict(test).items()},
+        figures=figures_with_intervals(judged),
+        slices=(*_months(raw, lessons, split, contract), *slices_by_segment(judged, contract)),
+        calibration_points=calibration_points(judged),
+        gains=gains_points(judged),
     )
 
 
@@ -123,12 +126,21 @@ def _fitted(lessons: Lessons, columns: Sequence[Column], plan: TrainingPlan) -> 
     return fit_challenger(lessons.rows, lessons.labels, columns, plan)
 
 
-def _judged(raw: Model, lessons: Lessons, split: Split, contract: Contract) -> Judged:
-    """The test rows with the log-odds of a twin of the model that was calibrated without them."""
-    line = at_source(held_out_line(raw, lessons.part(split.calibrate)), contract)
-    test = lessons.part(split.test)
+def _judged(raw: Model, calibrate: Lessons, test: Lessons, contract: Contract) -> Judged:
+    """The test rows with the log-odds of a twin of the model that was calibrated on the other rows alone."""
+    line = at_source(held_out_line(raw, calibrate), contract)
     weights = np.where(test.labels == 1, 1.0, 1.0 / contract.training.sampling_rate)
     return Judged(test.rows, test.labels, line.slope * log_odds_of(raw, test.rows) + line.shift, weights)
+
+
+def _months(raw: Model, lessons: Lessons, split: Split, contract: Contract) -> tuple[SliceEntry, ...]:
+    """The figures on each of the two dates that the shapes have not seen, with the level that the other one gives."""
+    if split.kind != OUT_OF_TIME:
+        return ()
+    calibrate, test = lessons.part(split.calibrate), lessons.part(split.test)
+    pairs = ((test, calibrate), (calibrate, test))
+    months = (_judged(raw, other, one, contract) for other, one in pairs)
+    return tuple(slice_of("month", month.as_of.isoformat(), month) for month in months)
 
 
 def _reference(model: Model, rows: pa.Table) -> dict[str, list[float]]:

@@ -14,6 +14,8 @@ from churn.training.lessons import AS_OF, Lessons
 from churn.training.plan import TrainingPlan
 from schemas.contract import Contract
 
+OUT_OF_TIME = "out of time"  # how rows were told apart where the dates reach
+
 Mask = npt.NDArray[np.bool_]
 
 # With fewer churners than this, shapes and calibration are noise.
@@ -57,7 +59,7 @@ def _out_of_time(as_of: pa.ChunkedArray, contract: Contract, plan: TrainingPlan)
         return None
     newest = matured.max()
     fitted = days + wait <= newest
-    return Split(fitted, days == newest, days == test, "out of time") if fitted.any() else None
+    return Split(fitted, days == newest, days == test, OUT_OF_TIME) if fitted.any() else None
 
 
 def _stratified(labels: Labels, seed: int) -> Split:

@@ -1,0 +1,264 @@
+"""Decides by written rules whether a challenger may become champion, and says of each rule why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from churn.errors import PolicyError
+from churn.judging import Compared, Comparison, Difference
+from churn.training.split import OUT_OF_TIME
+from schemas.contract import Contract
+from schemas.gate import (
+    CalibrationRule,
+    ContractRule,
+    Gate,
+    LeakageRule,
+    ProbeRule,
+    ProfitRule,
+    Rule,
+    SegmentRule,
+)
+from schemas.manifest import Figure, ModelKind, SliceEntry
+
+if TYPE_CHECKING:
+    from churn.training import Trained
+
+NOBODY = "nobody is champion"
+
+
+@dataclass(frozen=True, slots=True)
+class ContractRead:
+    """The contract that a model reads."""
+
+    name: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opponent:
+    """The champion: what it is, and how the challenger does beside it."""
+
+    kind: ModelKind
+    contract: ContractRead
+    comparison: Comparison
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known of a challenger; `champion` is None where it would be the first.
+
+    `probe_difference` is the widest gap between the log-odds of the trained model and of the one loaded from its
+    artifact, over the test rows. `explanation` says why the contract is not the champion's, where it is another.
+    """
+
+    kind: ModelKind
+    contract: ContractRead
+    split: str
+    strongest_alone: tuple[str, float] | None
+    figures: Mapping[str, Figure]
+    slices: tuple[SliceEntry, ...]
+    probe_difference: float
+    champion: Opponent | None = None
+    explanation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a rule found, in one sentence with figures."""
+
+    rule: str
+    passed: bool
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A finding for each rule of the gate, in its order."""
+
+    findings: tuple[Finding, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether no rule refuses."""
+        return self.refused_by is None
+
+    @property
+    def refused_by(self) -> Finding | None:
+        """The first rule that refuses, which is the one that counts."""
+        return next((finding for finding in self.findings if not finding.passed), None)
+
+
+def evidence_of(
+    trained: Trained, contract: Contract, *, probe_difference: float, champion: Opponent | None, explanation: str = ""
+) -> Evidence:
+    """What a training knows of its model."""
+    return Evidence(
+        kind=trained.kind,
+        contract=ContractRead(contract.name, contract.digest),
+        split=trained.split,
+        strongest_alone=trained.strongest_alone,
+        figures=trained.figures,
+        slices=trained.slices,
+        probe_difference=probe_difference,
+        champion=champion,
+        explanation=explanation,
+    )
+
+
+def judge(evidence: Evidence, gate: Gate) -> Verdict:
+    """Asks every rule, so that one refusal does not hide the next."""
+    return Verdict(tuple(_finding(rule, evidence) for rule in gate.rules))
+
+
+def parse_gate(fields: object, where: str) -> Gate:
+    """The gate that the fields of a YAML file describe; PolicyError lists every field that is wrong."""
+    try:
+        return Gate.model_validate(fields)
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        raise PolicyError(faults, where=where, to_do="Mend the fields; schemas/gate.py says what each is.") from None
+
+
+def _finding(rule: Rule, evidence: Evidence) -> Finding:
+    match rule:
+        case ContractRule():
+            return _contract(evidence)
+        case LeakageRule():
+            return _leakage(rule, evidence)
+        case ProfitRule():
+            return _profit(rule, evidence)
+        case CalibrationRule():
+            return _calibration(rule, evidence)
+        case SegmentRule():
+            return _segments(rule, evidence)
+        case ProbeRule():
+            return _probe(rule, evidence)
+
+
+def _contract(evidence: Evidence) -> Finding:
+    ours = evidence.contract
+    if evidence.champion is None:
+        return Finding("contract", True, f"It reads {_named(ours)}, and {NOBODY}.")
+    theirs = evidence.champion.contract
+    if ours == theirs:
+        return Finding("contract", True, f"It reads {_named(ours)}, as the champion does.")
+    if ours.name == theirs.name and evidence.explanation:
+        return Finding(
+            "contract", True, f"It reads {_named(ours)} instead of {_named(theirs)}: {evidence.explanation}."
+        )
+    return Finding("contract", False, f"It reads {_named(ours)}, the champion {_named(theirs)}, and nobody said why.")
+
+
+def _leakage(rule: LeakageRule, evidence: Evidence) -> Finding:
+    area, strongest = evidence.figures["auc"], evidence.strongest_alone
+    if strongest and strongest[1] > rule.alone_at_most:
+        column, alone = strongest
+        return Finding(
+            "leakage", False, f"{column} alone ranks churners with an AUC of {alone:.3f}, above {rule.alone_at_most}."
+        )
+    if evidence.split == OUT_OF_TIME and area.value > rule.auc_at_most:
+        return Finding(
+            "leakage",
+            False,
+            f"An AUC of {_shown(area)} out of time is above {rule.auc_at_most}: it knows the future.",
+        )
+    best = f"{strongest[0]} ranks best alone, with an AUC of {strongest[1]:.3f}" if strongest else "It has no columns"
+    return Finding("leakage", True, f"{best}; the model has {_shown(area)}, {evidence.split}.")
+
+
+def _profit(rule: ProfitRule, evidence: Evidence) -> Finding:
+    champion = evidence.champion
+    if champion is None:
+        says = f"EMPC {_shown(evidence.figures['empc'])} per customer, and {NOBODY}."
+        return Finding("out_of_time_profit", True, says)
+    money = champion.comparison.whole.differences["empc"]
+    says = f"EMPC {_beside(money)}"
+    if champion.comparison.seen_by_champion:
+        says += ", on customers of whom the champion has learnt"
+    if rule.lead_of_other_kinds and champion.kind == "scorecard" and evidence.kind != "scorecard":
+        lead = money.low > rule.tolerance
+        return Finding("out_of_time_profit", lead, f"{says}; no scorecard, it must earn more{_by(rule.tolerance)}.")
+    kept = money.high >= -rule.tolerance
+    return Finding("out_of_time_profit", kept, f"{says}; it must not earn less{_by(rule.tolerance)}.")
+
+
+def _calibration(rule: CalibrationRule, evidence: Evidence) -> Finding:
+    slope, level = evidence.figures["calibration_slope"], evidence.figures["predicted_to_observed"]
+    lowest, highest = 1.0 - rule.level_within, 1.0 + rule.level_within
+    passed = _reaches(slope, rule.slope_from, rule.slope_to) and _reaches(level, lowest, highest)
+    says = (
+        f"Slope {_shown(slope)}, to be {rule.slope_from:g} to {rule.slope_to:g}; "
+        f"predicted / observed {_shown(level)}, to be {lowest:g} to {highest:g}."
+    )
+    return Finding("calibration", passed, says)
+
+
+def _segments(rule: SegmentRule, evidence: Evidence) -> Finding:
+    refusals = [*_worse_segments(rule, evidence.champion), *_flat_segments(rule, evidence.slices)]
+    if refusals:
+        return Finding("segment_floors", False, f"{'; '.join(refusals)}.")
+    large = [part.name for part in evidence.slices if _is_large(part, rule)]
+    says = f"No floor is missed in {', '.join(large)}" if large else f"No segment has {rule.churners_from} churners"
+    return Finding("segment_floors", True, f"{says}.")
+
+
+def _worse_segments(rule: SegmentRule, champion: Opponent | None) -> Iterator[str]:
+    parts: tuple[Compared, ...] = champion.comparison.segments if champion else ()
+    for part in parts:
+        money = part.differences["empc"]
+        if part.churners >= rule.churners_from and money.high < -rule.tolerance:
+            yield f"in {part.name} ({part.churners} churners) EMPC {_beside(money)}"
+
+
+def _flat_segments(rule: SegmentRule, slices: tuple[SliceEntry, ...]) -> Iterator[str]:
+    for part in slices:
+        if _is_large(part, rule) and _high(part.figures["lift_10"]) < rule.lift_10_from:
+            lift = _shown(part.figures["lift_10"])
+            yield f"in {part.name} ({part.churners} churners) lift {lift}, below {rule.lift_10_from:g}"
+
+
+def _is_large(part: SliceEntry, rule: SegmentRule) -> bool:
+    return part.by == "segment" and part.churners >= rule.churners_from and bool(part.figures)
+
+
+def _probe(rule: ProbeRule, evidence: Evidence) -> Finding:
+    gap = evidence.probe_difference
+    # A gap that is no number is not within anything.
+    passed = gap <= rule.log_odds_within
+    says = f"Loaded, it differs from what was trained by {gap:.1e} log-odds, at most {rule.log_odds_within:.0e} may be."
+    return Finding("probe_parity", passed, says)
+
+
+def _named(contract: ContractRead) -> str:
+    return f"{contract.name} ({contract.digest[:12]})"
+
+
+def _reaches(figure: Figure, lowest: float, highest: float) -> bool:
+    return _low(figure) <= highest and _high(figure) >= lowest
+
+
+def _low(figure: Figure) -> float:
+    return figure.value if figure.low is None else figure.low
+
+
+def _high(figure: Figure) -> float:
+    return figure.value if figure.high is None else figure.high
+
+
+def _shown(figure: Figure) -> str:
+    return f"{figure.value:.3f}" + ("" if figure.low is None else f" ({figure.low:.3f} to {figure.high:.3f})")
+
+
+def _beside(money: Difference) -> str:
+    return (
+        f"{money.challenger:.3f} per customer against the champion's {money.champion:.3f}, "
+        f"a difference of {money.difference:+.3f} ({money.low:+.3f} to {money.high:+.3f})"
+    )
+
+
+def _by(tolerance: float) -> str:
+    return f" by {tolerance:g} beyond its interval" if tolerance else " beyond its interval"
