@@ -55,6 +55,7 @@ ALLOWED: Mapping[str, frozenset[str]] = {
         }
     ),
 }
+TRUSTED = tuple(sorted(frozenset[str]().union(*ALLOWED.values())))
 BIT_GENERATOR = json.dumps("PCG64")  # the one of scikit-learn's random_state; skops calls what is named there
 
 CLASSIFIERS = {
@@ -84,7 +85,7 @@ def read_fitted(content: bytes, kind: str) -> Any:
     from skops.io import loads
 
     try:
-        fitted = loads(content, trusted=sorted(name for names in ALLOWED.values() for name in names))
+        fitted = loads(content, trusted=TRUSTED)
         _require_sound_trees(fitted, kind)
     except Exception as error:  # scikit-learn takes a state as it comes, and fails in any way on a wrong one
         raise ValueError(f"skops cannot build it ({type(error).__name__}: {error})") from None
