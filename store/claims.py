@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Row
+from sqlalchemy.engine import Connection, Engine, Row
+from sqlalchemy.exc import SQLAlchemyError
 
-from churn.errors import AlreadyRunning, Fenced
-from store.tables import FENCE, IN_FLIGHT, current_pointer, night_pointer, publication
+from churn.errors import AlreadyRunning, Fenced, PublicationError
+from store.tables import FENCE, IN_FLIGHT, MOST_BASES, current_pointer, night_pointer, publication
 
-# A run that is silent for so long is dead. From the seal on every step and every loaded file renews the lease; between
-# the claim and the seal whoever writes the files has to call `Publisher.renew`.
+# A run that is silent for so long is dead. Whoever works under a claim does so inside `keeping`, which renews the
+# lease at every beat, and may miss several of them without losing it.
 LEASE = timedelta(minutes=10)
+BEAT = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,24 +67,75 @@ def shown_from(connection: Connection, unit: Unit, content_key: str) -> Row[Any]
 def new_claim(connection: Connection, unit: Unit, content: Content, lease: timedelta) -> Claim:
     """A claim with the youngest fence of all; AlreadyRunning if another run holds the unit and is alive."""
     _take_over(connection, unit)
+    _require_place(connection, unit)
+    now = database_now(connection)
+    made_of = {"content_key": content.key, "extract_digest": content.extract}
+    run = _new_run(connection, unit, state="claimed", claimed_at=now, lease_until=now + lease, **made_of)
+    return Claim(unit, run["run_id"], run[FENCE], content.key)
+
+
+def new_failure(connection: Connection, unit: Unit, state: str, reason: str) -> None:
+    """A run that ended before it claimed the night, so that `night_status` tells of it."""
+    now = database_now(connection)
+    _new_run(connection, unit, state=state, claimed_at=now, lease_until=now, ended_at=now, reason=reason)
+
+
+def _new_run(connection: Connection, unit: Unit, **facts: Any) -> dict[str, Any]:
+    """Adds a run with the youngest fence of all."""
     fence = 1 + (connection.scalar(sa.select(sa.func.max(publication.c.fence))) or 0)
-    claim = Claim(unit, f"{fence:06d}-{secrets.token_hex(4)}", fence, content.key)
-    moment = database_now(connection)
-    run = {
-        "run_id": claim.run_id,
-        "contract": unit.contract,
-        "kind": unit.kind,
-        "as_of": unit.as_of,
-        "known_at": unit.known_at,
-        "content_key": content.key,
-        "extract_digest": content.extract,
-        FENCE: fence,
-        "state": "claimed",
-        "claimed_at": moment,
-        "lease_until": moment + lease,
-    }
+    name = {"run_id": f"{fence:06d}-{secrets.token_hex(4)}", FENCE: fence}
+    night = {"contract": unit.contract, "kind": unit.kind, "as_of": unit.as_of, "known_at": unit.known_at}
+    run = name | night | facts
     connection.execute(sa.insert(publication).values(run))
-    return claim
+    return run
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """A claim that is renewed in the background for as long as somebody works under it."""
+
+    claim: Claim
+    ended: threading.Event = field(default_factory=threading.Event)
+    gone: threading.Event = field(default_factory=threading.Event)
+
+    def check(self) -> None:
+        """Fenced if the claim was lost, so that long work need not go on to its end."""
+        if self.gone.is_set():
+            raise lost(self.claim)
+
+    def beat(self, engine: Engine, lease: timedelta, pause: timedelta) -> None:
+        """Renews the claim after every pause, until the work has ended or the claim is lost."""
+        while not self.gone.is_set() and not self.ended.wait(pause.total_seconds()):
+            # A database that stays away is met by whoever works, and the lease outlives a few beats.
+            with suppress(SQLAlchemyError):
+                self._renew(engine, lease)
+
+    def _renew(self, engine: Engine, lease: timedelta) -> None:
+        try:
+            renew(engine, self.claim, lease)
+        except Fenced:
+            self.gone.set()
+
+
+@contextmanager
+def keeping(engine: Engine, claim: Claim, *, lease: timedelta = LEASE, beat: timedelta = BEAT) -> Iterator[Keeping]:
+    """Renews the claim now, and while the work inside goes on; Fenced, now or at its end, if the claim was lost."""
+    renew(engine, claim, lease)
+    kept = Keeping(claim)
+    renewal = threading.Thread(target=kept.beat, args=(engine, lease, beat), name=f"keeps {claim.run_id}", daemon=True)
+    renewal.start()
+    try:
+        yield kept
+    finally:
+        kept.ended.set()
+        renewal.join()
+    kept.check()
+
+
+def renew(engine: Engine, claim: Claim, lease: timedelta = LEASE) -> None:
+    """Keeps the claim for another while, by the database's clock; Fenced if it was lost."""
+    with engine.begin() as connection:
+        change_held(connection, claim, lease_until=database_now(connection) + lease)
 
 
 def still_held(claim: Claim) -> sa.Select[Any]:
@@ -94,10 +150,8 @@ def change_held(connection: Connection, claim: Claim, **values: Any) -> None:
 
 
 def end(connection: Connection, claim: Claim, state: str, reason: str) -> None:
-    """Ends the claim's run unpublished; one that had ended before keeps its state, and is to be swept once more."""
-    if not _changed(connection, claim, {"state": state, "reason": reason}):
-        swept = sa.update(publication).where(publication.c.run_id == claim.run_id)
-        connection.execute(swept.values(swept_at=None))  # it may have written since, not knowing that it had ended
+    """Ends the claim's run unpublished; one that had ended before stays as it was."""
+    _changed(connection, claim, {"state": state, "reason": reason, "ended_at": database_now(connection)})
 
 
 def lost(claim: Claim) -> Fenced:
@@ -144,8 +198,20 @@ def _take_over(connection: Connection, unit: Unit) -> None:
             where=str(unit),
             to_do="Wait for that run to end, or for its lease to run out.",
         )
-    abandoned = sa.update(publication).where(publication.c.run_id == holder.run_id)
-    connection.execute(abandoned.values(state="abandoned", reason="its lease ran out"))
+    abandoned = {"state": "abandoned", "reason": "its lease ran out", "ended_at": database_now(connection)}
+    connection.execute(sa.update(publication).where(publication.c.run_id == holder.run_id).values(abandoned))
+
+
+def _require_place(connection: Connection, unit: Unit) -> None:
+    """Refuses one base more than the current views can show, before anything is scored for it."""
+    shown = sa.select(current_pointer.c.contract).where(current_pointer.c.kind == unit.kind)
+    bases = set(connection.scalars(shown)) | {unit.contract}
+    if len(bases) > MOST_BASES:
+        raise PublicationError(
+            f"the current views show {MOST_BASES} bases already, and no more",
+            where=str(unit),
+            to_do="Publish this base to a database of its own: name one in CHURN_DATABASE_URL.",
+        )
 
 
 def _is_of(unit: Unit) -> sa.ColumnElement[bool]:

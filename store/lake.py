@@ -70,15 +70,8 @@ def _night(as_of: date) -> str:
 def write_parquet(table: pa.Table, path: Path) -> None:
     """Writes the table whole or not at all; equal tables give equal bytes, however they are chunked."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = _beside(path)
-    try:
-        with parquet_writer(beside, table.schema) as writer:
-            writer.write_table(table.replace_schema_metadata().combine_chunks(), ROWS_PER_GROUP)
-        sync(beside)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
-    sync(path.parent)
+    with replacing(path) as beside, parquet_writer(beside, table.schema) as writer:
+        writer.write_table(table.replace_schema_metadata().combine_chunks(), ROWS_PER_GROUP)
 
 
 def parquet_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
@@ -88,9 +81,22 @@ def parquet_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
 
 def write_text(text: str, path: Path) -> None:
     """Replaces a small file whole or not at all."""
-    beside = _beside(path)
-    try:
+    with replacing(path) as beside:
         beside.write_text(text, encoding="utf-8")
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Puts a copy of a file at its place whole or not at all."""
+    with replacing(target) as beside:
+        shutil.copyfile(source, beside)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file beside the path to write into; it takes the path's place whole, or is gone where writing failed."""
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        yield beside
         sync(beside)
         beside.replace(path)
     finally:
@@ -98,20 +104,9 @@ def write_text(text: str, path: Path) -> None:
     sync(path.parent)
 
 
-def copy_file(source: Path, target: Path) -> None:
-    """Puts a copy of a file at its place whole or not at all."""
-    beside = _beside(target)
-    try:
-        shutil.copyfile(source, beside)
-        sync(beside)
-        beside.replace(target)
-    finally:
-        beside.unlink(missing_ok=True)
-    sync(target.parent)
-
-
-def _beside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+def left_beside(path: Path) -> list[Path]:
+    """The files that writers who were killed left beside a path that they were replacing."""
+    return list(path.parent.glob(f".{path.name}.*.tmp"))
 
 
 @contextmanager
@@ -127,9 +122,19 @@ def staging_folder(lake: Lake, name: str) -> Iterator[Path]:
 
 def settle(staged: Path, place: Path) -> Path:
     """Moves a folder with its manifest to its place for good; an equal one that already lies there stays."""
-    for path in sorted(staged.rglob("*")):
+    sync_whole(staged)
+    return move_whole(staged, place)
+
+
+def sync_whole(folder: Path) -> None:
+    """Waits until a folder and all that is in it would survive a loss of power."""
+    for path in sorted(folder.rglob("*")):
         sync(path)
-    sync(staged)
+    sync(folder)
+
+
+def move_whole(staged: Path, place: Path) -> Path:
+    """Gives a folder that was synced its place; an equal one that already lies there stays."""
     place.parent.mkdir(parents=True, exist_ok=True)
     try:
         staged.rename(place)
@@ -186,9 +191,13 @@ class Manifest:
         """The rows of all files."""
         return sum(file.rows for file in self.files)
 
+    def files_in(self, folder: str) -> list[ManifestFile]:
+        """The files below a folder."""
+        return [file for file in self.files if file.path.startswith(f"{folder}/")]
+
     def rows_in(self, folder: str) -> int:
         """The rows of the files below a folder."""
-        return sum(file.rows for file in self.files if file.path.startswith(f"{folder}/"))
+        return sum(file.rows for file in self.files_in(folder))
 
 
 def describe(folder: Path, facts: dict[str, Any]) -> Manifest:
@@ -228,6 +237,30 @@ def read_parquet(paths: Iterable[Path], columns: list[str] | None = None) -> pa.
     """The rows of the files, in the order of the paths, on the calling thread alone."""
     # Not read_table: that makes a column of each folder called name=value, and imports pandas.
     return pa.concat_tables([pq.ParquetFile(path).read(columns, use_threads=False) for path in paths])
+
+
+def fixed_columns(paths: Iterable[Path]) -> dict[str, Any]:
+    """The columns that have one and the same value in every row of all the files, told from their footers alone."""
+    footers = [pq.read_metadata(path) for path in paths]
+    ranges = [
+        _range(footer.row_group(group).column(place))
+        for footer in footers
+        for group in range(footer.num_row_groups)
+        for place in range(footer.num_columns)
+    ]
+    seen: dict[str, set[Any]] = {}
+    for name, low, high in ranges:
+        seen.setdefault(name, set()).update((low, high))
+    return {name: values.pop() for name, values in seen.items() if len(values) == 1 and None not in values}
+
+
+def _range(column: pq.ColumnChunkMetaData) -> tuple[str, Any, Any]:
+    """The column's name, lowest and highest value; None for both where they do not tell of every row."""
+    told = column.statistics
+    # Footers pass over NaN, so that a column of numbers may hold more than its lowest and its highest.
+    known = told is not None and column.physical_type not in ("FLOAT", "DOUBLE")
+    whole = known and told.has_min_max and told.has_null_count and not told.null_count
+    return column.path_in_schema, told.min if whole else None, told.max if whole else None
 
 
 def rows_of(path: Path) -> int:

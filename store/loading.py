@@ -1,4 +1,6 @@
-"""Loads Arrow rows into the database's tables: COPY through ADBC in PostgreSQL, one prepared statement in SQLite.
+"""Loads a run's files into the tables: COPY by two connections in PostgreSQL, one prepared statement in SQLite.
+
+PostgreSQL takes the rows through ADBC's driver where that is installed, else as CSV that Arrow writes.
 
 SQLite is loaded through Python's own module, although ADBC's driver is faster (220,000 score rows a second against
 118,000). The driver brings its own copy of SQLite, and two copies in one process do not see each other's locks: a
@@ -7,24 +9,56 @@ reader beside the loader met a malformed database. https://www.sqlite.org/howtoc
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from enum import StrEnum
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Protocol, Self
 
-import adbc_driver_postgresql.dbapi
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.csv
 import sqlalchemy as sa
-from adbc_driver_manager.dbapi import Connection
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import OperationalError
 
-from store.tables import CONNECT_SECONDS
+from store import lake
+from store.claims import Claim, lost, still_held
+from store.fault_points import reached
+from store.partitions import (
+    attach_run_table,
+    complete_run_table,
+    forget_rows,
+    is_attached,
+    make_run_table,
+    run_table,
+)
+from store.tables import CONNECT_SECONDS, FENCE
+
+STREAMS = 2  # connections that load side by side: one core's worth of client and one of server for each two
+ATTACH_TRIES = 20
 
 _DAY = "%Y-%m-%d"
 _MOMENT = "%Y-%m-%d %H:%M:%S"  # %S of a timestamp[us] has the six decimals that SQLAlchemy reads
 _REPEATED = 4  # a text that comes this often on average is made a Python object once
+_BATCH = 16_384  # rows that become CSV at once
+_CACHE = "PRAGMA cache_size = -65536"  # 64 MB, so that the index of a large night is not read again for each file
+
+
+class Way(StrEnum):
+    """How rows get into PostgreSQL."""
+
+    ADBC = "adbc"
+    CSV = "csv"
+
+
+def best_way() -> Way:
+    """ADBC's binary COPY where its driver is installed, else COPY of Arrow's CSV."""
+    return Way.ADBC if find_spec("adbc_driver_postgresql") else Way.CSV
 
 
 class Loader(Protocol):
@@ -41,26 +75,106 @@ class Loader(Protocol):
 
 
 @contextmanager
-def loader(engine: Engine) -> Iterator[Loader]:
+def loader(engine: Engine, way: Way | None = None) -> Iterator[Loader]:
     """A loader for the engine's database, on a connection of its own."""
-    if engine.dialect.name == "sqlite":
-        with closing(engine.raw_connection()) as connection:
-            yield _SqliteLoader(connection, engine)
-    else:
-        with _postgres(engine) as connection:
-            yield _PostgresLoader(connection, engine)
+    binary = engine.dialect.name != "sqlite" and (way or best_way()) is Way.ADBC
+    kind = _SqliteLoader if engine.dialect.name == "sqlite" else _AdbcLoader if binary else _CsvLoader
+    with closing(_adbc_connection(engine) if binary else engine.raw_connection()) as connection:
+        yield kind(connection, engine).prepared()
 
 
-def _postgres(engine: Engine) -> Connection:
-    url = engine.url.set(drivername="postgresql").update_query_dict({"connect_timeout": str(CONNECT_SECONDS)})
-    connection: Connection = adbc_driver_postgresql.dbapi.connect(url.render_as_string(hide_password=False))
-    return connection
+@dataclass(frozen=True, slots=True)
+class Load:
+    """The loading of a run's sealed files, for as long as its claim holds; Fenced once it does not."""
+
+    engine: Engine
+    claim: Claim
+    way: Way | None = None
+
+    def table(self, table: sa.Table, files: Sequence[Path]) -> None:
+        """Loads the files into the table, where no view shows them yet: one transaction a file.
+
+        It may be repeated after a failure: what was loaded before is replaced, unless it was whole.
+        """
+        try:
+            if self.engine.dialect.name == "sqlite":
+                self._fenced_rows(table, files)
+            else:
+                self._partition(table, files)
+        except Exception as failed:
+            with self._held():  # what fails once the night is taken over fails for that reason
+                raise failed
+
+    def _fenced_rows(self, table: sa.Table, files: Sequence[Path]) -> None:
+        forget_rows(self.engine, table, self.claim.fence)
+        self._copy(table.name, files, lambda file: _with_fence(lake.read_parquet([file]), self.claim.fence))
+        reached("loaded")
+
+    def _partition(self, table: sa.Table, files: Sequence[Path]) -> None:
+        fence = self.claim.fence
+        with self.engine.connect() as connection:
+            if is_attached(connection, table, fence):
+                return
+        fixed = {FENCE: fence, **lake.fixed_columns(files)}
+        own = [column.name for column in table.columns if column.name not in fixed]
+        with self._held() as connection:
+            make_run_table(connection, table, fence, without=fixed)
+        self._copy_side_by_side(run_table(table, fence), files, lambda file: lake.read_parquet([file], own))
+        with self._held() as connection:
+            complete_run_table(connection, table, fence, fixed)
+        reached("loaded")
+        self._attach(table)
+
+    def _copy_side_by_side(self, name: str, files: Sequence[Path], read: Callable[[Path], pa.Table]) -> None:
+        with ThreadPoolExecutor(STREAMS) as pool:
+            streams = [pool.submit(self._copy, name, files[first::STREAMS], read) for first in range(STREAMS)]
+        for stream in streams:
+            stream.result()
+
+    def _copy(self, name: str, files: Sequence[Path], read: Callable[[Path], pa.Table]) -> None:
+        with loader(self.engine, self.way) as load:
+            for file in files:
+                load.append(name, read(file))
+                reached("copied")
+                if not load.holds(still_held(self.claim)):
+                    raise lost(self.claim)
+                load.commit()
+                reached("part-loaded")
+
+    def _attach(self, table: sa.Table) -> None:
+        """Only another run that attaches its own rows can be in the way, and that for a moment."""
+        for tries_left in reversed(range(ATTACH_TRIES)):
+            try:
+                with self._held() as connection:
+                    return attach_run_table(connection, table, self.claim.fence)
+            except OperationalError:
+                if not tries_left:
+                    raise
+        return None
+
+    @contextmanager
+    def _held(self) -> Iterator[Connection]:
+        """A transaction during which nobody takes the night over."""
+        with self.engine.begin() as connection:
+            if connection.execute(still_held(self.claim)).one_or_none() is None:
+                raise lost(self.claim)
+            yield connection
+
+
+def _with_fence(rows: pa.Table, fence: int) -> pa.Table:
+    return rows.append_column(FENCE, pa.repeat(pa.scalar(fence, pa.int64()), len(rows)))
 
 
 @dataclass(frozen=True, slots=True)
 class _Loader:
     connection: Any
     engine: Engine
+
+    def prepared(self) -> Self:
+        return self
+
+    def append(self, table: str, rows: pa.Table) -> None:
+        raise NotImplementedError
 
     def holds(self, query: sa.Select[Any]) -> bool:
         text = str(query.compile(self.engine, compile_kwargs={"literal_binds": True}))
@@ -71,25 +185,74 @@ class _Loader:
     def commit(self) -> None:
         self.connection.commit()
 
+    def names(self, rows: pa.Table) -> str:
+        """The columns' names, which are the schema's own, quoted."""
+        quoted = self.engine.dialect.identifier_preparer.quote_identifier
+        return ", ".join(quoted(name) for name in rows.column_names)
 
-@dataclass(frozen=True, slots=True)
+
 class _PostgresLoader(_Loader):
+    __slots__ = ()
+
+    def prepared(self) -> Self:
+        # The commit that publishes waits for the disk, and so for all that was committed before it.
+        with closing(self.connection.cursor()) as cursor:
+            cursor.execute("SET synchronous_commit = off")
+        self.connection.commit()
+        return self
+
+
+class _AdbcLoader(_PostgresLoader):
+    __slots__ = ()
+
     def append(self, table: str, rows: pa.Table) -> None:
         with self.connection.cursor() as cursor:
-            cursor.adbc_ingest(table, pa.table([_decoded(c) for c in rows.columns], rows.column_names), mode="append")
+            cursor.adbc_ingest(table, _plain(rows), mode="append")
 
 
-@dataclass(frozen=True, slots=True)
-class _SqliteLoader(_Loader):
+class _CsvLoader(_PostgresLoader):
+    __slots__ = ()
+
     def append(self, table: str, rows: pa.Table) -> None:
-        quoted = self.engine.dialect.identifier_preparer.quote_identifier
-        names = ", ".join(quoted(name) for name in rows.column_names)
+        copy = f"COPY {table} ({self.names(rows)}) FROM STDIN (FORMAT csv)"
+        with closing(self.connection.cursor()) as cursor, cursor.copy(copy) as stream:
+            for batch in _plain(rows).to_batches(_BATCH):
+                stream.write(_csv(batch))
+
+
+class _SqliteLoader(_Loader):
+    __slots__ = ()
+
+    def prepared(self) -> Self:
+        self.connection.execute(_CACHE)
+        return self
+
+    def append(self, table: str, rows: pa.Table) -> None:
         marks = ", ".join("?" * rows.num_columns)
-        values = [_python_values(_text_of_time(_decoded(column))) for column in rows.columns]
+        values = [_python_values(_text_of_time(column)) for column in _plain(rows).columns]
         with closing(self.connection.cursor()) as cursor:
-            # The names are the schema's own, and quoted.
-            insert = f"INSERT INTO {quoted(table)} ({names}) VALUES ({marks})"  # noqa: S608
+            insert = f"INSERT INTO {table} ({self.names(rows)}) VALUES ({marks})"  # noqa: S608 - names of ours, quoted
             cursor.executemany(insert, zip(*values, strict=True))
+
+
+def _adbc_connection(engine: Engine) -> Any:
+    # Not every machine that runs nights has the driver.
+    import adbc_driver_postgresql.dbapi
+
+    url = engine.url.set(drivername="postgresql").update_query_dict({"connect_timeout": str(CONNECT_SECONDS)})
+    return adbc_driver_postgresql.dbapi.connect(url.render_as_string(hide_password=False))
+
+
+def _csv(rows: pa.RecordBatch) -> memoryview:
+    """The rows as CSV in which every text stands in quotes and null is nothing, as PostgreSQL tells them apart."""
+    text = pa.BufferOutputStream()
+    pyarrow.csv.write_csv(rows, text, pyarrow.csv.WriteOptions(include_header=False))
+    return memoryview(text.getvalue())
+
+
+def _plain(rows: pa.Table) -> pa.Table:
+    """The rows without dictionaries, which no driver takes."""
+    return pa.table([_decoded(column) for column in rows.columns], rows.column_names)
 
 
 def _decoded(values: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -10,13 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine, Row
 from sqlalchemy.exc import SQLAlchemyError
@@ -24,30 +24,35 @@ from sqlalchemy.exc import SQLAlchemyError
 from churn.errors import AuditFailed
 from store import lake as files
 from store.claims import (
+    BEAT,
     LEASE,
     Claim,
     Content,
+    Keeping,
     Unit,
     change_held,
     database_now,
     end,
+    keeping,
     latest_revision,
-    lost,
     move_pointers,
     new_claim,
+    new_failure,
+    renew,
     shown_from,
-    still_held,
 )
+from store.fault_points import reached
 from store.lake import Lake, Manifest
-from store.loading import loader
+from store.loading import Load
+from store.partitions import fences_in, forget_rows
 from store.settings import Settings
+from store.structure import create_all
 from store.tables import (
     FENCE,
     IN_FLIGHT,
     TABLES_OF,
     alone,
     answering,
-    create_all,
     current_pointer,
     engine_for,
     night_pointer,
@@ -55,6 +60,7 @@ from store.tables import (
 )
 
 CURRENT = "_CURRENT"
+DRAFTS = "-drafts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +106,8 @@ class Publisher:
         with alone(self.engine) as connection:
             shown = None if force else shown_from(connection, unit, content.key)
             claim = self._published(shown) if shown else new_claim(connection, unit, content, lease)
+            reached("claiming")
+        reached("claimed")
         if shown:
             self.reconcile(unit.contract, unit.kind)  # the run may have died between its commit and the file
         self._tidy()
@@ -110,6 +118,7 @@ class Publisher:
         folder = self._staged(claim.run_id)
         for table in TABLES_OF[claim.unit.kind]:
             (folder / table.name).mkdir(parents=True, exist_ok=True)
+        reached("staging")
         return folder
 
     def drafts(self, claim: Claim) -> Path:
@@ -120,43 +129,35 @@ class Publisher:
 
     def renew(self, claim: Claim, lease: timedelta = LEASE) -> None:
         """Keeps the claim for another while; Fenced if it was lost."""
-        with self.engine.begin() as connection:
-            change_held(connection, claim, lease_until=database_now(connection) + lease)
+        renew(self.engine, claim, lease)
+
+    def keeping(
+        self, claim: Claim, *, lease: timedelta = LEASE, beat: timedelta = BEAT
+    ) -> AbstractContextManager[Keeping]:
+        """Renews the claim now, and while the work inside goes on; Fenced, now or at its end, if the claim was lost."""
+        return keeping(self.engine, claim, lease=lease, beat=beat)
 
     def seal(self, claim: Claim) -> Manifest:
         """Moves the staged files to their place for good, under a manifest of their rows and digests; or Fenced."""
-        self.renew(claim)
-        place = self._place(claim)
-        if not place.is_dir():
-            staged = self.stage(claim)
-            files.write_manifest(files.describe(staged, _facts(claim)), staged)
-            files.settle(staged, place)
-        manifest = files.read_manifest(place)
+        with self.keeping(claim):
+            manifest = self._settled(claim)
         facts = {
             "rows": manifest.rows_in(TABLES_OF[claim.unit.kind][0].name),
-            "manifest_sha256": files.sha256_of(place / files.MANIFEST),
-            "folder": place.relative_to(self.lake.root).as_posix(),
+            "manifest_sha256": files.sha256_of(self._place(claim) / files.MANIFEST),
+            "folder": self._place(claim).relative_to(self.lake.root).as_posix(),
         }
         with self.engine.begin() as connection:
             change_held(connection, claim, state="staged", **facts)
+        reached("sealed")
         return manifest
 
     def load(self, claim: Claim) -> None:
-        """Loads the sealed files into the tables under the claim's fence, where no view shows them yet.
-
-        One transaction a file; each is undone if the claim was lost meanwhile, and Fenced says so.
-        """
-        self.renew(claim)
-        self._forget_rows(claim.fence, claim.unit.kind)
-        place = self._place(claim)
-        with loader(self.engine) as load:
-            for file in files.read_manifest(place).files:
-                table = Path(file.path).parts[0]
-                load.append(table, _fenced_rows(files.read_parquet([place / file.path]), claim.fence))
-                if not load.holds(still_held(claim)):
-                    raise lost(claim)
-                load.commit()
-                self.renew(claim)
+        """Loads the sealed files into the tables under the claim's fence, where no view shows them yet; or Fenced."""
+        place, load = self._place(claim), Load(self.engine, claim)
+        with self.keeping(claim):
+            manifest = files.read_manifest(place)
+            for table in TABLES_OF[claim.unit.kind]:
+                load.table(table, [place / file.path for file in manifest.files_in(table.name)])
 
     def audit(self, claim: Claim) -> None:
         """AuditFailed unless the files have the manifest's bytes and the tables as many rows as the files."""
@@ -183,6 +184,11 @@ class Publisher:
         self._tidy()
         return self._published(self._run(claim))
 
+    def record_failure(self, unit: Unit, reason: str, state: str = "failed") -> None:
+        """Notes a run that failed, or was `rejected`, before it had claimed the night, so that `night_status` tells."""
+        with alone(self.engine) as connection:
+            new_failure(connection, unit, state, reason)
+
     def reject(self, claim: Claim, reason: str) -> None:
         """Ends the run without publishing, because its rows are not good enough; readers keep what they have.
 
@@ -195,7 +201,7 @@ class Publisher:
 
         A run that was published or taken over stays as it is, and only what it left behind is removed.
         """
-        self._end(claim, "abandoned", reason)
+        self._end(claim, "failed", reason)
 
     def current(self, contract: str, kind: str) -> Published | None:
         """The newest published night, as readers of the views see it."""
@@ -227,60 +233,89 @@ class Publisher:
             shown = self.current(contract, kind)
             path = self.lake.published(contract, kind) / CURRENT
             text = _pointer_text(shown, self.lake) if shown else ""
+            for left in files.left_beside(path):
+                left.unlink()
             if shown is None or (path.is_file() and path.read_text(encoding="utf-8") == text):
                 return False
-            files.write_text(text, path)
+            with files.replacing(path) as beside:
+                beside.write_text(text, encoding="utf-8")
+                reached("pointing")
+            reached("pointed")
             return True
 
     def sweep(self) -> int:
-        """Removes what ended runs left and no reader ever saw; gives the number of runs.
+        """Removes whatever ended runs left that no reader ever saw; gives the number of things removed.
 
-        That is the drafts of all, and the rows and files of those that were not published.
+        That is the drafts and staged files of all, and the sealed files and rows of those that were not published. It
+        looks for them anew each time, since a run that was taken over may have written before it knew.
         """
-        ended = publication.c.state.not_in(IN_FLIGHT) & publication.c.swept_at.is_(None)
         with self.engine.connect() as connection:
-            runs = connection.execute(sa.select(publication).where(ended)).all()
-        for run in runs:
-            self._remove_leftovers(run)
-            with self.engine.begin() as connection:
-                swept = sa.update(publication).where(publication.c.run_id == run.run_id)
-                connection.execute(swept.values(swept_at=database_now(connection)))
-        return len(runs)
+            ended = connection.execute(sa.select(publication).where(publication.c.state.not_in(IN_FLIGHT))).all()
+        unseen = [run for run in ended if run.state != "published"]
+        removed = 0
+        for folder in (*self._staged_by(ended), *self._sealed_by(unseen)):
+            shutil.rmtree(folder, ignore_errors=True)
+            removed += 1
+            reached("sweeping")
+        for table, fence in self._loaded_by(unseen):
+            forget_rows(self.engine, table, fence)
+            removed += 1
+        return removed
+
+    def _staged_by(self, runs: Iterable[Row[Any]]) -> Iterator[Path]:
+        names = {run.run_id for run in runs}
+        folders = list(self.lake.staging.iterdir()) if self.lake.staging.is_dir() else []
+        yield from (folder for folder in folders if folder.name.removesuffix(DRAFTS) in names)
+
+    def _sealed_by(self, runs: Iterable[Row[Any]]) -> Iterator[Path]:
+        places = (self.lake.run(run.contract, run.kind, run.as_of, run.run_id) for run in runs)
+        yield from (place for place in places if place.is_dir())
+
+    def _loaded_by(self, runs: Iterable[Row[Any]]) -> Iterator[tuple[sa.Table, int]]:
+        fences = {run.fence for run in runs}
+        for table in (table for tables in TABLES_OF.values() for table in tables):
+            with self.engine.connect() as connection:
+                left = fences & set(fences_in(connection, table))
+            yield from ((table, fence) for fence in sorted(left))
 
     def _tidy(self) -> None:
         """Sweeps if that can be done now: what cannot is left to the next run, and undoes nothing that was done."""
-        with suppress(SQLAlchemyError):
+        with suppress(SQLAlchemyError, OSError):
             self.sweep()
-
-    def _remove_leftovers(self, run: Row[Any]) -> None:
-        if run.state != "published":
-            self._forget_rows(run.fence, run.kind)
-            shutil.rmtree(self.lake.run(run.contract, run.kind, run.as_of, run.run_id), ignore_errors=True)
-        for folder in (self._staged(run.run_id), self._drafts(run.run_id)):
-            shutil.rmtree(folder, ignore_errors=True)
 
     def _staged(self, run_id: str) -> Path:
         return self.lake.staging / run_id
 
     def _drafts(self, run_id: str) -> Path:
-        return self.lake.staging / f"{run_id}-drafts"
+        return self.lake.staging / f"{run_id}{DRAFTS}"
 
     def _show(self, claim: Claim) -> None:
-        self.renew(claim)
-        self.audit(claim)
+        with self.keeping(claim):
+            self.audit(claim)
+        reached("audited")
         with alone(self.engine) as connection:
-            revision = 1 + latest_revision(connection, claim.unit)
-            change_held(connection, claim, state="published", revision=revision, published_at=database_now(connection))
+            now, revision = database_now(connection), 1 + latest_revision(connection, claim.unit)
+            change_held(connection, claim, state="published", revision=revision, published_at=now, ended_at=now)
             move_pointers(connection, claim)
+            reached("showing")
+        reached("shown")
+
+    def _settled(self, claim: Claim) -> Manifest:
+        """The manifest of the run's files, which are moved to their place unless they lie there already."""
+        place, staged = self._place(claim), self._staged(claim.run_id)
+        if not place.is_dir():
+            staged.mkdir(parents=True, exist_ok=True)
+            files.write_manifest(files.describe(staged, _facts(claim)), staged)
+            reached("described")
+            files.sync_whole(staged)
+            reached("synced")
+            files.move_whole(staged, place)
+            reached("moved")
+        return files.read_manifest(place)
 
     def _place(self, claim: Claim) -> Path:
         unit = claim.unit
         return self.lake.run(unit.contract, unit.kind, unit.as_of, claim.run_id)
-
-    def _forget_rows(self, fence: int, kind: str) -> None:
-        with self.engine.begin() as connection:
-            for table in TABLES_OF[kind]:
-                connection.execute(sa.delete(table).where(table.c[FENCE] == fence))
 
     def _end(self, claim: Claim, state: str, reason: str) -> None:
         with self.engine.begin() as connection:
@@ -352,10 +387,6 @@ def _facts(claim: Claim) -> dict[str, Any]:
         "known_at": unit.known_at.isoformat(),
         "content_key": claim.content_key,
     }
-
-
-def _fenced_rows(rows: pa.Table, fence: int) -> pa.Table:
-    return rows.append_column(FENCE, pa.repeat(pa.scalar(fence, pa.int64()), len(rows)))
 
 
 def _count(connection: Connection, table: sa.Table, fence: int) -> int:

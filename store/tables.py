@@ -1,4 +1,4 @@
-"""The database: its tables, derived from the schemas, and the views that are its stable face for BI."""
+"""The database: how to reach it, and its tables, of which those with a run's rows are derived from the schemas."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ from schemas.scores import SCORES
 
 FENCE = "fence"
 IN_FLIGHT = ("claimed", "staged")
-STATES = (*IN_FLIGHT, "published", "rejected", "abandoned")
+STATES = (*IN_FLIGHT, "published", "rejected", "failed", "abandoned")
+MOST_BASES = 8  # bases of so many contracts have a place in the views of the newest night, see store/views.py
 CONNECT_SECONDS = 10
 BUSY_SECONDS = 30
-_LOCK = 0x636875726E  # "churn": the name of our one advisory lock in PostgreSQL
 _HOURS_A_DAY = 24
+_LOCK = 0x636875726E  # "churn": the name of our one advisory lock in PostgreSQL
 
 metadata = sa.MetaData()
 
@@ -42,12 +43,18 @@ _TYPES: Mapping[LogicalType, type[sa.types.TypeEngine[Any]]] = {
 
 
 def published_table(schema: Table) -> sa.Table:
-    """The database's table for a schema's rows, of all runs; the fence of a row says which run loaded it."""
+    """The database's table for a schema's rows, of all runs; the fence of a row says which run loaded it.
+
+    In PostgreSQL each run's rows are a partition of their own, see store/partitions.py.
+    """
     fence = sa.Column(FENCE, sa.BigInteger, nullable=False, comment="Fence of the run that loaded the row")
     columns = (_column(column) for column in schema.columns)
     found_by = sa.Index(f"{schema.name}_by_run", FENCE, *(name for name in schema.primary_key if name != "as_of"))
     found_by.unique = bool(schema.primary_key)
-    return sa.Table(schema.name, metadata, fence, *columns, found_by, comment=schema.description)
+    by_run = f"LIST ({FENCE})"
+    return sa.Table(
+        schema.name, metadata, fence, *columns, found_by, comment=schema.description, postgresql_partition_by=by_run
+    )
 
 
 def _column(column: Column) -> sa.Column[Any]:
@@ -65,8 +72,8 @@ publication = sa.Table(
     sa.Column("as_of", sa.Date, nullable=False, comment="Date that the rows describe"),
     sa.Column("known_at", sa.DateTime, nullable=False, comment="Moment up to which facts had arrived"),
     sa.Column("revision", sa.BigInteger, comment="1 for the night's first publication, 2 for a later, different one"),
-    sa.Column("content_key", sa.Text, nullable=False, comment="Digest of all that decides the rows"),
-    sa.Column("extract_digest", sa.Text, nullable=False, comment="Digest of the extract that the rows come from"),
+    sa.Column("content_key", sa.Text, comment="Digest of all that decides the rows; null where it never was known"),
+    sa.Column("extract_digest", sa.Text, comment="Digest of the extract that the rows come from"),
     sa.Column(FENCE, sa.BigInteger, nullable=False, unique=True, comment="Grows with every claim; the youngest wins"),
     sa.Column("state", sa.Text, nullable=False, comment=f"One of {', '.join(STATES)}"),
     sa.Column("claimed_at", sa.DateTime, nullable=False, comment="When the run claimed the night, UTC"),
@@ -75,8 +82,8 @@ publication = sa.Table(
     sa.Column("rows", sa.BigInteger, comment="Rows of the run's first table"),
     sa.Column("manifest_sha256", sa.Text, comment="sha256 of the manifest of the run's files"),
     sa.Column("folder", sa.Text, comment="Folder of the run's files, below the lake"),
-    sa.Column("reason", sa.Text, comment="Why the run was rejected or abandoned"),
-    sa.Column("swept_at", sa.DateTime, comment="When what the ended run had left unpublished was removed, UTC"),
+    sa.Column("ended_at", sa.DateTime, comment="When it was published, or ended without that, UTC"),
+    sa.Column("reason", sa.Text, comment="Why the run was rejected, failed or was abandoned"),
     sa.CheckConstraint(sa.column("state").in_(STATES), name="publication_state"),
     sa.Index(
         "publication_one_in_flight",
@@ -87,7 +94,7 @@ publication = sa.Table(
         sqlite_where=sa.column("state").in_(IN_FLIGHT),
         postgresql_where=sa.column("state").in_(IN_FLIGHT),
     ),
-    comment="Every run that claimed a night, and what became of it",
+    comment="Every run of a night, and what became of it; one that failed before its claim, too",
 )
 
 night_pointer = sa.Table(
@@ -112,10 +119,29 @@ current_pointer = sa.Table(
     comment="The run that readers of the current night see",
 )
 
+data_dictionary = sa.Table(
+    "data_dictionary",
+    metadata,
+    sa.Column("relation", sa.Text, primary_key=True, comment="Name of the table or view"),
+    sa.Column("place", sa.BigInteger, primary_key=True, comment="Place of the column, from 1; 0 for the relation"),
+    sa.Column("kind", sa.Text, nullable=False, comment="table, view or column"),
+    sa.Column("name", sa.Text, nullable=False, comment="Name of the column, or of the relation itself"),
+    sa.Column("description", sa.Text, nullable=False, comment="What it is"),
+    comment="What each table and view is, and each of their columns",
+)
+
 scores = published_table(SCORES)
 quarantine = published_table(QUARANTINE)
 outreach = published_table(OUTREACH)
 statuses = published_table(STATUSES)
+
+# Which release made the tables and views; store/structure.py asks it.
+structure = sa.Table(
+    "structure",
+    metadata,
+    sa.Column("digest", sa.Text, primary_key=True, comment="sha256 of the statements that make tables and views"),
+    comment="The shape of the tables and views, as they were last made",
+)
 
 # The tables that a run of each kind loads; the first is the one whose rows are counted.
 TABLES_OF: Mapping[str, tuple[sa.Table, ...]] = MappingProxyType(
@@ -138,16 +164,6 @@ def _set_up_sqlite(connection: Any, entry: ConnectionPoolEntry) -> None:
     """Readers beside one writer, and a commit that outlives a loss of power."""
     for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}")
-
-
-def create_all(engine: Engine) -> None:
-    """Creates the tables and views that are not there yet, however many processes ask for it at once."""
-    with alone(engine) as connection:
-        metadata.create_all(connection)
-        there = sa.inspect(connection).get_view_names()
-        for name, (query, comment) in _views().items():
-            if name not in there:
-                _create_view(connection, name, query, comment)
 
 
 @contextmanager
@@ -182,53 +198,6 @@ def _reason(failed: OperationalError, url: URL) -> str:
     return reason
 
 
-def _views() -> dict[str, tuple[sa.Select[Any], str]]:
-    newest, each = current_pointer, night_pointer
-    return {
-        "score_current": (_rows_of(scores, newest), "Scores of the newest published night"),
-        "score_history": (_rows_of(scores, each), "Scores of every night, in its latest revision"),
-        "quarantine_current": (_rows_of(quarantine, newest, "scores"), "Rows set aside in the newest night"),
-        "outreach_current": (_rows_of(outreach, newest), "Outreach list of the newest published night"),
-        "outreach_history": (_rows_of(outreach, each), "Outreach lists of every night"),
-        "outreach_status_current": (
-            _rows_of(statuses, newest, "outreach"),
-            "Why each customer of the newest night is on the list or not",
-        ),
-        "night_status": (_nights(), "Which nights there are, what became of the last run of each, and how old it is"),
-    }
-
-
-def _rows_of(table: sa.Table, pointer: sa.Table, kind: str = "") -> sa.Select[Any]:
-    """The rows that the pointer shows, with what their run knows: contract, moment, revision."""
-    pointed = (pointer.c.fence == table.c.fence) & (pointer.c.kind == (kind or table.name))
-    joined = table.join(pointer, pointed).join(publication, publication.c.run_id == pointer.c.run_id)
-    night = [] if "as_of" in table.c else [publication.c.as_of]
-    run = [publication.c[name] for name in ("contract", "run_id", "known_at", "revision", "published_at")]
-    return sa.select(*night, *(column for column in table.c if column.name != FENCE), *run).select_from(joined)
-
-
-def _nights() -> sa.Select[Any]:
-    last, shown, p = publication.alias("last"), publication.alias("shown"), night_pointer
-    unit = ("contract", "kind", "as_of")
-    younger = publication.alias("younger")
-    is_last = ~sa.exists().where(younger.c.fence > last.c.fence, *(younger.c[n] == last.c[n] for n in unit))
-    joined = last.outerjoin(p, sa.and_(*(p.c[name] == last.c[name] for name in unit))).outerjoin(
-        shown, shown.c.run_id == p.c.run_id
-    )
-    return (
-        sa.select(
-            *(last.c[name] for name in unit),
-            last.c.state.label("last_state"),
-            last.c.run_id.label("last_run"),
-            last.c.reason,
-            *(shown.c[name] for name in ("run_id", "revision", "rows", "known_at", "published_at")),
-            hours_since(shown.c.published_at).label("age_hours"),
-        )
-        .select_from(joined)
-        .where(is_last)
-    )
-
-
 class hours_since(FunctionElement[float]):  # noqa: N801 - named as it is called, like SQLAlchemy's own functions
     """Hours from a moment in UTC until now, by the database's clock."""
 
@@ -246,10 +215,3 @@ def _hours_since_in_sqlite(element: hours_since, compiler: Any, **how: Any) -> s
 def _hours_since_in_postgresql(element: hours_since, compiler: Any, **how: Any) -> str:
     moment = compiler.process(element.clauses, **how)
     return f"CAST(EXTRACT(EPOCH FROM timezone('utc', now()) - {moment}) / 3600 AS double precision)"
-
-
-def _create_view(connection: Connection, name: str, query: sa.Select[Any], comment: str) -> None:
-    text = query.compile(connection, compile_kwargs={"literal_binds": True})
-    connection.exec_driver_sql(f"CREATE VIEW {name} AS {text}")
-    if connection.dialect.supports_comments:
-        connection.exec_driver_sql(f"COMMENT ON VIEW {name} IS '{comment}'")

@@ -62,10 +62,11 @@ class Nights:
 
 
 def view_rows(view: str) -> list[dict[str, Any]]:
-    """The rows of a view of the settings' database."""
+    """The rows of a view of the settings' database, but for their ages, which are others at each look."""
     engine = engine_for(current_settings().database_url)
     with engine.connect() as connection:
-        return [dict(row._mapping) for row in connection.execute(sa.text(f"SELECT * FROM {view}"))]
+        rows = connection.execute(sa.text(f"SELECT * FROM {view}")).mappings()
+        return [{name: value for name, value in row.items() if not name.endswith("age_hours")} for row in rows]
 
 
 def snapshot_rows(summary: Summary) -> pa.Table:

@@ -20,7 +20,7 @@ from schemas.columns import Table as Schema
 from schemas.outreach import OUTREACH, STATUSES
 from schemas.quarantine import QUARANTINE
 from schemas.scores import SCORES
-from store import lake
+from store import lake, publication
 from store.claims import Claim, Content, Unit
 from store.publication import Published, Publisher, content_key, current_folder, open_publisher
 from store.settings import Settings
@@ -298,12 +298,17 @@ def test_what_cannot_be_swept_now_undoes_no_publication_and_goes_later(
     def fail(*_: object) -> None:
         raise sa.exc.OperationalError("DELETE", {}, Exception("database is locked"))
 
-    claimed(publisher, FIRST, lease=NO_TIME)
+    dead = claimed(publisher, FIRST)
+    write(publisher, dead)
+    publisher.seal(dead)
+    publisher.load(dead)
+    publisher.renew(dead, NO_TIME)
     with monkeypatch.context() as patch:
-        patch.setattr(Publisher, "_remove_leftovers", fail)
+        patch.setattr(publication, "forget_rows", fail)
         run = published(publisher, FIRST)
     assert seen(publisher) == {(D1, run.run_id, 100)}
     assert (publisher.sweep(), publisher.sweep()) == (2, 0)
+    assert (count(publisher, "scores"), count(publisher, "quarantine")) == (100, 3)
 
 
 def test_a_claim_lost_while_loading_undoes_the_file_at_hand(
@@ -314,12 +319,14 @@ def test_a_claim_lost_while_loading_undoes_the_file_at_hand(
     publisher.seal(zombie)
     read, taken = lake.read_parquet, []
 
-    def read_and_be_taken_over(paths: list[Path]) -> pa.Table:
-        rows = read(paths)
-        if not taken:
-            publisher.renew(zombie, NO_TIME)
-            taken.append(publisher.claim(FIRST, made_of("k")))
-        return rows
+    one_at_a_time = threading.Lock()
+
+    def read_and_be_taken_over(paths: list[Path], columns: list[str] | None = None) -> pa.Table:
+        with one_at_a_time:
+            if not taken:
+                publisher.renew(zombie, NO_TIME)
+                taken.append(publisher.claim(FIRST, made_of("k")))
+        return read(paths, columns)
 
     monkeypatch.setattr(lake, "read_parquet", read_and_be_taken_over)
     with pytest.raises(Fenced):
@@ -401,7 +408,7 @@ def test_copies_that_differ_from_the_manifest_are_not_published(
     assert seen(publisher) == set()
 
 
-@pytest.mark.parametrize(("end", "state"), [("reject", "rejected"), ("release", "abandoned")])
+@pytest.mark.parametrize(("end", "state"), [("reject", "rejected"), ("release", "failed")])
 def test_a_run_that_ends_unpublished_says_why_and_frees_the_night(publisher: Publisher, end: str, state: str) -> None:
     old = published(publisher, FIRST)
     claim = claimed(publisher, SECOND)

@@ -14,7 +14,8 @@ from sqlalchemy.engine import Engine
 from schemas.columns import Column, LogicalType, Table
 from schemas.scores import SCORES
 from store.loading import loader
-from store.tables import create_all, engine_for, metadata, publication, published_table, scores
+from store.structure import create_all
+from store.tables import engine_for, metadata, publication, published_table, scores
 
 EVERY_TYPE = Table(
     "every_type",
@@ -94,8 +95,7 @@ def test_postgresql_keeps_the_comments_for_bi(postgres_url: str) -> None:
 
 
 def test_arrow_rows_come_back_as_the_same_values(engine: Engine) -> None:
-    table = every_type()
-    table.create(engine)
+    table = every_type(engine)
     columns = dict(zip(EVERY_TYPE.names, zip(*ROWS, strict=True), strict=True))
     rows = pa.table(columns).append_column("fence", pa.array([7] * 3))
     rows = rows.set_column(0, "customer_id", rows["customer_id"].dictionary_encode())
@@ -108,8 +108,7 @@ def test_arrow_rows_come_back_as_the_same_values(engine: Engine) -> None:
 
 
 def test_rows_that_were_not_committed_are_undone(engine: Engine) -> None:
-    table = every_type()
-    table.create(engine)
+    table = every_type(engine)
     with loader(engine) as load:
         load.append("every_type", pa.table({"fence": [1], "customer_id": ["C1"]}))
         assert load.holds(sa.select(table).where(table.c.customer_id == "C1"))
@@ -117,9 +116,14 @@ def test_rows_that_were_not_committed_are_undone(engine: Engine) -> None:
         assert connection.execute(sa.select(table)).all() == []
 
 
-def every_type() -> sa.Table:
+def every_type(engine: Engine) -> sa.Table:
+    """The table, in the database; in PostgreSQL one partition takes the rows of all runs."""
     table = published_table(EVERY_TYPE)
     metadata.remove(table)
+    table.create(engine)
+    if engine.dialect.name == "postgresql":
+        with engine.begin() as connection:
+            connection.exec_driver_sql("CREATE TABLE every_run PARTITION OF every_type DEFAULT")
     return table
 
 

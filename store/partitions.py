@@ -1,0 +1,106 @@
+"""The rows of one run in the tables: in PostgreSQL a partition of their own, in SQLite those with the run's fence.
+
+A partition grows as a table of its own, of which readers know nothing, and is attached once it is whole. To drop it
+again asks for a lock that shuts readers out, so that nobody waits long for that lock: while a reader holds it off,
+the next readers would queue behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.schema import CreateTable
+
+from store.tables import FENCE
+
+LOCK_MILLISECONDS = 50  # readers are promised that they never wait for more than 100
+# Looks once into the index for each run, where DISTINCT would read all of it.
+_EACH_FENCE = """
+WITH RECURSIVE found (fence) AS (
+    SELECT min(fence) FROM {table}
+    UNION ALL SELECT (SELECT min(fence) FROM {table} WHERE fence > found.fence) FROM found WHERE fence IS NOT NULL
+)
+SELECT fence FROM found WHERE fence IS NOT NULL
+"""
+_ASKED_FOR = (FENCE, "as_of")
+_SORT_MEMORY = "256MB"  # for the index of a million rows without a file beside
+
+
+def run_table(table: sa.Table, fence: int) -> str:
+    """The name of the table that holds a run's rows in PostgreSQL."""
+    return f"{table.name}_run_{fence}"
+
+
+def fences_in(connection: Connection, table: sa.Table) -> set[int]:
+    """The fences of the runs of which the database holds rows, seen by readers or not."""
+    if connection.dialect.name == "sqlite":
+        return set(connection.exec_driver_sql(_EACH_FENCE.format(table=table.name)).scalars())
+    tables = "SELECT relname FROM pg_class WHERE relkind = 'r' AND relname ~ :name AND pg_table_is_visible(oid)"
+    names = connection.scalars(sa.text(tables), {"name": f"^{run_table(table, 0)[:-1]}[0-9]+$"})
+    return {int(name.rpartition("_")[2]) for name in names}
+
+
+def is_attached(connection: Connection, table: sa.Table, fence: int) -> bool:
+    """Whether the run's rows are part of the table, and so are all there."""
+    attached = "SELECT relispartition FROM pg_class WHERE oid = to_regclass(:name)"
+    return bool(connection.scalar(sa.text(attached), {"name": run_table(table, fence)}))
+
+
+def make_run_table(connection: Connection, table: sa.Table, fence: int, without: Iterable[str]) -> None:
+    """An empty table for a run's rows without some of their columns; what was left there before is gone."""
+    name = run_table(table, fence)
+    columns = (sa.Column(c.name, c.type, nullable=c.nullable) for c in table.columns if c.name not in set(without))
+    connection.exec_driver_sql(f"DROP TABLE IF EXISTS {name}")
+    connection.execute(CreateTable(sa.Table(name, sa.MetaData(), *columns)))
+
+
+def complete_run_table(connection: Connection, table: sa.Table, fence: int, fixed: Mapping[str, Any]) -> None:
+    """Adds the columns whose value all of the run's rows share, what tells the planner so, and the index.
+
+    PostgreSQL keeps such a value once for the table and not in each row, a third of a score row's bytes.
+    """
+    name = run_table(table, fence)
+    parts = [part for column, value in fixed.items() for part in _fixed_column(connection, table.c[column], value)]
+    connection.exec_driver_sql(f"ALTER TABLE {name} {', '.join(parts)}")
+    connection.exec_driver_sql(f"SET LOCAL maintenance_work_mem = '{_SORT_MEMORY}'")
+    for index in table.indexes:
+        columns = ", ".join(_quoted(connection, column) for column in index.columns)
+        unique = "UNIQUE " if index.unique else ""
+        connection.exec_driver_sql(f"CREATE {unique}INDEX {index.name}_{fence} ON {name} ({columns})")
+
+
+def attach_run_table(connection: Connection, table: sa.Table, fence: int) -> None:
+    """Makes the run's rows part of the table. Readers go on meanwhile: the lock is one that they do not ask for."""
+    _wait_briefly(connection)
+    attach = f"ALTER TABLE {table.name} ATTACH PARTITION {run_table(table, fence)} FOR VALUES IN ({fence})"
+    connection.exec_driver_sql(attach)
+
+
+def forget_rows(engine: Engine, table: sa.Table, fence: int) -> None:
+    """Removes a run's rows; OperationalError where readers of the table hold that off at the moment."""
+    with engine.begin() as connection:
+        if engine.dialect.name == "sqlite":
+            connection.execute(sa.delete(table).where(table.c[FENCE] == fence))
+        else:
+            _wait_briefly(connection)
+            connection.exec_driver_sql(f"DROP TABLE IF EXISTS {run_table(table, fence)}")
+
+
+def _wait_briefly(connection: Connection) -> None:
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = {LOCK_MILLISECONDS}")
+
+
+def _fixed_column(connection: Connection, column: sa.Column[Any], value: Any) -> Iterator[str]:
+    """The parts of an ALTER TABLE that add the column, and let queries for other runs and dates pass the table by."""
+    name, kind = _quoted(connection, column), column.type.compile(connection.dialect)
+    literal = sa.literal(value, column.type).compile(connection, compile_kwargs={"literal_binds": True})
+    yield f"ADD COLUMN {name} {kind}{'' if column.nullable else ' NOT NULL'} DEFAULT {literal}"
+    if column.name in _ASKED_FOR:
+        yield f"ADD CHECK ({name} = {literal})"
+
+
+def _quoted(connection: Connection, column: sa.Column[Any]) -> str:
+    return connection.dialect.identifier_preparer.quote(column.name)

@@ -1,0 +1,130 @@
+"""Makes the tables and views in a database, and writes into it what each of them and of their columns is.
+
+All that is made is a list of statements, so that one digest says whether a database has the shape that this release
+asks for. Views and descriptions are made anew when they changed; a table that has other columns is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Dialect, Engine
+from sqlalchemy.schema import CreateIndex, CreateTable, DDLElement, SetColumnComment, SetTableComment
+
+from churn.errors import PublicationError
+from store.tables import alone, data_dictionary, metadata, structure
+from store.views import View, views
+
+_LITERAL = {"literal_binds": True}
+
+
+def create_all(engine: Engine) -> None:
+    """Makes the tables and views that are not there yet, however many processes ask for it at once.
+
+    PublicationError where another release made tables of another shape.
+    """
+    wanted = _digest(engine.dialect)
+    with engine.connect() as connection:
+        if _stored(connection) == wanted:
+            return
+    with alone(engine) as connection:
+        if _stored(connection) != wanted:
+            _make(connection)
+            connection.execute(sa.delete(structure))
+            connection.execute(sa.insert(structure).values(digest=wanted))
+
+
+def table_statements(dialect: Dialect) -> list[str]:
+    """The statements that make the tables, with their indices and, where the database keeps them, their comments."""
+    return [text for table in metadata.sorted_tables for text in _table_statements(table, dialect)]
+
+
+def view_statements(dialect: Dialect) -> list[str]:
+    """The statements that make the views, with their comments where the database keeps them."""
+    return [text for view in views(dialect.name) for text in _view_statements(view, dialect)]
+
+
+def _table_statements(table: sa.Table, dialect: Dialect) -> Iterator[str]:
+    parts: list[DDLElement] = [CreateTable(table), *(CreateIndex(index) for index in _by_name(table.indexes))]
+    if dialect.supports_comments:
+        parts += [SetTableComment(table), *(SetColumnComment(column) for column in table.columns)]
+    yield from (str(part.compile(dialect=dialect)).strip() for part in parts)
+
+
+def _by_name(indices: Iterable[sa.Index]) -> list[sa.Index]:
+    return sorted(indices, key=lambda index: str(index.name))
+
+
+def _view_statements(view: View, dialect: Dialect) -> Iterator[str]:
+    yield f"CREATE VIEW {view.name} AS {view.query.compile(dialect=dialect, compile_kwargs=_LITERAL)}"
+    if dialect.supports_comments:
+        yield f"COMMENT ON VIEW {view.name} IS {_literal(view.description, dialect)}"
+        for column, description in view.described().items():
+            yield f'COMMENT ON COLUMN {view.name}."{column}" IS {_literal(description, dialect)}'
+
+
+def _literal(text: str, dialect: Dialect) -> str:
+    return str(sa.literal(text).compile(dialect=dialect, compile_kwargs=_LITERAL))
+
+
+def _digest(dialect: Dialect) -> str:
+    statements = "\n".join([*table_statements(dialect), *view_statements(dialect)])
+    return hashlib.sha256(statements.encode()).hexdigest()
+
+
+def _stored(connection: Connection) -> str | None:
+    if not sa.inspect(connection).has_table(structure.name):
+        return None
+    return connection.scalar(sa.select(structure.c.digest))
+
+
+def _make(connection: Connection) -> None:
+    there = sa.inspect(connection)
+    found, dialect = set(there.get_table_names()), connection.dialect
+    for table in metadata.sorted_tables:
+        if table.name not in found:
+            _execute(connection, _table_statements(table, dialect))
+        else:
+            _require_shape(table, there)
+    for name in set(there.get_view_names()) & {view.name for view in views(dialect.name)}:
+        connection.exec_driver_sql(f"DROP VIEW {name}")
+    _execute(connection, view_statements(dialect))
+    _describe(connection)
+
+
+def _execute(connection: Connection, statements: Iterable[str]) -> None:
+    for statement in statements:
+        connection.exec_driver_sql(statement)
+
+
+def _require_shape(table: sa.Table, there: sa.Inspector) -> None:
+    """Refuses a table that does not have the columns that this release asks for: nothing brings it up to date."""
+    found = [column["name"] for column in there.get_columns(table.name)]
+    if found != list(table.columns.keys()):
+        raise PublicationError(
+            f"another release made it: it has the columns {', '.join(found)}",
+            where=f"table {table.name} of {there.engine.url.set(query={}).render_as_string(hide_password=True)}",
+            to_do="Name a new, empty database in CHURN_DATABASE_URL; the runs' files in the lake stay as they are.",
+        )
+
+
+def _describe(connection: Connection) -> None:
+    """Fills the data dictionary, which BI can ask in databases that keep no comments, too."""
+    connection.execute(sa.delete(data_dictionary))
+    connection.execute(sa.insert(data_dictionary), list(_descriptions(connection.dialect.name)))
+
+
+def _descriptions(dialect: str) -> Iterator[dict[str, str | int]]:
+    for table in metadata.sorted_tables:
+        columns = {column.name: str(column.comment) for column in table.columns}
+        yield from _described("table", table.name, str(table.comment), columns)
+    for view in views(dialect):
+        yield from _described("view", view.name, view.description, view.described())
+
+
+def _described(kind: str, name: str, description: str, columns: dict[str, str]) -> Iterator[dict[str, str | int]]:
+    yield {"relation": name, "place": 0, "kind": kind, "name": name, "description": description}
+    for place, (column, said) in enumerate(columns.items(), start=1):
+        yield {"relation": name, "place": place, "kind": "column", "name": column, "description": said}

@@ -1,0 +1,162 @@
+"""The views: the stable face of the tables for BI, which shows whole published nights and says how old they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import sqlalchemy as sa
+
+from store.tables import (
+    FENCE,
+    MOST_BASES,
+    current_pointer,
+    hours_since,
+    night_pointer,
+    outreach,
+    publication,
+    quarantine,
+    scores,
+    statuses,
+)
+
+# A night describes a day, is due on the next morning, and is replaced on the one after. So what readers see is behind
+# when the date it describes began longer ago than this.
+STALE_AFTER_HOURS = 36
+
+_OF_THE_RUN = ("contract", "run_id", "known_at", "revision", "published_at")
+_AGE = "Hours since the rows were published, by the database's clock"
+_STALE = f"Whether a newer night is due: its date began more than {STALE_AFTER_HOURS} hours ago"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A view, and what it and those of its columns are that no table has."""
+
+    name: str
+    query: sa.Select[Any]
+    description: str
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+    def described(self) -> dict[str, str]:
+        """What each of its columns is, in order."""
+        return {column.name: self._description(column) for column in self.query.selected_columns}
+
+    def _description(self, column: sa.ColumnElement[Any]) -> str:
+        own = self.columns.get(column.name)
+        return own or next(str(base.comment) for base in column.base_columns if isinstance(base, sa.Column))
+
+
+def views(dialect: str) -> tuple[View, ...]:
+    """All views, in the form that suits the database: sqlite or postgresql."""
+    age = MappingProxyType({"age_hours": _AGE, "stale": _STALE})
+    return (
+        View("score_current", _current(scores, dialect), "Scores of the newest published night", age),
+        View("score_history", _history(scores), "Scores of every night, in its latest revision"),
+        View(
+            "quarantine_current",
+            _current(quarantine, dialect, "scores"),
+            "Rows set aside in the newest night",
+            age,
+        ),
+        View("outreach_current", _current(outreach, dialect), "Outreach list of the newest published night", age),
+        View("outreach_history", _history(outreach), "Outreach lists of every night"),
+        View(
+            "outreach_status_current",
+            _current(statuses, dialect, "outreach"),
+            "Why each customer of the newest night is on the list or not",
+            age,
+        ),
+        View(
+            "night_status",
+            _nights(),
+            "Which nights there are, what became of the last run of each, and what readers see meanwhile",
+            _NIGHT,
+        ),
+    )
+
+
+_NIGHT = MappingProxyType(
+    {
+        "last_state": "What became of the night's last run: published, rejected, failed, abandoned, or still under way",
+        "last_run": "Name of that run",
+        "last_at": "When that run ended, or began where it has not ended, UTC",
+        "reason": "Why that run ended without being published",
+        "run_id": "Name of the run whose rows readers of the night see; null where it was never published",
+        "age_hours": "Hours since those rows were published, by the database's clock",
+        "shown_as_of": "The newest night, which readers of the current views see meanwhile",
+        "shown_age_hours": "Hours since that one was published, by the database's clock",
+        "stale": "Whether a newer night than that one is due",
+    }
+)
+
+
+def _current(table: sa.Table, dialect: str, kind: str = "") -> sa.Select[Any]:
+    """The rows of the newest night of each base, with what their run knows and how old they are."""
+    rows = _rows_of(table, current_pointer, kind)
+    age = hours_since(publication.c.published_at).label("age_hours")
+    query = rows.add_columns(age, _is_stale(publication.c.as_of))
+    return query.where(table.c[FENCE].in_(_fences(kind or table.name))) if dialect == "postgresql" else query
+
+
+def _history(table: sa.Table) -> sa.Select[Any]:
+    return _rows_of(table, night_pointer)
+
+
+def _rows_of(table: sa.Table, pointer: sa.Table, kind: str = "") -> sa.Select[Any]:
+    """The rows that the pointer shows, with what their run knows: contract, moment, revision."""
+    pointed = (pointer.c[FENCE] == table.c[FENCE]) & (pointer.c.kind == (kind or table.name))
+    joined = table.join(pointer, pointed).join(publication, publication.c.run_id == pointer.c.run_id)
+    night = [] if "as_of" in table.c else [publication.c.as_of]
+    own = (column for column in table.c if column.name != FENCE)
+    return sa.select(*night, *own, *(publication.c[name] for name in _OF_THE_RUN)).select_from(joined)
+
+
+def _fences(kind: str) -> list[sa.ScalarSelect[Any]]:
+    """The fences of the runs that are current, each as a query of its own; null behind the last.
+
+    PostgreSQL passes the partitions of other runs by when it compares with single values, and reads all when it joins.
+    """
+    pointers = sa.select(current_pointer.c[FENCE]).where(current_pointer.c.kind == kind)
+    in_order = pointers.order_by(current_pointer.c.contract).correlate(None).limit(1)
+    return [in_order.offset(place).scalar_subquery() for place in range(MOST_BASES)]
+
+
+def _nights() -> sa.Select[Any]:
+    """One row per night: its last run, the run that readers of the night see, and the newest night that they see."""
+    last, seen, newest = (publication.alias(name) for name in ("last", "seen", "newest"))
+    joined = (
+        last.outerjoin(night_pointer, _same(last, night_pointer, "contract", "kind", "as_of"))
+        .outerjoin(seen, seen.c.run_id == night_pointer.c.run_id)
+        .outerjoin(current_pointer, _same(last, current_pointer, "contract", "kind"))
+        .outerjoin(newest, newest.c.run_id == current_pointer.c.run_id)
+    )
+    columns = (
+        *(last.c[name] for name in ("contract", "kind", "as_of")),
+        last.c.state.label("last_state"),
+        last.c.run_id.label("last_run"),
+        sa.func.coalesce(last.c.ended_at, last.c.claimed_at).label("last_at"),
+        last.c.reason,
+        *(seen.c[name] for name in ("run_id", "revision", "rows", "known_at", "published_at")),
+        hours_since(seen.c.published_at).label("age_hours"),
+        newest.c.as_of.label("shown_as_of"),
+        hours_since(newest.c.published_at).label("shown_age_hours"),
+        _is_stale(newest.c.as_of),
+    )
+    return sa.select(*columns).select_from(joined).where(_is_last(last))
+
+
+def _is_last(run: sa.FromClause) -> sa.ColumnElement[bool]:
+    """Whether no later run of the same night is there."""
+    younger = publication.alias("younger")
+    return ~sa.exists().where(younger.c[FENCE] > run.c[FENCE], _same(run, younger, "contract", "kind", "as_of"))
+
+
+def _same(one: sa.FromClause, other: sa.FromClause, *names: str) -> sa.ColumnElement[bool]:
+    return sa.and_(*(other.c[name] == one.c[name] for name in names))
+
+
+def _is_stale(as_of: sa.ColumnElement[Any]) -> sa.Label[bool]:
+    return (hours_since(as_of) > STALE_AFTER_HOURS).label("stale")
