@@ -29,7 +29,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-Format = Literal["sql", "json"]
+Format = Literal["sql", "plots", "json"]
 Dialect = Literal["postgresql", "duckdb", "sqlite"]
 
 Contract = Annotated[str, typer.Option(help="Contract of the models: its name, or a YAML file.")]
@@ -160,18 +160,26 @@ def verify(
 @app.command()
 def export(
     number: Number,
-    form: Annotated[Format, typer.Option("--format", help="One SELECT that scores, or the manifest.")],
+    form: Annotated[
+        Format,
+        typer.Option("--format", help="One SELECT that scores, a drawing of each term, or the manifest."),
+    ],
     contract: Contract = "telco",
     dialect: Annotated[Dialect, typer.Option(help="The database that shall run the SQL.")] = "postgresql",
     table: Annotated[str, typer.Option(help="Its table of customers. Default: as in the contract.")] = "",
-    to: Annotated[str, typer.Option(metavar="PATH", help="File to write, or - for the terminal.")] = "-",
+    to: Annotated[
+        str, typer.Option(metavar="PATH", help="File to write, folder of the plots, or - for the terminal.")
+    ] = "-",
 ) -> None:
-    """Write a version as SQL that scores in place, or its manifest as JSON."""
+    """Write a version as SQL that scores in place, as drawings, or its manifest as JSON."""
     settings, registry, base = _opened(contract)
     model = load_model(registry.version(base, number).digest, settings)
-    is_sql = form == "sql"
-    content = _sql(model, number, dialect, table) if is_sql else f"{model.manifest.model_dump_json(indent=1)}\n"
-    _deliver(content, to)
+    if form == "plots":
+        _deliver_plots(model, to)
+    elif form == "sql":
+        _deliver(_sql(model, number, dialect, table), to)
+    else:
+        _deliver(f"{model.manifest.model_dump_json(indent=1)}\n", to)
 
 
 @app.command()
@@ -243,6 +251,18 @@ def _sql(model: Model, number: int, dialect: Dialect, table: str) -> str:
     contract = _contract_of(model.manifest)
     heading = f"Version {number} of {contract.name}, model {model.digest}"
     return card_sql(model.card, contract, dialect, table or contract.customer.name, heading=heading)
+
+
+def _deliver_plots(model: Model, folder: str) -> None:
+    # Matplotlib takes a second to import, for which no other command shall wait.
+    from churn.drawings import shape_plots
+
+    if folder == "-":
+        raise RequestError("drawings do not fit into a terminal", where="--to", to_do="Name a folder for them.")
+    drawings = shape_plots(model.card)
+    for name, drawing in drawings.items():
+        export_file(drawing, Path(folder) / name)
+    typer.echo(f"{len(drawings)} drawings written to {folder}")
 
 
 def _deliver(content: str, to: str) -> None:

@@ -10,11 +10,11 @@ from churn.errors import RequestError
 SECRET = 0o600  # for its owner alone
 
 
-def export_file(content: str | bytes, to: Path) -> None:
+def export_file(content: str, to: Path) -> None:
     """Writes the file, over an older one, and the folders above it; RequestError where that is not possible."""
     try:
         to.parent.mkdir(parents=True, exist_ok=True)
-        to.write_bytes(content.encode() if isinstance(content, str) else content)
+        to.write_text(content, encoding="utf-8")
     except OSError as failed:
         raise _not_written(to, failed) from None
 

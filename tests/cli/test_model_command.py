@@ -310,6 +310,15 @@ def test_exported_sql_scores_in_the_database_and_names_its_model(registry: Regis
     assert (customer, 0 < probability < 1) == ("C1", True)
 
 
+def test_the_shape_of_each_term_is_drawn_into_a_folder(registry: Registry, tmp_path: Path):
+    folder = tmp_path / "drawings"
+    assert model("export", "2", "--format", "plots", "--to", str(folder)) == f"5 drawings written to {folder}\n"
+    assert {drawing.suffix for drawing in folder.iterdir()} == {".svg"}
+    assert "dropped calls" in "".join(drawing.read_text() for drawing in folder.iterdir())
+    with pytest.raises(RequestError, match="do not fit into a terminal"):
+        model("export", "2", "--format", "plots")
+
+
 def test_a_key_is_made_for_its_owner_s_eyes_and_never_over_another(registry: Registry, tmp_path: Path):
     printed = CliRunner().invoke(app, ["model", "key"])
     signing, trusted = printed.stdout.splitlines()
