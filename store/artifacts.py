@@ -68,16 +68,17 @@ def save_model(model: Model, settings: Settings) -> str:
     """Writes the model's folder whole or not at all and returns its digest; the same model is written once.
 
     SettingsError where it should be signed and there is no key: `signatures.require_trust` tells so beforehand.
+    ArtifactRefused where it could not be read back.
     """
-    contents = files_of(model.model, model.manifest, model.probe)
+    contents = _contents(model)
     sums = "".join(f"{_sum_line(name, content)}\n" for name, content in sorted(contents.items())).encode()
     digest = _sha256(sums)
     folder = model_folder(digest, settings)
-    _require_readable_size(contents, folder)
     signature = sign(sums, settings)
     files = {**contents, SUMS: sums} | ({SIGNATURE: signature} if signature else {})
-    if not _lies_whole(folder, files):
+    if folder.exists() and not _lies_whole(folder, files):
         delete_model(digest, settings)
+    if not folder.exists():
         _write_folder(folder, files)
     return digest
 
@@ -119,6 +120,21 @@ def model_folder(digest: str, settings: Settings) -> Path:
     return settings.artifacts / "models" / digest
 
 
+def _contents(model: Model) -> dict[str, bytes]:
+    try:
+        contents = files_of(model.model, model.manifest, model.probe)
+    except WrongFile as error:
+        raise ArtifactRefused(error.what, where=error.name, to_do="Train another kind of model.") from None
+    for name, content in contents.items():
+        if len(content) > LARGEST_FILE:
+            raise ArtifactRefused(
+                f"it would have {len(content):,} bytes, more than the {LARGEST_FILE:,} that are read",
+                where=name,
+                to_do="Train a smaller model: fewer or smaller trees.",
+            )
+    return contents
+
+
 def _verified(folder: Path, digest: str, settings: Settings) -> dict[str, bytes]:
     """The files' bytes, read once, so that what was checked is what is used."""
     if folder.resolve() != folder:
@@ -150,21 +166,12 @@ def _listed(sums: bytes, folder: Path) -> tuple[str, ...]:
     raise _refused(folder / SUMS, "it does not list the files of a model")
 
 
-def _require_readable_size(contents: Mapping[str, bytes], folder: Path) -> None:
-    for name, content in contents.items():
-        if len(content) > LARGEST_FILE:
-            raise ArtifactRefused(
-                f"it would have {len(content):,} bytes, more than the {LARGEST_FILE:,} that are read",
-                where=str(folder / name),
-                to_do="Train a smaller model: fewer or smaller trees.",
-            )
-
-
 def _lies_whole(folder: Path, files: Mapping[str, bytes]) -> bool:
     try:
-        return {path.name: _read(path, LARGEST_FILE) for path in folder.iterdir()} == files
+        found = {path.name: _read(path, LARGEST_FILE) for path in folder.iterdir()}
     except (ArtifactRefused, OSError):
         return False
+    return {**found, **files} == found and found.keys() - files.keys() <= {SIGNATURE}  # which development leaves alone
 
 
 def _write_folder(folder: Path, contents: Mapping[str, bytes]) -> None:

@@ -73,7 +73,7 @@ def manifest_of(trained: Trained, contract: Contract, code_version: str) -> Mode
 
 
 def files_of(model: Scorecard | Estimator, manifest: ModelManifest, probe: pa.Table) -> dict[str, bytes]:
-    """Every file's content by its name; the probe's rows with what they score."""
+    """Every file's content by its name, the probe with what it scores; WrongFile where one could not be read back."""
     return {
         MANIFEST: manifest.model_dump_json(indent=1).encode(),
         **(_card_files(model) if isinstance(model, Scorecard) else _estimator_files(model)),
@@ -186,10 +186,9 @@ def _parts(array: np.ndarray, sizes: list[int]) -> list[np.ndarray]:
 
 
 def _estimator_files(estimator: Estimator) -> dict[str, bytes]:
-    return {
-        FITTED: fitted_bytes(estimator.fitted, estimator.kind),
-        BACKGROUND: array_bytes(estimator.background),
-    }
+    with _reading(FITTED):
+        fitted = fitted_bytes(estimator.fitted, estimator.kind)
+    return {FITTED: fitted, BACKGROUND: array_bytes(estimator.background)}
 
 
 def _estimator_entry(estimator: Estimator) -> EstimatorEntry:

@@ -11,13 +11,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from churn.errors import ArtifactRefused
 from churn.estimators import ESTIMATORS, LOGISTIC_REGRESSION, contributions, log_odds
 from churn.lookup import score, score_one
 from schemas.manifest import CalibrationPoint, FallbackEntry, Figure, GainsPoint, SliceEntry
+from store import artifacts
 from store.artifacts import Model, delete_model, load_model, model_folder, model_of, save_model, verify_model
 from store.settings import Settings
+from store.signatures import new_key_pair
 from tests import cards, models
 from tests.store.forgery import forged, saved
 
@@ -97,6 +101,30 @@ def test_saving_again_mends_a_folder_that_was_harmed(model: Model, settings: Set
     folder = saved(model, settings)
     (folder / "cells.npy").write_bytes(b"harmed")
     verify_model(save_model(model, settings), settings)
+
+
+def test_a_model_that_could_not_be_read_back_is_not_saved(
+    model: Model, settings: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(artifacts, "LARGEST_FILE", 1_000)
+    with pytest.raises(ArtifactRefused, match=r"model\.json: it would have .* bytes, more than the 1,000"):
+        save_model(model, settings)
+    assert not (settings.artifacts / "models").exists()
+
+
+def test_an_estimator_made_of_what_is_not_on_the_list_is_not_saved(settings: Settings):
+    model = models.challenger(LOGISTIC_REGRESSION)
+    foreign = Pipeline([("step", FunctionTransformer(np.log1p))])
+    with pytest.raises(ArtifactRefused, match=r"estimator\.skops: .* is not allowed in it"):
+        save_model(replace(model, model=replace(model.model, fitted=foreign)), settings)
+    assert not (settings.artifacts / "models").exists()
+
+
+def test_development_leaves_the_signature_of_a_model_alone(model: Model, settings: Settings):
+    signed = saved(model, replace(settings, development=False, signing_key=new_key_pair().signing))
+    signature = (signed / "SIGNATURE").read_bytes()
+    assert saved(model, settings) == signed
+    assert (signed / "SIGNATURE").read_bytes() == signature
 
 
 def test_a_deleted_model_leaves_nothing_behind(model: Model, settings: Settings):
@@ -189,6 +217,7 @@ def test_loading_and_the_first_score_need_no_learning_library_and_no_compiler(mo
     digest = save_model(model, settings)
     program = f"""
 import sys
+from store import artifacts
 from store.artifacts import load_model
 from store.settings import current_settings
 from churn.estimators import ESTIMATORS, LOGISTIC_REGRESSION, contributions, log_odds
