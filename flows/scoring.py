@@ -27,7 +27,11 @@ def scoring(
 
 def score_base(night: Night, reasons: str, *, force: bool = False) -> Result:
     """From a snapshot to published scores; the same scores are published once."""
-    champions = steps.pin_champions(night, reasons)
+    return score_with(night, steps.pin_champions(night, reasons), force=force)
+
+
+def score_with(night: Night, champions: Champions, *, force: bool = False) -> Result:
+    """The same with champions that are pinned already."""
     claim = publishing.claim_scores(night, champions, force)
     if publishing.is_published(claim):
         return publishing.result_of(claim, new=False)

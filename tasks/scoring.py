@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 
 import pyarrow as pa
 
+from churn.errors import NoChampion
 from churn.estimators import Estimator
 from churn.quarantine import without_quarantined
 from churn.scorecard import Floats, Scorecard
@@ -17,7 +20,7 @@ from schemas.scores import SCORES
 from store.artifacts import load_model
 from store.contracts import read_contract
 from store.lake import bucket_file, read_parquet, write_parquet
-from store.registry import Version, open_registry
+from store.registry import Registry, Version, open_registry
 from store.settings import current_settings
 from tasks.checks import QUARANTINE
 from tasks.night import SCORECARD, Champions, Night, Pinned
@@ -30,14 +33,15 @@ FINISH = "write the score files"
 
 
 @step("pin the champions", again_after=SOON)
-def pin_champions(night: Night, reasons: str = FOR_THE_LIST) -> Champions:
+def pin_champions(night: Night, reasons: str = FOR_THE_LIST, at: datetime | None = None) -> Champions:
     """Resolves every segment's champion once, verifies its artifact, and sees that it fits.
 
     `reasons` says whether champions that are no scorecards explain every score or, later, those on the list alone.
-    NoChampion where there is none for all, since nobody then scores whom no other champion does.
+    `at` asks for the champions of a moment (naive, UTC) instead of today's. NoChampion where there is none for all,
+    since nobody then scores whom no other champion does.
     """
     registry, contract = open_registry(current_settings()), read_contract(night.contract)
-    champions = {ALL: registry.resolve(night.base), **registry.resolve_all(night.base)}
+    champions = _champions(registry, night.base, at)
     pinned = tuple(_pinned(segment, champions[segment], contract) for segment in sorted(champions))
     return Champions(pinned, explain=reasons == FOR_THE_BASE)
 
@@ -83,6 +87,15 @@ def base_rows(night: Night, bucket: int, columns: list[str] | None = None) -> pa
 def model_of(digest: str) -> Scorecard | Estimator:
     """The model of that digest, verified and loaded once in this process: an artifact never changes."""
     return load_model(digest, current_settings()).model
+
+
+def _champions(registry: Registry, base: str, at: datetime | None) -> Mapping[str, Version]:
+    if at is None:
+        return {ALL: registry.resolve(base), **registry.resolve_all(base)}
+    numbers = registry.champions_at(base, at)
+    if ALL not in numbers:
+        raise NoChampion(f"nobody was champion at {at} UTC", where=base, to_do="Ask for the champions of today.")
+    return {segment: registry.version(base, number) for segment, number in numbers.items()}
 
 
 def _pinned(segment: str, champion: Version, contract: Contract) -> Pinned:
