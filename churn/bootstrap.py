@@ -33,9 +33,9 @@ def intervals(
 
 def _counts(labels: Labels, draws: int) -> Iterator[Floats]:
     """How many times each customer was drawn; a draw without churners or stayers is no draw."""
-    dice, size = np.random.default_rng(SEED), len(labels)
+    dice, size, churned = np.random.default_rng(SEED), len(labels), labels.astype(np.float64)
     while draws:
         counts = np.bincount(dice.integers(0, size, size), minlength=size).astype(np.float64)
-        if 0.0 < weighed(counts, labels) < size:
+        if 0.0 < weighed(counts, churned) < size:
             draws -= 1
             yield counts

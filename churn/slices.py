@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
@@ -30,13 +31,12 @@ def figures_with_intervals(judged: Judged) -> dict[str, Figure]:
 def slices_by_segment(judged: Judged, contract: Contract) -> tuple[SliceEntry, ...]:
     """The figures on each segment; none on those with too few churners, which are only counted."""
     parts = ((name, judged.part(mask)) for name, mask in judged.segments(contract))
-    return tuple(slice_of("segment", name, part) for name, part in parts)
+    return tuple(_slice("segment", name, part, _figures(part)) for name, part in parts)
 
 
-def slice_of(by: Literal["month", "segment"], name: str, judged: Judged) -> SliceEntry:
-    """The figures on the customers who are given, none where there are too few churners among them."""
-    figures = figures_with_intervals(judged) if judged.tellable else {}
-    return SliceEntry(by=by, name=name, rows=len(judged.labels), churners=int(judged.labels.sum()), figures=figures)
+def slice_of_month(judged: Judged, figures: Mapping[str, Figure] | None = None) -> SliceEntry:
+    """The figures on the customers of one date, where they are not known already."""
+    return _slice("month", judged.as_of.isoformat(), judged, figures or _figures(judged))
 
 
 def calibration_points(judged: Judged) -> tuple[CalibrationPoint, ...]:
@@ -51,6 +51,15 @@ def gains_points(judged: Judged) -> tuple[GainsPoint, ...]:
     shares = np.arange(1, GAINS_POINTS + 1) / GAINS_POINTS
     found = [curve.churners_among(share) / float(curve.churners[-1]) for share in shares]
     return tuple(GainsPoint(customers=share, churners=one) for share, one in zip(shares.tolist(), found, strict=True))
+
+
+def _figures(judged: Judged) -> Mapping[str, Figure]:
+    return figures_with_intervals(judged) if judged.tellable else {}
+
+
+def _slice(by: Literal["month", "segment"], name: str, judged: Judged, figures: Mapping[str, Figure]) -> SliceEntry:
+    rows, churners = len(judged.labels), int(judged.labels.sum())
+    return SliceEntry(by=by, name=name, rows=rows, churners=churners, figures=dict(figures))
 
 
 def _calibration_point(judged: Judged, group: np.ndarray) -> CalibrationPoint:

@@ -30,12 +30,17 @@ def log_odds_of(model: Model, rows: pa.Table) -> Floats:
     return log_odds(model, rows)
 
 
+def line_on(raw: Model, lessons: Lessons) -> Line:
+    """The line under which the model's log-odds make the lessons likeliest."""
+    return calibration_line(lessons.labels, log_odds_of(raw, lessons.rows))
+
+
 def held_out_line(raw: Model, held: Lessons) -> Line:
     """The line that calibrates a fitted model on held-out rows; TrainingError where it would turn the ranking round.
 
     It also corrects for sampled stayers, as it is drawn on unsampled rows.
     """
-    line = calibration_line(held.labels, log_odds_of(raw, held.rows))
+    line = line_on(raw, held)
     if line.slope <= 0.0:
         raise TrainingError(
             f"on {len(held.labels)} rows held out, higher scores do not mean more churners",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 import numpy as np
@@ -14,9 +14,9 @@ from churn.judging import Judged
 from churn.metrics import Evaluation, Line, evaluate
 from churn.scorecard import Scorecard, binned
 from churn.segments import ALL
-from churn.slices import calibration_points, figures_with_intervals, gains_points, slice_of, slices_by_segment
+from churn.slices import calibration_points, figures_with_intervals, gains_points, slice_of_month, slices_by_segment
 from churn.training.additive import fit
-from churn.training.calibration import Model, at_source, calibrated, held_out_line, log_odds_of
+from churn.training.calibration import Model, at_source, calibrated, held_out_line, line_on, log_odds_of
 from churn.training.leaks import strongest_alone
 from churn.training.lessons import AS_OF, Lessons, digest_of, distinct_lessons, of_segment, varying
 from churn.training.plan import TrainingPlan
@@ -80,45 +80,73 @@ def train(rows: pa.Table, contract: Contract, plan: TrainingPlan) -> Trained:
     they are the newest. Raises TrainingError where churners are too few, a column leaks, or nothing was learnt.
     """
     given = of_segment(rows, contract, plan.segment)
-    lessons = distinct_lessons(given)
-    split = split_lessons(lessons, contract, plan)
-    learnt, held = lessons.part(split.fit), lessons.part(split.held_out)
-    columns = varying(learnt.rows, contract.features)
-    alone = strongest_alone(learnt, columns)
-    sample = sampled(learnt, plan)
-    raw = _fitted(sample.lessons, columns, plan)
-    line = held_out_line(raw, held)
-    model = calibrated(raw, held.rows, at_source(line, contract))
-    judged = _judged(raw, lessons.part(split.calibrate), lessons.part(split.test), contract)
-    return Trained(
+    fitted = _fitted(distinct_lessons(given), contract, plan)
+    line = held_out_line(fitted.raw, fitted.held)
+    model = calibrated(fitted.raw, fitted.held.rows, at_source(line, contract))
+    judged = _judged(fitted.raw, held_out_line(fitted.raw, fitted.calibrate), fitted.test, contract)
+    trained = Trained(
         model=model,
         test=evaluate(judged.labels, judged.log_odds, judged.weights),
-        split=split.kind,
-        fit_as_ofs=tuple(pc.unique(learnt.rows[AS_OF]).sort().to_pylist()),
-        test_as_of=pc.max(held.rows[AS_OF]).as_py(),
-        rows=len(learnt.labels),
-        churners=int(learnt.labels.sum()),
-        duplicates=given.num_rows - lessons.rows.num_rows,
-        constants=tuple(column.name for column in contract.features if column not in columns),
-        sampling_rate=sample.rate,
+        split=fitted.split.kind,
+        fit_as_ofs=tuple(pc.unique(fitted.learnt.rows[AS_OF]).sort().to_pylist()),
+        test_as_of=pc.max(fitted.held.rows[AS_OF]).as_py(),
+        rows=len(fitted.learnt.labels),
+        churners=int(fitted.learnt.labels.sum()),
+        duplicates=given.num_rows - fitted.lessons.rows.num_rows,
+        constants=tuple(column.name for column in contract.features if column not in fitted.columns),
+        sampling_rate=fitted.sampling_rate,
         calibration=line,
-        data_digest=digest_of(lessons.rows),
-        reference=_reference(model, held.rows),
-        probe=held.rows.select([column.name for column in columns]).slice(0, PROBE_ROWS),
+        data_digest=digest_of(fitted.lessons.rows),
+        reference=_reference(model, fitted.held.rows),
+        probe=fitted.held.rows.select([column.name for column in fitted.columns]).slice(0, PROBE_ROWS),
         judged=judged,
         segment=plan.segment,
         kind=plan.kind,
         source_sampling_rate=contract.training.sampling_rate,
         embargo_days=plan.embargo_days,
-        strongest_alone=alone,
-        figures=figures_with_intervals(judged),
-        slices=(*_months(raw, lessons, split, contract), *slices_by_segment(judged, contract)),
-        calibration_points=calibration_points(judged),
-        gains=gains_points(judged),
+        strongest_alone=fitted.strongest_alone,
     )
+    return _with_figures(trained, judged, fitted, contract)
 
 
-def _fitted(lessons: Lessons, columns: Sequence[Column], plan: TrainingPlan) -> Model:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Fitted:
+    """A model as it was fitted, neither calibrated nor corrected, and all that it was fitted on and was not."""
+
+    raw: Model
+    lessons: Lessons
+    split: Split
+    columns: tuple[Column, ...]
+    strongest_alone: tuple[str, float] | None
+    sampling_rate: float
+
+    @property
+    def learnt(self) -> Lessons:
+        return self.lessons.part(self.split.fit)
+
+    @property
+    def calibrate(self) -> Lessons:
+        return self.lessons.part(self.split.calibrate)
+
+    @property
+    def test(self) -> Lessons:
+        return self.lessons.part(self.split.test)
+
+    @property
+    def held(self) -> Lessons:
+        return self.lessons.part(self.split.held_out)
+
+
+def _fitted(lessons: Lessons, contract: Contract, plan: TrainingPlan) -> _Fitted:
+    split = split_lessons(lessons, contract, plan)
+    learnt = lessons.part(split.fit)
+    columns = varying(learnt.rows, contract.features)
+    alone = strongest_alone(learnt, columns)
+    sample = sampled(learnt, plan)
+    return _Fitted(_model(sample.lessons, columns, plan), lessons, split, columns, alone, sample.rate)
+
+
+def _model(lessons: Lessons, columns: Sequence[Column], plan: TrainingPlan) -> Model:
     if plan.kind == "scorecard":
         return fit(lessons.rows, lessons.labels, columns, plan)
     from churn.training.challengers import fit_challenger  # scikit-learn takes seconds, which a scorecard need not pay
@@ -126,21 +154,31 @@ def _fitted(lessons: Lessons, columns: Sequence[Column], plan: TrainingPlan) -> 
     return fit_challenger(lessons.rows, lessons.labels, columns, plan)
 
 
-def _judged(raw: Model, calibrate: Lessons, test: Lessons, contract: Contract) -> Judged:
-    """The test rows with the log-odds of a twin of the model that was calibrated on the other rows alone."""
-    line = at_source(held_out_line(raw, calibrate), contract)
-    weights = np.where(test.labels == 1, 1.0, 1.0 / contract.training.sampling_rate)
-    return Judged(test.rows, test.labels, line.slope * log_odds_of(raw, test.rows) + line.shift, weights)
+def _judged(raw: Model, line: Line, lessons: Lessons, contract: Contract) -> Judged:
+    """The lessons with the log-odds of a twin of the model that this line calibrates."""
+    line = at_source(line, contract)
+    weights = np.where(lessons.labels == 1, 1.0, 1.0 / contract.training.sampling_rate)
+    return Judged(lessons.rows, lessons.labels, line.slope * log_odds_of(raw, lessons.rows) + line.shift, weights)
 
 
-def _months(raw: Model, lessons: Lessons, split: Split, contract: Contract) -> tuple[SliceEntry, ...]:
-    """The figures on each of the two dates that the shapes have not seen, with the level that the other one gives."""
-    if split.kind != OUT_OF_TIME:
-        return ()
-    calibrate, test = lessons.part(split.calibrate), lessons.part(split.test)
-    pairs = ((test, calibrate), (calibrate, test))
-    months = (_judged(raw, other, one, contract) for other, one in pairs)
-    return tuple(slice_of("month", month.as_of.isoformat(), month) for month in months)
+def _with_figures(trained: Trained, judged: Judged, fitted: _Fitted, contract: Contract) -> Trained:
+    figures = figures_with_intervals(judged)
+    months = (
+        (_month_before(fitted, contract), slice_of_month(judged, figures)) if fitted.split.kind == OUT_OF_TIME else ()
+    )
+    return replace(
+        trained,
+        figures=figures,
+        slices=(*months, *slices_by_segment(judged, contract)),
+        calibration_points=calibration_points(judged),
+        gains=gains_points(judged),
+    )
+
+
+def _month_before(fitted: _Fitted, contract: Contract) -> SliceEntry:
+    """The other date that the shapes have not seen; its level is taken from the test, as the test's is from it."""
+    line = line_on(fitted.raw, fitted.test)
+    return slice_of_month(_judged(fitted.raw, line, fitted.calibrate, contract))
 
 
 def _reference(model: Model, rows: pa.Table) -> dict[str, list[float]]:

@@ -7,15 +7,18 @@ from datetime import date
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from churn.errors import TrainingError
+from churn.estimators import log_odds
 from churn.evaluation import cross_validate
 from churn.lookup import score
 from churn.metrics import auc, probability
-from churn.training import TrainingPlan, train
+from churn.training import TrainingPlan, auc_alone, labels_of, segments_to_train, train
 from schemas.columns import Column, LogicalType, Role
 from schemas.contract import TrainingFacts
+from schemas.manifest import FallbackEntry
 from tests import cards
 
 QUICK = TrainingPlan(interactions=2, outer_bags=2, max_rounds=150)
@@ -155,3 +158,103 @@ def test_cross_validation_judges_every_customer_once_by_a_card_that_has_not_seen
     assert evaluation.churners == rows["label"].to_numpy().sum()
     assert 0.70 < evaluation.auc < 0.95
     assert evaluation.predicted == pytest.approx(evaluation.observed, rel=0.05)
+
+
+def test_sampling_on_both_sides_still_predicts_the_true_base_rate():
+    """Six of ten stayers reached us, of whom training samples again."""
+    base = cards.lessons(12_000)
+    labels = base["label"].to_numpy()
+    kept = (labels == 1) | (np.random.default_rng(7).random(len(labels)) < 0.6)
+    plan = replace(QUICK, sampled_rows=3_000)
+    trained = train(base.filter(pa.array(kept)), cards.contract(training=TrainingFacts(sampling_rate=0.6)), plan)
+    assert trained.source_sampling_rate == 0.6
+    assert trained.sampling_rate < 0.8
+    assert probability(score(trained.card, base).log_odds).mean() == pytest.approx(labels.mean(), rel=0.05)
+    assert trained.test.predicted == pytest.approx(trained.test.observed, rel=0.15)
+    assert trained.test.observed == pytest.approx(labels.mean(), rel=0.05)
+
+
+def test_the_column_that_ranks_best_alone_is_kept_with_its_auc(panel):
+    rows, trained = panel
+    fitted = rows.filter(pa.array(np.isin(rows["as_of"].to_pylist(), MONTHS[:3])))
+    name, alone = trained.strongest_alone
+    columns = {column.name: column for column in cards.contract().features}
+    areas = {key: auc_alone(fitted, column, labels_of(fitted)) for key, column in columns.items()}
+    assert alone == areas[name] == max(areas.values())
+
+
+def test_the_figures_have_intervals_and_parts_by_month_and_by_segment(panel):
+    _, trained = panel
+    assert trained.figures["auc"].value == trained.test.auc
+    assert trained.figures["auc"].low < trained.test.auc < trained.figures["auc"].high
+    assert [(part.by, part.name) for part in trained.slices] == [
+        ("month", "2025-09-01"),
+        ("month", "2025-10-01"),
+        ("segment", "postpaid"),
+        ("segment", "prepaid"),
+    ]
+    assert trained.slices[1].figures == trained.figures
+    assert (len(trained.calibration_points), len(trained.gains)) == (10, 20)
+
+
+def test_what_was_judged_are_the_test_rows_by_a_twin_that_has_not_seen_them(panel):
+    rows, trained = panel
+    october = rows.filter(pa.array(np.isin(rows["as_of"].to_pylist(), MONTHS[-1:])))
+    assert trained.judged.rows.equals(october)
+    assert trained.judged.as_of == MONTHS[-1]
+    turned = np.where(np.isin(rows["as_of"].to_pylist(), MONTHS[-1:]), np.roll(labels_of(rows), 1), labels_of(rows))
+    shuffled = rows.drop_columns(["label"]).append_column("label", pa.array(turned))
+    again = train(shuffled, cards.contract(), replace(QUICK))
+    assert np.array_equal(again.judged.log_odds, trained.judged.log_odds), "other outcomes in October, same log-odds"
+    assert not np.array_equal(again.judged.labels, trained.judged.labels)
+
+
+def test_a_model_of_a_segment_learns_from_that_segment_alone():
+    rows = cards.lessons(3_000, MONTHS)
+    trained = train(rows, cards.contract(), replace(QUICK, segment="postpaid"))
+    assert trained.segment == "postpaid"
+    assert trained.judged.rows["segment"].unique().to_pylist() == ["postpaid"]
+    postpaid = rows.filter(pc.equal(rows["segment"], "postpaid"))
+    assert trained.data_digest == train(postpaid, cards.contract(), QUICK).data_digest
+
+
+def test_a_segment_that_nobody_is_in_is_refused():
+    with pytest.raises(TrainingError, match="no customer is of the segment 'business'"):
+        train(cards.lessons(500), cards.contract(), replace(QUICK, segment="business"))
+
+
+def test_a_segment_with_too_few_churners_is_named_with_how_many_it_has_and_needs():
+    rows = cards.lessons(1_500, MONTHS)
+    segments, fallbacks = segments_to_train(rows, cards.contract(), QUICK)
+    fitted = rows.filter(pa.array(np.isin(rows["as_of"].to_pylist(), MONTHS[:3])))
+    assert (segments, fallbacks) == (("postpaid", "prepaid"), ())
+    few = rows.filter(pc.or_(pc.equal(rows["segment"], "postpaid"), pc.less(rows["tenure"], 2)))
+    segments, fallbacks = segments_to_train(few, cards.contract(), QUICK)
+    left = fitted.filter(pc.and_(pc.equal(fitted["segment"], "prepaid"), pc.less(fitted["tenure"], 2)))
+    assert segments == ("postpaid",)
+    assert fallbacks == (FallbackEntry(segment="prepaid", churners=int(labels_of(left).sum()), needed=200),)
+
+
+def test_a_contract_without_segments_has_none_to_train():
+    columns = tuple(column for column in cards.COLUMNS if column.name != "segment")
+    assert segments_to_train(cards.lessons(500), cards.contract(columns), QUICK) == ((), ())
+
+
+def test_an_embargo_is_kept_with_the_model():
+    assert train(cards.lessons(1_500, MONTHS), cards.contract(), replace(QUICK, embargo_days=20)).embargo_days == 20
+
+
+@pytest.mark.parametrize("kind", ["logistic_regression", "hist_gradient_boosting"])
+def test_another_kind_of_model_is_calibrated_and_judged_like_a_scorecard(kind):
+    rows = cards.lessons(2_500, MONTHS)
+    trained = train(rows, cards.contract(training=TrainingFacts(sampling_rate=0.5)), replace(QUICK, kind=kind))
+    assert trained.model.kind == trained.kind == kind
+    assert trained.model.slope == trained.calibration.slope
+    assert trained.model.shift == pytest.approx(trained.calibration.shift + np.log(0.5))
+    assert trained.test.auc > 0.70
+    newest = rows.filter(pa.array(np.isin(rows["as_of"].to_pylist(), MONTHS[-2:])))
+    predicted = probability(log_odds(trained.model, newest)).mean()
+    assert predicted == pytest.approx(trained.model.base_rate, rel=1e-9)
+    assert predicted < labels_of(newest).mean(), "half of the stayers did not reach us"
+    with pytest.raises(TypeError):
+        _ = trained.card
