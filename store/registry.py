@@ -158,7 +158,7 @@ class Registry:
         """
         with alone(self.engine) as connection:
             now = _champion(connection, contract, segment)
-            before = to or connection.scalar(_predecessor(contract, segment, now))
+            before = connection.scalar(_predecessor(contract, segment, now)) if to is None else to
             if before is None:
                 raise NoChampion("nobody was champion before", where=f"{contract}, segment {segment}")
             _required(connection, contract, before)
