@@ -22,7 +22,6 @@ from churn.estimators import Estimator
 from churn.scorecard import Scorecard
 from schemas.contract import Contract
 from schemas.manifest import ModelManifest
-from store.lake import sync
 from store.model_files import ESTIMATOR_FILES, SCORECARD_FILES, WrongFile, files_of, manifest_of, read_files
 from store.settings import Settings
 from store.signatures import sign, verify
@@ -175,6 +174,8 @@ def _lies_whole(folder: Path, files: Mapping[str, bytes]) -> bool:
 
 
 def _write_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
+    from store.lake import sync  # brings Parquet along, which whoever loads a model need not wait for
+
     folder.parent.mkdir(parents=True, exist_ok=True)
     staged = Path(tempfile.mkdtemp(prefix=".staged-", dir=folder.parent))
     try:
