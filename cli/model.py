@@ -29,7 +29,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-Format = Literal["sql", "plots", "json"]
+Format = Literal["sql", "plots", "html", "json"]
 Dialect = Literal["postgresql", "duckdb", "sqlite"]
 
 Contract = Annotated[str, typer.Option(help="Contract of the models: its name, or a YAML file.")]
@@ -162,7 +162,9 @@ def export(
     number: Number,
     form: Annotated[
         Format,
-        typer.Option("--format", help="One SELECT that scores, a drawing of each term, or the manifest."),
+        typer.Option(
+            "--format", help="One SELECT that scores, a drawing of each term, a page to read, or the manifest."
+        ),
     ],
     contract: Contract = "telco",
     dialect: Annotated[Dialect, typer.Option(help="The database that shall run the SQL.")] = "postgresql",
@@ -171,13 +173,15 @@ def export(
         str, typer.Option(metavar="PATH", help="File to write, folder of the plots, or - for the terminal.")
     ] = "-",
 ) -> None:
-    """Write a version as SQL that scores in place, as drawings, or its manifest as JSON."""
+    """Write a version as SQL that scores in place, as drawings, as a page to read, or its manifest as JSON."""
     settings, registry, base = _opened(contract)
     model = load_model(registry.version(base, number).digest, settings)
     if form == "plots":
         _deliver_plots(model, to)
     elif form == "sql":
         _deliver(_sql(model, number, dialect, table), to)
+    elif form == "html":
+        _deliver(_page(model, number), to)
     else:
         _deliver(f"{model.manifest.model_dump_json(indent=1)}\n", to)
 
@@ -253,9 +257,15 @@ def _sql(model: Model, number: int, dialect: Dialect, table: str) -> str:
     return card_sql(model.card, contract, dialect, table or contract.customer.name, heading=heading)
 
 
+def _page(model: Model, number: int) -> str:
+    # It draws, and Matplotlib takes a second to import, for which no other command shall wait.
+    from churn.model_card import model_page
+
+    return model_page(model.manifest, model.card if model.manifest.card else None, model.digest, number)
+
+
 def _deliver_plots(model: Model, folder: str) -> None:
-    # Matplotlib takes a second to import, for which no other command shall wait.
-    from churn.drawings import shape_plots
+    from churn.drawings import shape_plots  # Matplotlib again
 
     if folder == "-":
         raise RequestError("drawings do not fit into a terminal", where="--to", to_do="Name a folder for them.")

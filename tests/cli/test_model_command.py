@@ -319,6 +319,13 @@ def test_the_shape_of_each_term_is_drawn_into_a_folder(registry: Registry, tmp_p
         model("export", "2", "--format", "plots")
 
 
+def test_the_page_of_a_model_names_its_version_and_digest(registry: Registry, tmp_path: Path):
+    page = tmp_path / "two.html"
+    model("export", "2", "--format", "html", "--to", str(page))
+    assert "<title>" in page.read_text()
+    assert registry.version("tiny", 2).digest in page.read_text()
+
+
 def test_a_key_is_made_for_its_owner_s_eyes_and_never_over_another(registry: Registry, tmp_path: Path):
     printed = CliRunner().invoke(app, ["model", "key"])
     signing, trusted = printed.stdout.splitlines()
