@@ -28,7 +28,7 @@ class Grid(NamedTuple):
     lowest: float
     slots_per_unit: float
     edges_before: Bins  # [SLOTS], how many edges lie in earlier slots
-    step: int  # the first of the search: a power of two that the edges in the fullest slot are fewer than twice of
+    step: int  # the search's first: the largest power of two that is no more than the edges in the fullest slot
     edges: Floats  # padded with NaN, which compares as above every value, so the search may overshoot
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,9 @@ import pyarrow as pa
 
 from churn.scorecard import Feature, Floats, Kind, Scorecard, one_array
 from schemas.scores import REASONS_DOWN, REASONS_UP
+
+if TYPE_CHECKING:
+    from churn.kernel import Bins, Grid
 
 NO_CELL = -1  # stands where a customer has no further reason
 
@@ -47,12 +50,15 @@ def score(card: Scorecard, rows: pa.Table) -> Scored:
     """
     from churn.kernel import layout, sum_terms  # to import numba takes longer than the API may take to start
 
-    scored = _nothing_yet(rows.num_rows)
+    grids, tables = layout(card)
+    scored = _room_for(rows.num_rows)
     bins = np.empty((len(card.features), min(rows.num_rows, SLICE_ROWS)), np.uint32)
     for start in range(0, rows.num_rows, SLICE_ROWS):
         until = min(start + SLICE_ROWS, rows.num_rows)
-        _bin(card, rows.slice(start, SLICE_ROWS), bins)
-        sum_terms(start, until, bins, layout(card).tables, scored)
+        part = rows.slice(start, SLICE_ROWS)
+        for feature, grid, of_feature in zip(card.features, grids, bins, strict=True):
+            _bin(feature, one_array(part, feature.name), grid, of_feature)
+        sum_terms(start, until, bins, tables, scored)
     return scored
 
 
@@ -77,21 +83,20 @@ def score_one(card: Scorecard, row: Mapping[str, Any]) -> ScoredOne:
     )
 
 
-def _nothing_yet(rows: int) -> Scored:
+def _room_for(rows: int) -> Scored:
     return Scored(
         log_odds=np.empty(rows),
-        raising=np.full((REASONS_UP, rows), NO_CELL, np.int32),
-        lowering=np.full((REASONS_DOWN, rows), NO_CELL, np.int32),
+        raising=np.empty((REASONS_UP, rows), np.int32),
+        lowering=np.empty((REASONS_DOWN, rows), np.int32),
     )
 
 
-def _bin(card: Scorecard, rows: pa.Table, bins: npt.NDArray[np.uint32]) -> None:
-    from churn.kernel import bin_numbers, layout
+def _bin(feature: Feature, column: pa.Array, grid: Grid, bins: Bins) -> None:
+    from churn.kernel import bin_numbers
 
-    for feature, grid, of_feature in zip(card.features, layout(card).grids, bins, strict=True):
-        numbers = feature.numbers(one_array(rows, feature.name))
-        numbers.flags.writeable = False  # as Arrow's own are: to the compiler any others are one more type
-        bin_numbers(numbers, grid, of_feature)
+    numbers = feature.numbers(column)
+    numbers.flags.writeable = False  # as Arrow's own are: to the compiler any others are one more type
+    bin_numbers(numbers, grid, bins)
 
 
 class _Steps(NamedTuple):

@@ -86,6 +86,7 @@ def test_how_the_customers_are_split_changes_no_bit(size):
         part = score(card, rows.slice(start, size))
         assert np.array_equal(part.log_odds, whole.log_odds[start : start + size])
         assert np.array_equal(part.raising, whole.raising[:, start : start + size])
+        assert np.array_equal(part.lowering, whole.lowering[:, start : start + size])
 
 
 def test_the_terms_and_the_intercept_add_up_to_the_log_odds_exactly():
