@@ -9,6 +9,7 @@ import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,6 +38,7 @@ _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "churn",  # else ids are drawn by chance, and no two drawings are alike
     "text.parse_math": False,  # a dollar in a title is a dollar
+    "font.sans-serif": ["DejaVu Sans"],  # which comes with matplotlib; who has it not sees the sans-serif of his own
     "font.size": 9,
     "axes.titlesize": 11,
     "axes.titlelocation": "left",
@@ -45,6 +47,10 @@ _STYLE: dict[Any, Any] = {
     "axes.edgecolor": PALE,
     "axes.unicode_minus": False,
 }
+
+
+# A style and a filter of warnings hold for the whole process, so two threads may not draw at once.
+_ONE_AT_A_TIME = Lock()
 
 
 def shape_plots(card: Scorecard) -> Mapping[str, str]:
@@ -246,7 +252,7 @@ def _svg(draw: Callable[[Axes], None], height: float, *, width: float = WIDTH) -
     from matplotlib.figure import Figure
 
     sink = pa.BufferOutputStream()
-    with rc_context(_STYLE), warnings.catch_warnings():
+    with _ONE_AT_A_TIME, rc_context(_STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # whoever looks at the text has other fonts
         figure = Figure(figsize=(width, height), layout="constrained")
         draw(figure.add_subplot())

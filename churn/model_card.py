@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import NamedTuple
 
@@ -39,58 +39,43 @@ NOT_FOR = (
 
 
 class Measure(NamedTuple):
-    """How a figure is said to people: its name, what is good, and its digits."""
+    """How a figure is said to people: its name, what is good, and as how many digits of what."""
 
     title: str
     good: str
-    said: Callable[[float], str]
+    digits: str = ".3f"
+    unit: str = ""
+
+    def said(self, *values: float) -> str:
+        """The value with its unit, or the interval between two."""
+        return (
+            " to ".join(format(100.0 * value if self.unit == " %" else value, self.digits) for value in values)
+            + self.unit
+        )
 
 
-def _plain(value: float) -> str:
-    return f"{value:.3f}"
-
-
-def _fine(value: float) -> str:
-    return f"{value:.4f}"
-
-
-def _percent(value: float) -> str:
-    return f"{value:.2%}".replace("%", " %")
-
-
-def _times(value: float) -> str:
-    return f"{value:.2f} times"
-
-
-def _money(value: float) -> str:
-    return f"{value:.2f} a customer"
-
+_AMONG = "so many times the average share of churners among them"
+_IN_MONEY = "in money, with customers worth 200, an offer 10 and a contact 1; more is better"
+_OF_HUNDRED = (".2f", " %")
+_A_CUSTOMER = (".2f", " a customer")
 
 MEASURES = {
-    "auc": Measure(
-        "AUC", "chance that a churner scores above a stayer: .5 by lot, 1 at best; above .9 suspect a leak", _plain
-    ),
-    "average_precision": Measure("average precision", "by lot it is the share that left; 1 at best", _plain),
-    "lift_1": Measure("lift of the first 1 %", "so many times the average share of churners among them", _times),
-    "lift_5": Measure("lift of the first 5 %", "so many times the average share of churners among them", _times),
-    "lift_10": Measure("lift of the first 10 %", "so many times the average share of churners among them", _times),
-    "empc": Measure(
-        "best campaign (EMPC)", "expected profit in money with customers worth 200; more is better", _money
-    ),
-    "empc_share": Measure("share that the best campaign contacts", "neither good nor bad", _percent),
-    "profit_at_capacity": Measure(
-        "profit of the first 10 %", "in money with customers worth 200; more is better", _money
-    ),
-    "observed": Measure("share that left", "as it came", _percent),
-    "predicted": Measure("share predicted to leave", "should be the share that left", _percent),
-    "predicted_to_observed": Measure("predicted against observed", "1 at best; above, risks are put too high", _plain),
-    "calibration_slope": Measure(
-        "calibration slope", "1 at best; below, high risks are too high and low too low", _plain
-    ),
-    "calibration_intercept": Measure("calibration intercept", "0 at best", _plain),
-    "ece": Measure("calibration error (ECE)", "mean gap between predicted and observed; 0 at best", _percent),
-    "brier": Measure("Brier score", "mean squared error of the probability; less is better", _fine),
-    "log_loss": Measure("log-loss", "in nats; less is better", _fine),
+    "auc": Measure("AUC", "chance that a churner scores above a stayer: .5 by lot, 1 at best; above .9 suspect a leak"),
+    "average_precision": Measure("average precision", "by lot it is the share that left; 1 at best"),
+    "lift_1": Measure("lift of the first 1 %", _AMONG, ".2f", " times"),
+    "lift_5": Measure("lift of the first 5 %", _AMONG, ".2f", " times"),
+    "lift_10": Measure("lift of the first 10 %", _AMONG, ".2f", " times"),
+    "empc": Measure("profit of the best campaign (EMPC)", _IN_MONEY, *_A_CUSTOMER),
+    "empc_share": Measure("share that the best campaign contacts", "neither good nor bad", *_OF_HUNDRED),
+    "profit_at_capacity": Measure("profit of contacting the first 10 %", _IN_MONEY, *_A_CUSTOMER),
+    "observed": Measure("share that left", "as it came", *_OF_HUNDRED),
+    "predicted": Measure("share predicted to leave", "should be the share that left", *_OF_HUNDRED),
+    "predicted_to_observed": Measure("predicted against observed", "1 at best; above, risks are put too high"),
+    "calibration_slope": Measure("calibration slope", "1 at best; below, high risks are too high and low ones too low"),
+    "calibration_intercept": Measure("calibration intercept", "0 at best"),
+    "ece": Measure("calibration error (ECE)", "mean gap between predicted and observed; 0 at best", *_OF_HUNDRED),
+    "brier": Measure("Brier score", "mean squared error of the probability; less is better", ".4f"),
+    "log_loss": Measure("log-loss", "in nats; less is better", ".4f"),
 }
 
 # What tells parts of the test rows apart at a glance; a table with every figure would be too wide to read.
@@ -210,10 +195,9 @@ def _title(manifest: ModelManifest, version: int | None) -> str:
 
 def _summary(manifest: ModelManifest) -> str:
     training = manifest.training
-    return (
-        f"{KINDS_IN_WORDS[manifest.kind].capitalize()} learnt from {training.rows:,} rows with {training.churners:,} churners, "
-        f"tested as of {training.test_as_of} ({training.split})."
-    )
+    learnt = f"learnt from {training.rows:,} rows with {training.churners:,} churners"
+    tested = f"was tested as of {training.test_as_of} ({training.split})"
+    return f"This {KINDS_IN_WORDS[manifest.kind]} {learnt} and {tested}."
 
 
 def _facts(manifest: ModelManifest, digest: str, version: int | None) -> list[Row]:
@@ -252,6 +236,10 @@ def _corrected(manifest: ModelManifest) -> str:
     return ", corrected for in the log-odds" if manifest.training.source_sampling_rate < 1.0 else ""
 
 
+def _percent(share: float) -> str:
+    return f"{100.0 * share:.2f} %"
+
+
 def _base_rate(manifest: ModelManifest) -> str:
     entry = manifest.card or manifest.estimator
     return _percent(entry.base_rate) if entry else "not known"
@@ -283,13 +271,13 @@ def _ordered(figures: Iterable[str]) -> list[str]:
 
 
 def _measure(name: str) -> Measure:
-    return MEASURES.get(name, Measure(name.replace("_", " "), "", _fine))
+    return MEASURES.get(name, Measure(name.replace("_", " "), "", ".4f"))
 
 
 def _interval(figure: Figure, measure: Measure) -> str:
     if figure.low is None or figure.high is None:
         return "not drawn"
-    return f"{measure.said(figure.low)} to {measure.said(figure.high)}"
+    return measure.said(figure.low, figure.high)
 
 
 def _slices_by(manifest: ModelManifest, by: str) -> list[SliceEntry]:

@@ -8,26 +8,25 @@ MODEL_PAGE = """<!doctype html>
 <style>
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; color: #222 }
 h2 { margin-top: 2.2rem; border-bottom: 2px solid #222; padding-bottom: .2rem }
-table { border-collapse: collapse; width: 100%; margin: .8rem 0 }
+table { border-collapse: collapse; width: 100% }
+.wide { overflow-x: auto; margin: .8rem 0 }
 th, td { border-bottom: 1px solid #ddd; padding: .35rem .6rem; text-align: left; vertical-align: top }
-td.number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums }
-td.digest, code { font: 13px/1.4 ui-monospace, monospace; overflow-wrap: anywhere }
-small { color: #666 }
+td { font-variant-numeric: tabular-nums; overflow-wrap: break-word }
 .not-for li { margin: .35rem 0 }
 .not-for { border-left: 4px solid #a40000; padding-left: 1.2rem; list-style: none }
-.drawings { display: grid; grid-template-columns: repeat(auto-fill, minmax(26rem, 1fr)); gap: 1.2rem }
+.drawings { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(26rem, 100%), 1fr)); gap: 1.2rem }
 figure { margin: 0 }
 figure img { width: 100%; height: auto; max-height: 34rem; object-fit: contain; object-position: left top }
 figcaption { color: #666; font-size: 13px }
 @media print { figure { break-inside: avoid } }
 </style>
 {%- macro grid(heads, rows) %}
-<table>
+<div class="wide"><table>
 <thead><tr>{% for head in heads %}<th>{{ head }}</th>{% endfor %}</tr></thead>
 <tbody>
 {% for row in rows %}<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>
 {% endfor %}</tbody>
-</table>
+</table></div>
 {%- endmacro %}
 {%- macro drawings(plots) %}
 <div class="drawings">

@@ -141,8 +141,26 @@ def test_every_tag_is_closed(page):
 
 def test_every_figure_is_there_with_its_interval_and_what_is_good(page):
     for name, figure in figures().items():
-        title, good, said = MEASURES[name]
-        assert f"{title} {said(figure.value)} {said(figure.low)} to {said(figure.high)} {good}" in page.text, name
+        title, good, *_ = measure = MEASURES[name]
+        interval = measure.said(figure.low, figure.high)
+        assert f"{title} {measure.said(figure.value)} {interval} {good}" in page.text, name
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("auc", 0.8123, "0.812"),
+        ("lift_10", 2.875, "2.88 times"),
+        ("ece", 0.0123, "1.23 %"),
+        ("empc", 23.9, "23.90 a customer"),
+    ],
+)
+def test_a_figure_is_said_with_its_unit(name, value, said):
+    assert MEASURES[name].said(value) == said
+
+
+def test_an_interval_has_its_unit_once():
+    assert MEASURES["lift_10"].said(2.5, 3.25) == "2.50 to 3.25 times"
 
 
 @pytest.mark.parametrize("name", ["2026-01", "postpaid"])
@@ -236,8 +254,8 @@ def test_in_short_the_card_has_the_same_figures_as_tables():
     markdown = model_markdown(manifest(training=TRAINING.model_copy(update={"constants": ("a|b",)})), DIGEST, 3)
     table = list(rows_of(markdown.replace("\\|", "&#124;")))
     for name, figure in figures().items():
-        title, good, said = MEASURES[name]
-        assert [title, said(figure.value), f"{said(figure.low)} to {said(figure.high)}", good] in table
+        title, good, *_ = measure = MEASURES[name]
+        assert [title, measure.said(figure.value), measure.said(figure.low, figure.high), good] in table
     assert "a\\|b" in markdown
     assert all(purpose in markdown for purpose in NOT_FOR)
 
