@@ -73,7 +73,7 @@ def require_places(places: Sequence[str], contract: Contract, *, learnt_from: st
 
 def _scored_in_parts(rows: pa.Table, places: Mapping[str, Ints], score: Score) -> pa.Table:
     if len(places) == 1:
-        return score(*places, rows)
+        return score(next(iter(places)), rows)
     parts = [score(name, rows.take(pa.array(theirs))) for name, theirs in places.items()]
     order = np.argsort(np.concatenate(list(places.values())))
     return pa.concat_tables(parts).unify_dictionaries().take(pa.array(order))

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from cli.progress import progress_shown
-from cli.view import show_candidate, show_evaluation, show_night, show_result
+from cli.view import show_evaluation, show_night, show_result, show_retraining
 from store.contracts import read_contract
 from store.settings import use_source
 
@@ -33,10 +33,12 @@ Reasons = Annotated[
     Literal["list", "base"],
     typer.Option(help="Whose scores a champion that is no scorecard explains: those on the list, or the whole base."),
 ]
+EstimatorKind = Literal["scorecard", "hist_gradient_boosting", "logistic_regression", "random_forest"]
+Promote = Literal["auto", "ask", "never"]
 Evaluate = Annotated[bool, typer.Option("--evaluate", help="Also cross-validate: 5 stratified folds, seed 42.")]
 
 
-def _kept_apart(source: str | None) -> str | None:
+def kept_apart(source: str | None) -> str | None:
     """A path may be a parameter, which the orchestrator keeps; a URL may hold a password and goes beside it."""
     if source is None or "://" not in source:
         return source
@@ -69,7 +71,7 @@ def night(
     with _flow_shown(console):
         from flows.nightly import nightly
 
-        summary = nightly(contract, as_of, known_at, _kept_apart(source), policy, force, evaluate, reasons)
+        summary = nightly(contract, as_of, known_at, kept_apart(source), policy, force, evaluate, reasons)
     show_night(console, summary)
     if summary.evaluation is not None:
         show_evaluation(console, summary.evaluation, one_snapshot=read_contract(contract).flat)
@@ -80,15 +82,22 @@ def train(
     as_of: AsOf = None,
     known_at: KnownAt = None,
     source: Source = None,
-    promote: Annotated[bool, typer.Option(help="Make the new model champion at once.")] = True,
+    estimator: Annotated[EstimatorKind, typer.Option(help="Kind of model.")] = "scorecard",
+    per_segment: Annotated[bool, typer.Option(help="Also train for each segment with enough matured churners.")] = True,
+    promote: Annotated[
+        Promote, typer.Option(help="Promote who passes the gate, say how to approve them, or only register them.")
+    ] = "auto",
+    gate: Annotated[str, typer.Option(help="Gate: a name in schemas/gates, or a YAML file.")] = "default",
+    explanation: Annotated[str, typer.Option(help="Why the contract is another than the champion's.")] = "",
 ) -> None:
-    """Train a model on matured months, register it, and make it champion."""
+    """Train candidates on matured months, let the gate judge them beside the champions, and promote who passes."""
     console = Console()
     with _flow_shown(console):
         from flows.retraining import retraining
 
-        candidate = retraining(contract, as_of, known_at, _kept_apart(source), promote)
-    show_candidate(console, candidate)
+        asked = (contract, as_of, known_at, kept_apart(source), estimator, per_segment, promote, gate, explanation)
+        trained = retraining(*asked)
+    show_retraining(console, trained)
 
 
 def score(
@@ -104,7 +113,7 @@ def score(
     with _flow_shown(console):
         from flows.scoring import scoring
 
-        scores = scoring(contract, as_of, known_at, _kept_apart(source), force, reasons)
+        scores = scoring(contract, as_of, known_at, kept_apart(source), force, reasons)
     show_result(console, scores)
 
 
@@ -122,5 +131,5 @@ def outreach(
     with _flow_shown(console):
         from flows.outreach import outreach as decide
 
-        listed = decide(contract, as_of, known_at, _kept_apart(source), policy, force, reasons)
+        listed = decide(contract, as_of, known_at, kept_apart(source), policy, force, reasons)
     show_result(console, listed)

@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from churn.metrics import Evaluation
-from tasks.night import Candidate, Result, Summary
+from churn.promotion import approval_command, figure_in_words
+from tasks.night import Candidate, Result, Retraining, Summary
 
 ONE_SNAPSHOT = (
     "One snapshot allows no out-of-time test: these figures are of customers held out, not of months to come."
@@ -39,15 +40,39 @@ def show_result(console: Console, result: Result) -> None:
         console.print(f"{result.kind}: [yellow]already published, nothing to do[/], {rows}")
 
 
-def show_candidate(console: Console, candidate: Candidate) -> None:
-    """The new model's figures."""
-    table = Table(title=f"Version {candidate.version}, judged {candidate.split}")
+def show_retraining(console: Console, retraining: Retraining) -> None:
+    """Each candidate's figures, what the gate said of it, and what became of it; last who has too few churners."""
+    for candidate in retraining.candidates:
+        console.print(_figures(candidate))
+        for finding in candidate.verdict.findings:
+            mark = "[green]passed [/]" if finding.passed else "[red]refused[/]"
+            console.print(f"{mark} {finding.rule.replace('_', ' ')}: ", end="")
+            console.print(finding.says, markup=False, highlight=False)
+        console.print(_outcome(retraining, candidate), markup=False, highlight=False, soft_wrap=True)
+        console.print(f"in {candidate.folder}", soft_wrap=True, highlight=False)
+    for one in retraining.fallbacks:
+        console.print(
+            f"{one.segment} keeps the model of all: {one.churners} churners, {one.needed} are needed", markup=False
+        )
+
+
+def _figures(candidate: Candidate) -> Table:
+    table = Table(title=f"Version {candidate.version} for {candidate.segment}, judged {candidate.split}")
     table.add_column("figure")
-    table.add_column("value", justify="right")
-    for name, value in candidate.figures.items():
-        table.add_row(name.replace("_", " "), f"{value:,.4g}")
-    console.print(table)
-    console.print(f"in {candidate.folder}")
+    table.add_column("value, 95 % interval", justify="right")
+    for name, figure in candidate.figures.items():
+        table.add_row(name.replace("_", " "), figure_in_words(figure))
+    return table
+
+
+def _outcome(retraining: Retraining, candidate: Candidate) -> str:
+    refused = candidate.verdict.refused_by
+    if refused is not None:
+        return f"version {candidate.version} is not promoted: rule {refused.rule}: {refused.says}"
+    if candidate.segment in retraining.promoted:
+        return f"version {candidate.version} is champion of {candidate.segment}"
+    command = approval_command(retraining.base, candidate.version, candidate.segment, candidate.expected)
+    return f"version {candidate.version} passed and waits; to approve it: {command}"
 
 
 def show_evaluation(console: Console, evaluation: Evaluation, *, one_snapshot: bool) -> None:

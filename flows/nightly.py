@@ -6,10 +6,10 @@ from prefect import flow
 
 from flows.etl import take_in
 from flows.outreach import decide_list
-from flows.retraining import gather_lessons, train_model
+from flows.retraining import gather_lessons, train_first
 from flows.scoring import score_base
 from tasks import outreach as policies
-from tasks import reports, training
+from tasks import promotion, reports, training
 from tasks.night import Summary
 from tasks.parameters import FOR_THE_LIST, AsOf, ContractName, Evaluate, Force, KnownAt, PolicyName, Reasons, Source
 from tasks.runners import run_name, threads
@@ -30,7 +30,7 @@ def nightly(
     rules = policies.policy_in_force(contract, policy)
     night = take_in(contract, as_of, known_at, source)
     if not training.has_champion(night):
-        training.promote(night, train_model(night), "the first model of this base")
+        promotion.promote_first(night.base, train_first(night, training.course_of()))
     scores = score_base(night, reasons, force=force)
     outreach = decide_list(night, scores, rules, force=force)
     evaluation = training.cross_validated(night, gather_lessons(night)) if evaluate else None

@@ -1,4 +1,4 @@
-"""Trains a model on matured months and makes it champion, or leaves it waiting."""
+"""Trains candidates on matured months, lets the gate judge them, and promotes those that pass, or asks."""
 
 from __future__ import annotations
 
@@ -7,10 +7,23 @@ from pathlib import Path
 from prefect import flow, unmapped
 
 from flows.etl import take_in
-from tasks import reports
+from tasks import model_reports as reports
+from tasks import promotion
 from tasks import training as steps
-from tasks.night import Candidate, Night
-from tasks.parameters import AsOf, ContractName, KnownAt, Promote, Source
+from tasks.night import Candidate, Course, Night, Retraining
+from tasks.parameters import (
+    ASK,
+    AUTO,
+    AsOf,
+    ContractName,
+    EstimatorKind,
+    Explanation,
+    GateName,
+    KnownAt,
+    PerSegment,
+    Promote,
+    Source,
+)
 from tasks.runners import run_name, threads
 
 
@@ -20,20 +33,29 @@ def retraining(
     as_of: AsOf = None,
     known_at: KnownAt = None,
     source: Source = None,
-    promote: Promote = True,
-) -> Candidate:
-    """Trains on what is known at the night's moment, registers, and promotes if asked to."""
+    estimator: EstimatorKind = "scorecard",
+    per_segment: PerSegment = True,
+    promote: Promote = AUTO,
+    gate: GateName = "default",
+    explanation: Explanation = "",
+) -> Retraining:
+    """Trains on what is known at the night's moment, judges, registers, and promotes as asked."""
+    course = steps.course_of(estimator, gate, explanation)
     night = take_in(contract, as_of, known_at, source)
-    candidate = train_model(night)
-    if promote:
-        steps.promote(night, candidate, "asked for by who started the run")
-    return candidate
+    lessons = gather_lessons(night)
+    if per_segment:
+        course = steps.choose_segments(night, lessons, course)
+    candidates = [steps.train_candidate(night, lessons, course, segment) for segment in course.segments]
+    promoted = promotion.promote_passed(night.base, candidates) if promote == AUTO else ()
+    if promote == ASK:
+        reports.ask_for_approval(night, candidates)
+    return reports.report_training(night, course, candidates, promoted)
 
 
-def train_model(night: Night) -> Candidate:
-    """From the months that have matured to a registered model."""
-    candidate = steps.train_candidate(night, gather_lessons(night))
-    reports.show_model(night, candidate)
+def train_first(night: Night, course: Course) -> Candidate:
+    """The first model of a base, which has nobody to be compared with."""
+    candidate = steps.train_candidate(night, gather_lessons(night), course)
+    reports.show_candidate(night, candidate)
     return candidate
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
+from churn.gate import Verdict
 from churn.metrics import Evaluation
 from churn.segments import ALL
 from churn.snapshot import Moment
+from schemas.manifest import FallbackEntry, Figure, ModelKind
 
 SCORECARD = "scorecard"  # the kind of model whose reasons come with the score
 
@@ -79,14 +82,45 @@ class Champions:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """A model that was just trained and registered, and its figures on rows that it has not seen."""
+class Course:
+    """How candidates are trained and judged: which kind of model, for which segments, and by which gate.
 
+    `fallbacks` are the segments that have too few churners for a model of their own. `explanation` says why a
+    candidate's contract may be another than the champion's.
+    """
+
+    estimator: ModelKind
+    gate: str
+    explanation: str = ""
+    segments: tuple[str, ...] = (ALL,)
+    fallbacks: tuple[FallbackEntry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A model that was just trained, registered and judged; its figures are of rows that it has not seen.
+
+    `expected` is the version that had the segment's place when it was judged; None where nobody had.
+    """
+
+    segment: str
     version: int
     digest: str
     folder: Path
     split: str
-    figures: dict[str, float]
+    figures: Mapping[str, Figure]
+    verdict: Verdict
+    expected: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Retraining:
+    """What a retraining came to: its candidates, who of them was promoted, and what else there is to know."""
+
+    base: str
+    candidates: tuple[Candidate, ...]
+    promoted: tuple[str, ...]
+    fallbacks: tuple[FallbackEntry, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,10 +82,84 @@ Reasons = Annotated[
 Evaluate = Annotated[
     bool, Field(json_schema_extra=_described("Also cross-validate the model: 5 stratified folds, seed 42."))
 ]
+AUTO: Final = "auto"
+ASK: Final = "ask"
 Promote = Annotated[
-    bool,
-    Field(json_schema_extra=_described("Make the new model champion at once. Otherwise it is registered and waits.")),
+    Literal["auto", "ask", "never"],
+    Field(
+        json_schema_extra=_described(
+            "What becomes of candidates that pass the gate: 'auto' promotes them, 'ask' says how to approve them, "
+            "'never' only registers them."
+        )
+    ),
 ]
+EstimatorKind = Annotated[
+    Literal["scorecard", "hist_gradient_boosting", "logistic_regression", "random_forest"],
+    Field(json_schema_extra=_described("Kind of model to train. A scorecard gives the whole base exact reasons.")),
+]
+PerSegment = Annotated[
+    bool,
+    Field(
+        json_schema_extra=_described(
+            "Also train a candidate for each segment with enough matured churners; the others keep the model of all."
+        )
+    ),
+]
+GateName = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=200,
+        json_schema_extra=_described(
+            "Gate that judges candidates: a name in schemas/gates, or the path of a YAML file."
+        ),
+    ),
+]
+Explanation = Annotated[
+    str,
+    Field(
+        max_length=2_000,
+        json_schema_extra=_described(
+            "Why the contract is another than the champion's. Without a word the gate refuses a changed contract."
+        ),
+    ),
+]
+First = Annotated[
+    str,
+    Field(
+        pattern=r"^\d{4}-\d{2}-\d{2}$",
+        json_schema_extra=_described("Oldest night to score."),
+        examples=["2026-01-01"],
+    ),
+]
+Last = Annotated[
+    str,
+    Field(
+        pattern=r"^\d{4}-\d{2}-\d{2}$",
+        json_schema_extra=_described("Newest night to score, yesterday at most: today's is the nightly flow's."),
+        examples=["2026-01-31"],
+    ),
+]
+Until = Annotated[
+    str | None,
+    Field(
+        pattern=r"^\d{4}-\d{2}-\d{2}$",
+        json_schema_extra=_described("Newest night to catch up with. Empty: today, in the business zone."),
+        examples=["2026-01-31"],
+    ),
+]
+THEN: Final = "then"
+NOW: Final = "now"
+Model = Annotated[
+    Literal["then", "now"],
+    Field(
+        json_schema_extra=_described(
+            "Who scores a night that is published already: 'then' its own champions, so that only new facts change it, "
+            "'now' those of today. Those of today score a night that was never published."
+        )
+    ),
+]
+Lists = Annotated[bool, Field(json_schema_extra=_described("Also decide a list for the nights that never had one."))]
 Who = Annotated[
     str,
     Field(min_length=1, max_length=200, json_schema_extra=_described("Who decided it, for whoever reads the history.")),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from prefect.artifacts import create_table_artifact
 
@@ -13,10 +13,32 @@ from store.artifacts import load_model
 from store.contracts import read_contract
 from store.registry import Event, Promotion, Registry, open_registry
 from store.settings import current_settings
-from tasks.night import Move
+from tasks.night import Candidate, Move
 from tasks.step import SOON, step
 
+WHO = "the retraining flow"
 NOBODY = 0  # what is expected where no champion is; versions count from 1
+
+
+@step("promote who passed for {base}", again_after=SOON)
+def promote_passed(base: str, candidates: Sequence[Candidate]) -> tuple[str, ...]:
+    """Gives each candidate that passed the gate its segment's place, unless somebody else has got it meanwhile.
+
+    Gives the segments that have a new champion.
+    """
+    passed = [candidate for candidate in candidates if candidate.verdict.passed]
+    for candidate in passed:
+        _give_place(base, candidate, "it passed the gate")
+    return tuple(candidate.segment for candidate in passed)
+
+
+@step("promote the first model of {base}", again_after=SOON)
+def promote_first(base: str, candidate: Candidate) -> None:
+    """Makes the candidate the first champion, also against the gate, since without one nobody would be scored.
+
+    A refusal stays in the history beside it.
+    """
+    _give_place(base, candidate, "the first model of this base", override=True)
 
 
 @step("read the wish for {contract}")
@@ -73,6 +95,11 @@ def _told(event: Event) -> dict[str, str]:
         "why": event.why,
         "against the gate": event.overridden or "",
     }
+
+
+def _give_place(base: str, candidate: Candidate, why: str, *, override: bool = False) -> None:
+    wish = Promotion(base, candidate.version, candidate.expected, WHO, why, (candidate.segment,), override)
+    open_registry(current_settings()).promote(wish)
 
 
 def _expected(registry: Registry, move: Move) -> Mapping[str, int | None] | int | None:

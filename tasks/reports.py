@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
+from prefect.artifacts import create_link_artifact, create_table_artifact
 
 from churn.metrics import Evaluation
 from churn.scoring import BANDS
@@ -21,7 +21,7 @@ from store.lake import read_parquet
 from store.readers import source_name
 from store.settings import current_settings
 from tasks.checks import PAGE, distinct_rows
-from tasks.night import Candidate, Champions, Night, Pinned, Result, Summary
+from tasks.night import Champions, Night, Pinned, Result, Summary
 from tasks.step import step
 
 TOP = 10  # places of the list that a summary shows
@@ -43,19 +43,6 @@ def report_night(night: Night, scores: Result, outreach: Result, evaluation: Eva
     )
 
 
-@step("show version {candidate.version}")
-def show_model(night: Night, candidate: Candidate) -> None:
-    """Leaves the new model's figures and where it lies as an artifact."""
-    figures = "\n".join(f"| {name} | {value:.4g} |" for name, value in candidate.figures.items())
-    create_markdown_artifact(
-        key="model-card",
-        description=f"Version {candidate.version} of {night.base}",
-        markdown=f"# {night.base}, version {candidate.version}\n\nJudged {candidate.split}. "
-        f"[The model's folder]({candidate.folder.as_uri()}), digest `{candidate.digest}`.\n\n"
-        f"| figure | value |\n|---|---|\n{figures}\n",
-    )
-
-
 @step("show the scores")
 def show_scores(night: Night, champions: Champions, scores: Result) -> None:
     """Leaves the counts of a night's scores, and a link to each model that gave them, as artifacts."""
@@ -71,7 +58,8 @@ def artifact_key(what: str, segment: str) -> str:
     return what if segment == ALL else f"{what}-{re.sub('[^a-z0-9]+', '-', segment.lower()).strip('-')}"
 
 
-def _whom(segment: str) -> str:
+def whom(segment: str) -> str:
+    """The customers of a segment, or all, in words."""
     return "all" if segment == ALL else f"segment {segment}"
 
 
@@ -81,7 +69,7 @@ def _leave_link(champion: Pinned, title: str) -> None:
         key=artifact_key("champion", champion.segment),
         link=folder.as_uri(),
         link_text=f"version {champion.version}",
-        description=f"The model that scored {_whom(champion.segment)} of {title}, digest {champion.digest}",
+        description=f"The model that scored {whom(champion.segment)} of {title}, digest {champion.digest}",
     )
 
 

@@ -1,8 +1,10 @@
-"""Trains a model on matured months, keeps it, and makes it champion."""
+"""Trains candidates on matured months, judges each against the champion of its place, and registers them."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
@@ -11,21 +13,27 @@ from churn.errors import NoChampion
 from churn.evaluation import cross_validate
 from churn.metrics import Evaluation
 from churn.night import matured_months
+from churn.segments import ALL
 from churn.snapshot import TrainingWindow
-from churn.training import TrainingPlan, train
+from churn.training import Trained, TrainingPlan, segments_to_train, train
+from schemas.manifest import ModelKind
 from store.artifacts import model_folder, model_of, save_model
 from store.code import code_digest
 from store.contracts import read_contract
+from store.gates import DEFAULT, read_gate
 from store.lake import read_parquet, write_parquet
-from store.registry import Promotion, open_registry
+from store.registry import Version, open_registry
 from store.settings import current_settings
+from store.signatures import require_trust
 from store.snapshots import first_as_of, training_rows
-from tasks.night import Candidate, Night
+from tasks.judging import Judgement, judged
+from tasks.night import Candidate, Course, Night
 from tasks.progress import begun, part_done
 from tasks.step import SOON, step
 
 STEP = "gather what months teach"
-WHO = "the retraining flow"
+
+log = logging.getLogger(__name__)
 
 
 @step("is there a champion of {night.base}")
@@ -36,6 +44,14 @@ def has_champion(night: Night) -> bool:
     except NoChampion:
         return False
     return True
+
+
+@step("read the gate {gate}")
+def course_of(estimator: ModelKind = "scorecard", gate: str = DEFAULT, explanation: str = "") -> Course:
+    """How candidates are trained and judged; refused before any work where no model could be kept, or judged."""
+    require_trust(current_settings(), to_sign=True)
+    read_gate(gate)
+    return Course(estimator, gate, explanation)
 
 
 @step("choose the months")
@@ -59,32 +75,28 @@ def gather_lesson(night: Night, as_ofs: tuple[date, ...], as_of: date) -> Path:
     return path
 
 
-@step("train a model for {night.base}")
-def train_candidate(night: Night, lessons: list[Path]) -> Candidate:
-    """Trains, judges out of time, and registers; nobody is promoted."""
-    begun("train")
+@step("choose whom to train for")
+def choose_segments(night: Night, lessons: Sequence[Path], course: Course) -> Course:
+    """The course for all, and for each segment with churners enough; the others are named in log and card."""
+    contract = read_contract(night.contract)
+    segments, fallbacks = segments_to_train(read_parquet(lessons), contract, _plan(course, ALL))
+    for one in fallbacks:
+        log.info("no model of its own for %s: %d churners, %d are needed", one.segment, one.churners, one.needed)
+    return replace(course, segments=(ALL, *segments), fallbacks=fallbacks)
+
+
+@step("train for {segment}")
+def train_candidate(night: Night, lessons: Sequence[Path], course: Course, segment: str = ALL) -> Candidate:
+    """Trains, registers and judges a candidate for the segment's place; nobody is promoted."""
+    begun(f"train for {segment}")
     settings, contract = current_settings(), read_contract(night.contract)
-    trained = train(read_parquet(lessons), contract, TrainingPlan())
-    digest = save_model(model_of(trained, contract, f"{version('churn')}+{code_digest()[:12]}"), settings)
-    return Candidate(
-        version=open_registry(settings).register(contract.name, digest),
-        digest=digest,
-        folder=model_folder(digest, settings),
-        split=trained.split,
-        figures=asdict(trained.test),
-    )
-
-
-@step("promote version {candidate.version}")
-def promote(night: Night, candidate: Candidate, why: str) -> None:
-    """Makes the candidate champion, unless somebody else has become it meanwhile."""
-    registry = open_registry(current_settings())
-    try:
-        expected = registry.resolve(night.base).version
-    except NoChampion:
-        expected = None
-    if expected != candidate.version:
-        registry.promote(Promotion(night.base, candidate.version, expected, who=WHO, why=why))
+    trained = train(read_parquet(lessons), contract, _plan(course, segment))
+    if segment == ALL:
+        trained = replace(trained, fallbacks=course.fallbacks)
+    model = model_of(trained, contract, f"{version('churn')}+{code_digest()[:12]}")
+    registry = open_registry(settings)
+    kept = registry.version(contract.name, registry.register(contract.name, save_model(model, settings)))
+    return _candidate(trained, kept, judged(trained, kept, contract, course))
 
 
 @step("cross-validate")
@@ -92,3 +104,20 @@ def cross_validated(night: Night, lessons: list[Path]) -> Evaluation:
     """Mean figures of five stratified folds, seed 42."""
     begun("cross-validate")
     return cross_validate(read_parquet(lessons), read_contract(night.contract))
+
+
+def _candidate(trained: Trained, kept: Version, judgement: Judgement) -> Candidate:
+    return Candidate(
+        segment=trained.segment,
+        version=kept.version,
+        digest=kept.digest,
+        folder=model_folder(kept.digest, current_settings()),
+        split=trained.split,
+        figures=trained.figures,
+        verdict=judgement.verdict,
+        expected=judgement.expected,
+    )
+
+
+def _plan(course: Course, segment: str) -> TrainingPlan:
+    return TrainingPlan(kind=course.estimator, segment=segment)

@@ -1,0 +1,37 @@
+"""What is said of a candidate for a champion's place: its figures, the verdict, and how to approve it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from churn.gate import Verdict
+from schemas.manifest import Figure
+
+
+def figure_in_words(figure: Figure) -> str:
+    """The figure and, where there is one, its interval, such as "0.82 (0.79 to 0.85)"."""
+    interval = "" if figure.low is None else f" ({figure.low:,.4g} to {figure.high:,.4g})"
+    return f"{figure.value:,.4g}{interval}"
+
+
+def approval_command(contract: str, version: int, segment: str, expected: int | None) -> str:
+    """The command that makes the version champion, unless somebody else has become it since it was judged."""
+    return (
+        f"churn model promote {version} --contract {contract} --segment {segment} "
+        f"--expected {expected or 0} --why 'it passed the gate'"
+    )
+
+
+def figures_markdown(figures: Mapping[str, Figure]) -> str:
+    """The figures as a table in Markdown."""
+    rows = (f"| {name.replace('_', ' ')} | {figure_in_words(figure)} |" for name, figure in figures.items())
+    return "\n".join(["| figure | value, 95 % interval |", "|---|---|", *rows])
+
+
+def verdict_markdown(verdict: Verdict) -> str:
+    """Every rule of the gate and what it found, as a table in Markdown."""
+    rows = (
+        f"| {'passed' if finding.passed else '**refused**'} | {finding.rule.replace('_', ' ')} | {finding.says} |"
+        for finding in verdict.findings
+    )
+    return "\n".join(["| | rule | what it found |", "|---|---|---|", *rows])

@@ -1,0 +1,111 @@
+"""A retraining trains, judges and promotes; what the gate refuses waits; any kind of model may then score a night."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from churn.errors import PolicyError
+from store.gates import GATES
+from store.registry import open_registry
+from store.settings import current_settings
+from tasks.night import Retraining
+from tests.end_to_end.nights import Nights, published_rows
+from tests.end_to_end.telecom import FIRST_NIGHT, NEXT_NIGHT
+
+REASONS = [f"reason_{place}_feature" for place in (1, 2, 3)]
+
+
+def retrained(nights: Nights, as_of: str = NEXT_NIGHT, **parameters: Any) -> Retraining:
+    from flows.retraining import retraining
+
+    return retraining(as_of=as_of, source=nights.source, **parameters)
+
+
+def gate(folder: Path, *changes: tuple[str, str]) -> str:
+    """The shipped gate with other limits."""
+    text = (GATES / "default.yaml").read_text()
+    for old, new in changes:
+        text, found = re.subn(old, new, text)
+        assert found == 1
+    path = folder / "gate.yaml"
+    path.write_text(text)
+    return str(path)
+
+
+def lenient(folder: Path) -> str:
+    return gate(
+        folder,
+        (r"tolerance: 0.0  # EMPC", "tolerance: 50  # EMPC"),
+        ("lead_of_other_kinds: true", "lead_of_other_kinds: false"),
+        (r"slope_from: 0.8", "slope_from: 0.1"),
+        (r"slope_to: 1.25", "slope_to: 9"),
+        (r"level_within: 0.15", "level_within: 0.9"),
+        (r"lift_10_from: 1.0", "lift_10_from: 0.0"),
+        (r"tolerance: 0.0\n  - rule: probe", "tolerance: 50\n  - rule: probe"),
+    )
+
+
+def champions() -> dict[str, int]:
+    return {segment: one.version for segment, one in open_registry(current_settings()).resolve_all("telco").items()}
+
+
+def test_who_passes_the_gate_becomes_champion_and_scores_the_next_night(nights: Nights, tmp_path: Path) -> None:
+    done = retrained(nights, gate=lenient(tmp_path))
+    [candidate] = done.candidates
+    assert {one.segment for one in done.fallbacks} == {"prepaid", "postpaid"}
+    assert candidate.verdict.passed
+    assert done.promoted == ("all",)
+    assert champions() == {"all": candidate.version}
+    [said] = [one for one in open_registry(current_settings()).verdicts("telco") if one.version == candidate.version]
+    assert (said.segment, said.against_version, said.passed) == ("all", 1, True)
+    summary = nights.run(NEXT_NIGHT)
+    assert set(published_rows(summary.scores.folder, "scores")["model_version"].to_pylist()) == {candidate.version}
+
+
+def test_who_is_refused_is_registered_and_told_why_and_changes_nothing(nights: Nights, tmp_path: Path) -> None:
+    before = champions()
+    done = retrained(nights, per_segment=False, gate=gate(tmp_path, ("auc_at_most: 0.97", "auc_at_most: 0.5")))
+    [candidate] = done.candidates
+    refused = candidate.verdict.refused_by
+    assert refused is not None
+    assert refused.rule == "leakage"
+    assert "out of time is above 0.5: it knows the future" in refused.says
+    assert done.promoted == ()
+    assert champions() == before
+    said = open_registry(current_settings()).verdict("telco", candidate.version)
+    assert said is not None
+    assert (said.passed, said.rule, said.says) == (False, refused.rule, refused.says)
+
+
+def test_asked_to_ask_it_promotes_nobody(nights: Nights, tmp_path: Path) -> None:
+    before = champions()
+    done = retrained(nights, per_segment=False, promote="ask", gate=lenient(tmp_path))
+    assert [candidate.verdict.passed for candidate in done.candidates] == [True]
+    assert done.promoted == ()
+    assert champions() == before
+
+
+def test_another_kind_of_model_scores_a_night_and_explains_whom_the_list_names(nights: Nights, tmp_path: Path) -> None:
+    done = retrained(nights, per_segment=False, estimator="logistic_regression", gate=lenient(tmp_path))
+    assert done.promoted == ("all",)
+    summary = nights.run(NEXT_NIGHT)
+    scores = published_rows(summary.scores.folder, "scores")
+    listed = published_rows(summary.outreach.folder, "outreach")
+    assert [scores[name].null_count for name in REASONS] == [len(scores)] * 3
+    assert len(listed) > 0
+    assert listed["reason_1_feature"].null_count == 0
+    of_all = nights.run(NEXT_NIGHT, reasons="base")
+    explained = published_rows(of_all.scores.folder, "scores")
+    assert of_all.scores.new
+    assert explained["reason_1_feature"].null_count < 0.01 * len(explained)
+    assert explained["log_odds"].equals(scores["log_odds"])
+    assert published_rows(of_all.outreach.folder, "outreach").select(REASONS).equals(listed.select(REASONS))
+
+
+def test_a_gate_that_is_not_there_stops_a_retraining_before_any_work(nights: Nights) -> None:
+    with pytest.raises(PolicyError, match="nowhere"):
+        retrained(nights, FIRST_NIGHT, gate="nowhere")
