@@ -126,10 +126,12 @@ def rollback(
     to: Annotated[int | None, typer.Option(metavar="M", help="Which earlier champion. Default: the last one.")] = None,
     who: Who = None,
 ) -> None:
-    """Give the place back to an earlier champion, whatever a gate said of it."""
-    _, registry, base = _opened(contract)
-    before = registry.rollback(base, segment, who=who or who_am_i(), why=why, to=to)
-    typer.echo(f"Version {before} of {base} is champion of {segment} again.")
+    """Give the place back to an earlier champion, whatever a gate said of it, after its files were verified."""
+    settings, registry, base = _opened(contract)
+    earlier = registry.champion_before(base, segment) if to is None else registry.version(base, to)
+    verify_model(earlier.digest, settings)
+    registry.rollback(base, segment, who=who or who_am_i(), why=why, to=earlier.version)
+    typer.echo(f"Version {earlier.version} of {base} is champion of {segment} again.")
 
 
 @app.command()

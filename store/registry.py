@@ -158,13 +158,16 @@ class Registry:
         """
         with alone(self.engine) as connection:
             now = _champion(connection, contract, segment)
-            before = connection.scalar(_predecessor(contract, segment, now)) if to is None else to
-            if before is None:
-                raise NoChampion("nobody was champion before", where=f"{contract}, segment {segment}")
+            before = _champion_before(connection, contract, segment) if to is None else to
             _required(connection, contract, before)
             _require_earlier_champion(connection, contract, segment, before)
             self._move(connection, Event(self.clock(), contract, segment, ROLLBACK, now, before, who, why))
         return before
+
+    def champion_before(self, contract: str, segment: str = ALL) -> Version:
+        """To whom `rollback` would give the place, so that it can be verified first; raises what that raises."""
+        with self.engine.connect() as connection:
+            return _required(connection, contract, _champion_before(connection, contract, segment))
 
     def delete(self, contract: str, version: int, *, who: str, why: str) -> Version:
         """Gives a model up: its row stays, since the history refers to it, and its artifact may then be removed.
@@ -326,15 +329,19 @@ def _champion(connection: Connection, contract: str, segment: str) -> int | None
     return connection.scalar(sa.select(alias.c.version).where(*_of(alias, contract, segment)))
 
 
-def _predecessor(contract: str, segment: str, version: int | None) -> sa.Select[tuple[int | None]]:
-    """Who was champion when the version was last promoted; going back twice goes back two champions."""
-    return (
-        sa.select(alias_event.c.from_version)
-        .where(*_of(alias_event, contract, segment), alias_event.c.to_version == version)
-        .where(alias_event.c.kind == PROMOTION)
-        .order_by(alias_event.c.event.desc())
-        .limit(1)
+def _champion_before(connection: Connection, contract: str, segment: str) -> int:
+    """Who was champion when the present one was promoted; going back twice goes back two champions."""
+    events = alias_event.c
+    promotions = (
+        sa.select(events.from_version)
+        .where(*_of(alias_event, contract, segment), events.kind == PROMOTION)
+        .where(events.to_version == _champion(connection, contract, segment))
+        .where(events.from_version.is_distinct_from(events.to_version))  # earlier releases wrote those down, too
     )
+    before = connection.scalar(promotions.order_by(events.event.desc()).limit(1))
+    if before is None:
+        raise NoChampion("nobody was champion before", where=f"{contract}, segment {segment}")
+    return int(before)
 
 
 def _last_verdict(connection: Connection, contract: str, version: int, segment: str) -> VerdictEntry | None:

@@ -261,6 +261,14 @@ def test_one_rolls_back_to_the_champion_before_or_to_a_named_one(registry: Regis
         model("rollback", "--segment", "moon", "--why", "a mistake")
 
 
+def test_no_place_is_given_back_to_a_version_whose_files_differ(registry: Registry, settings: Settings):
+    harm(registry, settings, 1)
+    for to in ((), ("--to", "1")):
+        with pytest.raises(ArtifactRefused, match=r"model\.json"):
+            model("rollback", *to, "--why", "complaints")
+    assert registry.resolve("tiny").version == 2
+
+
 def test_verifying_prints_a_line_for_each_version_that_is_kept(registry: Registry, settings: Settings):
     registry.delete("tiny", 1, who="Ada", why="room")
     assert model("verify") == "version 2: sound\nversion 3: sound\n"
@@ -377,4 +385,4 @@ def harm(registry: Registry, settings: Settings, version: int) -> None:
     """Changes the version's manifest on disk by one letter."""
     file = model_folder(registry.version("tiny", version).digest, settings) / "model.json"
     file.chmod(0o644)
-    file.write_bytes(file.read_bytes().replace(b"0.1.3", b"0.1.4"))
+    file.write_bytes(file.read_bytes().replace(b'"code_version": "0.', b'"code_version": "9.'))
