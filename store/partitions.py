@@ -7,11 +7,13 @@ the next readers would queue behind.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.schema import CreateTable
 
 from store.tables import FENCE
@@ -25,6 +27,8 @@ WITH RECURSIVE found (fence) AS (
 )
 SELECT fence FROM found WHERE fence IS NOT NULL
 """
+DROP_TRIES = 4
+BREATH_SECONDS = 0.1  # in which the readers that queued behind a try go on
 _ASKED_FOR = (FENCE, "as_of")
 _SORT_MEMORY = "256MB"  # for the index of a million rows without a file beside
 
@@ -87,6 +91,18 @@ def forget_rows(engine: Engine, table: sa.Table, fence: int) -> None:
         else:
             _wait_briefly(connection)
             connection.exec_driver_sql(f"DROP TABLE IF EXISTS {run_table(table, fence)}")
+
+
+def drop_quietly(engine: Engine, table: sa.Table, fence: int) -> bool:
+    """Removes a run's rows unless readers of the table hold that off for longer; whether they are gone."""
+    for _ in range(DROP_TRIES):
+        try:
+            forget_rows(engine, table, fence)
+        except OperationalError:
+            time.sleep(BREATH_SECONDS)
+        else:
+            return True
+    return False
 
 
 def _wait_briefly(connection: Connection) -> None:

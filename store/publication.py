@@ -44,7 +44,7 @@ from store.claims import (
 from store.fault_points import reached
 from store.lake import Lake, Manifest
 from store.loading import Load
-from store.partitions import fences_in, forget_rows
+from store.partitions import drop_quietly, fences_in
 from store.settings import Settings
 from store.structure import create_all
 from store.tables import (
@@ -257,10 +257,7 @@ class Publisher:
             shutil.rmtree(folder, ignore_errors=True)
             removed += 1
             reached("sweeping")
-        for table, fence in self._loaded_by(unseen):
-            forget_rows(self.engine, table, fence)
-            removed += 1
-        return removed
+        return removed + sum(drop_quietly(self.engine, table, fence) for table, fence in self._loaded_by(unseen))
 
     def _staged_by(self, runs: Iterable[Row[Any]]) -> Iterator[Path]:
         names = {run.run_id for run in runs}
@@ -293,6 +290,10 @@ class Publisher:
         with self.keeping(claim):
             self.audit(claim)
         reached("audited")
+        self._swap(claim)
+
+    def _swap(self, claim: Claim) -> None:
+        """The one commit point."""
         with alone(self.engine) as connection:
             now, revision = database_now(connection), 1 + latest_revision(connection, claim.unit)
             change_held(connection, claim, state="published", revision=revision, published_at=now, ended_at=now)

@@ -8,7 +8,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,14 +21,21 @@ SCRIPT = Path(__file__).parent.parent / "scripts" / "postgres"
 SUPERUSER = "postgres"
 
 
+# The data of a test need not outlive the machine, so nothing waits for the disk.
+FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
 @contextmanager
-def server() -> Iterator[URL]:
-    """The URL of a server on which databases may be created; the test fails where none can be had."""
+def server(**settings: str) -> Iterator[URL]:
+    """The URL of a server on which databases may be created; the test fails where none can be had.
+
+    A private one has these settings, or else those of a server whose data need not outlive the machine.
+    """
     named = os.environ.get(NAMED_SERVER)
     if named:
         yield _answering(make_url(named))
     else:
-        with _private_server() as url:
+        with _private_server(settings or FORGETFUL) as url:
             yield url
 
 
@@ -53,13 +60,14 @@ def _answering(url: URL) -> URL:
 
 
 @contextmanager
-def _private_server() -> Iterator[URL]:
+def _private_server(settings: Mapping[str, str]) -> Iterator[URL]:
     programs = _programs()
     folder = Path(tempfile.mkdtemp(prefix="churn-postgres-"))
     port, password = _free_port(), secrets.token_hex(16)
     try:
         _create_cluster(programs, folder, password)
-        _pg_ctl(programs, folder, "start", "--wait", "--log", str(folder / "log"), "--options", _options(folder, port))
+        options = _options({"port": str(port), "unix_socket_directories": str(folder), **settings})
+        _pg_ctl(programs, folder, "start", "--wait", "--log", str(folder / "log"), "--options", options)
         try:
             yield URL.create("postgresql+psycopg", SUPERUSER, password, "127.0.0.1", port, "postgres")
         finally:
@@ -86,17 +94,8 @@ def _create_cluster(programs: Path, folder: Path, password: str) -> None:
     secret.unlink()
 
 
-def _options(folder: Path, port: int) -> str:
-    # The data of a test need not outlive the machine, so nothing waits for the disk.
-    settings = {
-        "listen_addresses": "127.0.0.1",
-        "port": port,
-        "unix_socket_directories": folder,
-        "fsync": "off",
-        "synchronous_commit": "off",
-        "full_page_writes": "off",
-    }
-    return " ".join(f"-c {name}={value}" for name, value in settings.items())
+def _options(settings: Mapping[str, object]) -> str:
+    return " ".join(f"-c {name}={value}" for name, value in {"listen_addresses": "127.0.0.1", **settings}.items())
 
 
 def _pg_ctl(programs: Path, folder: Path, *words: str) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from traceback import format_exception
 
@@ -14,16 +15,17 @@ import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 
-from churn.errors import AlreadyRunning, AuditFailed, Fenced, StoreUnreachable
+from churn.errors import AlreadyRunning, AuditFailed, Fenced, PublicationError, StoreUnreachable
 from schemas.columns import LogicalType
 from schemas.columns import Table as Schema
 from schemas.outreach import OUTREACH, STATUSES
 from schemas.quarantine import QUARANTINE
 from schemas.scores import SCORES
-from store import lake, publication
+from store import lake, partitions
 from store.claims import Claim, Content, Unit
 from store.publication import Published, Publisher, content_key, current_folder, open_publisher
 from store.settings import Settings
+from store.tables import MOST_BASES
 
 D1, D2 = date(2026, 1, 1), date(2026, 1, 2)
 FIRST = Unit("telco", "scores", D1, datetime.fromisoformat("2026-01-01T00:00:00"))
@@ -304,7 +306,7 @@ def test_what_cannot_be_swept_now_undoes_no_publication_and_goes_later(
     publisher.load(dead)
     publisher.renew(dead, NO_TIME)
     with monkeypatch.context() as patch:
-        patch.setattr(publication, "forget_rows", fail)
+        patch.setattr(partitions, "forget_rows", fail)
         run = published(publisher, FIRST)
     assert seen(publisher) == {(D1, run.run_id, 100)}
     assert (publisher.sweep(), publisher.sweep()) == (2, 0)
@@ -435,6 +437,91 @@ def test_night_status_says_how_old_each_night_is(publisher: Publisher) -> None:
         ).one()
     assert row[:4] == (run.run_id, "published", 100, 1)
     assert row.age_hours > 6 * 365 * 24
+
+
+def night_status(publisher: Publisher, as_of: date) -> sa.RowMapping:
+    with publisher.engine.connect() as connection:
+        query = sa.text("SELECT * FROM night_status WHERE as_of = :as_of")
+        return connection.execute(query, {"as_of": as_of.isoformat()}).mappings().one()
+
+
+@pytest.mark.parametrize("state", ["failed", "rejected"])
+def test_a_night_that_failed_before_its_claim_says_so_and_what_readers_see_meanwhile(
+    publisher: Publisher, state: str
+) -> None:
+    run = published(publisher, FIRST)
+    publisher.record_failure(SECOND, "12 % of the bills are null", state)
+    tonight = night_status(publisher, D2)
+    assert (tonight["last_state"], tonight["reason"]) == (state, "12 % of the bills are null")
+    assert (tonight["run_id"], _date(tonight["shown_as_of"])) == (None, D1)
+    assert 0 <= tonight["shown_age_hours"] < 0.1
+    assert tonight["last_at"] is not None
+    assert night_status(publisher, D1)["last_state"] == "published"
+    assert seen(publisher) == {(D1, run.run_id, 100)}
+    assert published(publisher, SECOND).fence > run.fence + 1
+    assert night_status(publisher, D2)["last_state"] == "published"
+
+
+def test_a_failure_of_a_night_that_is_under_way_takes_it_from_nobody(publisher: Publisher) -> None:
+    claim = claimed(publisher, FIRST)
+    publisher.record_failure(FIRST, "the source does not answer")
+    write(publisher, claim)
+    publisher.seal(claim)
+    publisher.load(claim)
+    assert publisher.publish(claim).revision == 1
+
+
+@pytest.mark.parametrize(("days_behind", "stale"), [(0, False), (3, True)])
+def test_the_newest_night_says_whether_it_is_stale(publisher: Publisher, days_behind: int, stale: bool) -> None:
+    as_of = datetime.now(UTC).date() - timedelta(days=days_behind)
+    published(publisher, replace(FIRST, as_of=as_of))
+    with publisher.engine.connect() as connection:
+        assert {bool(row.stale) for row in connection.execute(sa.text("SELECT stale FROM score_current"))} == {stale}
+    assert bool(night_status(publisher, as_of)["stale"]) is stale
+
+
+def test_a_claim_is_kept_for_as_long_as_somebody_works_under_it(publisher: Publisher) -> None:
+    lease, beat = timedelta(seconds=0.6), timedelta(seconds=0.1)
+    claim = claimed(publisher, FIRST, lease=lease)
+    with publisher.keeping(claim, lease=lease, beat=beat) as kept:
+        time.sleep(1.2)
+        kept.check()
+        with pytest.raises(AlreadyRunning):
+            publisher.claim(FIRST, made_of("k"))
+    time.sleep(0.8)
+    assert claimed(publisher, FIRST).fence > claim.fence
+
+
+def test_a_claim_that_is_lost_while_somebody_works_is_told_at_the_next_look_and_at_the_end(
+    publisher: Publisher,
+) -> None:
+    claim = claimed(publisher, FIRST)
+
+    def work() -> None:
+        with publisher.keeping(claim, beat=timedelta(seconds=0.05)) as kept:
+            publisher.release(claim, "somebody ended it")
+            assert kept.gone.wait(10)
+            with pytest.raises(Fenced):
+                kept.check()
+
+    with pytest.raises(Fenced):
+        work()
+    with pytest.raises(Fenced), publisher.keeping(claim):
+        pytest.fail("nobody works under a lost claim")
+
+
+def test_work_that_fails_under_a_claim_fails_with_its_own_error(publisher: Publisher) -> None:
+    with pytest.raises(ZeroDivisionError), publisher.keeping(claimed(publisher, FIRST)):
+        raise ZeroDivisionError
+
+
+def test_one_base_more_than_the_views_can_show_is_refused_before_it_is_scored(publisher: Publisher) -> None:
+    for number in range(MOST_BASES):
+        published(publisher, replace(FIRST, contract=f"base{number}"))
+    assert len(seen(publisher)) == MOST_BASES
+    claimed(publisher, replace(SECOND, contract="base0"))
+    with pytest.raises(PublicationError, match="the current views show 8 bases already"):
+        publisher.claim(replace(FIRST, contract="one_more"), made_of("k"))
 
 
 @pytest.mark.parametrize("again", ["claim", "publish"])

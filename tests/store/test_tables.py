@@ -44,25 +44,6 @@ def engine(database_url: str) -> Iterator[Engine]:
     engine.dispose()
 
 
-def test_every_table_and_view_is_there_and_a_second_time_changes_nothing(engine: Engine) -> None:
-    create_all(engine)
-    create_all(engine)
-    there = sa.inspect(engine)
-    assert set(there.get_table_names()) >= {"publication", "night_pointer", "current_pointer", "scores", "outreach"}
-    assert set(there.get_view_names()) == {
-        "score_current",
-        "score_history",
-        "quarantine_current",
-        "outreach_current",
-        "outreach_history",
-        "outreach_status_current",
-        "night_status",
-    }
-    with engine.connect() as connection:
-        for view in there.get_view_names():
-            assert connection.execute(sa.text(f"SELECT * FROM {view}")).all() == []
-
-
 def test_several_processes_may_create_the_tables_at_once(engine: Engine) -> None:
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: create_all(engine), range(4)))
@@ -75,23 +56,6 @@ def test_the_score_table_has_the_schemas_columns_behind_the_fence() -> None:
         "fence",
         *(column.name for column in SCORES.columns if column.required),
     ]
-
-
-def test_every_table_and_column_says_what_it_is() -> None:
-    for table in metadata.sorted_tables:
-        assert table.comment
-        assert [column.name for column in table.columns if not column.comment] == []
-
-
-@pytest.mark.postgres
-def test_postgresql_keeps_the_comments_for_bi(postgres_url: str) -> None:
-    engine = engine_for(postgres_url)
-    create_all(engine)
-    columns = {column["name"]: column["comment"] for column in sa.inspect(engine).get_columns("scores")}
-    assert columns["percentile"] == "Share of the night's base at or below this risk, 1 to 100"
-    with engine.connect() as connection:
-        comment = connection.scalar(sa.text("SELECT obj_description('score_current'::regclass)"))
-    assert comment == "Scores of the newest published night"
 
 
 def test_arrow_rows_come_back_as_the_same_values(engine: Engine) -> None:

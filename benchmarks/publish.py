@@ -1,0 +1,200 @@
+"""How fast a night's scores get into PostgreSQL and SQLite, and what readers of the night before notice of it.
+
+The server is a private one that waits for the disk as a real one does. `load` is from sealed Parquet to rows that are
+complete, indexed and attached; `step` adds the seal before it, and the audit and the pointer after it. The readers ask
+for one customer of the newest night, over and over, while a long query holds the same tables open.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import sqlalchemy as sa
+from rich.console import Console
+from rich.table import Table
+
+from churn.scoring import Stamp, percentile_edges, score_rows, with_percentile
+from schemas.quarantine import QUARANTINE
+from store.claims import Claim, Content, Unit
+from store.lake import bucket_file, write_parquet
+from store.publication import Publisher, open_publisher
+from store.settings import read_settings
+from tests import cards, postgres_server
+
+FIRST = Unit("telco", "scores", date(2026, 1, 1), datetime.fromisoformat("2026-01-02T04:00:00"))
+BUCKETS = 16
+DURABLE = {"fsync": "on", "max_wal_size": "4GB"}
+ONE_CUSTOMER = "SELECT probability FROM score_current WHERE contract = 'telco' AND customer_id = 'C0000000000'"
+LONG_SECONDS = 12
+TEXTS_TO_SORT = 12_000_000
+PAUSE = 0.005  # seconds between two look-ups
+# Sorts texts made of all the scores: as slow as a report that nobody has tuned.
+LONG_QUERY = """
+SELECT count(*) FROM (
+    SELECT md5(s.customer_id || n) AS word, percent_rank() OVER (ORDER BY md5(s.customer_id || n)) AS place
+    FROM score_current s, generate_series(1, {times}) n
+) ranked WHERE place > 0.5
+"""
+
+
+def main() -> None:
+    """Publishes the same night twice to each database, and shows what it took."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--customers", type=int, default=1_000_000)
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="churn-publish-") as folder, postgres_server.server(**DURABLE) as server:
+        rows = Path(folder) / "rows"
+        write_scores(rows, chosen.customers)
+        with postgres_server.database(server) as url:
+            figures = _postgres(_publisher(Path(folder), url), rows, chosen.customers)
+        figures |= _sqlite(_publisher(Path(folder), f"sqlite:///{folder}/churn.db"), rows, chosen.customers)
+        _show(figures, chosen.customers)
+
+
+def write_scores(folder: Path, customers: int) -> None:
+    """Scores of so many customers, with reasons, in a file for each bucket."""
+    stamp = Stamp(FIRST.as_of, cards.contract(), 3, "a" * 64)
+    parts = []
+    for bucket in range(BUCKETS):
+        base = cards.customers(customers // BUCKETS, seed=bucket)
+        keys = pa.array([f"C{bucket:02d}{number:08d}" for number in range(len(base))])
+        parts.append(score_rows(cards.card(), base.set_column(0, "customer_id", keys), stamp))
+    edges = percentile_edges(part["log_odds"].to_numpy() for part in parts)
+    for bucket, part in enumerate(parts):
+        write_parquet(with_percentile(part, edges), folder / bucket_file(bucket))
+
+
+def _publisher(home: Path, url: str) -> Publisher:
+    return open_publisher(read_settings({"CHURN_HOME": str(home / url.partition(":")[0]), "CHURN_DATABASE_URL": url}))
+
+
+def _postgres(publisher: Publisher, rows: Path, customers: int) -> dict[str, float]:
+    _published(publisher, rows, 0)
+    _vacuumed(publisher)
+    alone = _published(publisher, rows, 1)
+    with _long_query(publisher, customers) as report, _reads(publisher) as waits:
+        began = time.perf_counter()
+        beside = _published(publisher, rows, 2)
+        while report.is_alive() and time.perf_counter() - began < LONG_SECONDS:
+            time.sleep(0.1)
+        beside["open"] = time.perf_counter() - began
+    return {
+        "postgres_rows_per_s": customers / alone["load"],
+        "postgres_step_rows_per_s": customers / sum(alone.values()),
+        "swap_ms": 1000 * alone["swap"],
+        "swap_beside_ms": 1000 * beside["swap"],
+        "seconds_beside": sum(beside.values()) - beside["open"],
+        "long_query_s": beside["open"],
+        "reads": len(waits),
+        "reader_p99_ms": 1000 * float(np.quantile(waits, 0.99)),
+        "reader_max_wait_ms": 1000 * max(waits),
+    }
+
+
+def _sqlite(publisher: Publisher, rows: Path, customers: int) -> dict[str, float]:
+    taken = _published(publisher, rows, 0)
+    return {"sqlite_rows_per_s": customers / taken["load"], "sqlite_swap_ms": 1000 * taken["swap"]}
+
+
+def _published(publisher: Publisher, rows: Path, day: int) -> dict[str, float]:
+    """The seconds of each step of a publication."""
+    unit = replace(FIRST, as_of=FIRST.as_of + timedelta(days=day))
+    claim = publisher.claim(unit, Content(str(day), str(day)))
+    assert isinstance(claim, Claim)
+    folder = publisher.stage(claim)
+    shutil.copytree(rows, folder / "scores", dirs_exist_ok=True)
+    nobody = {column.name: pa.array([], pa.string()) for column in QUARANTINE.columns}
+    write_parquet(pa.table(nobody), folder / "quarantine" / "rows.parquet")
+    steps: tuple[tuple[str, Callable[[Claim], object]], ...] = (
+        ("seal", publisher.seal),
+        ("load", publisher.load),
+        ("audit", publisher.audit),
+        ("swap", publisher._swap),  # the pointer's transaction alone
+        ("rest", publisher.publish),
+    )
+    return {name: _seconds(step, claim) for name, step in steps}
+
+
+def _seconds(step: Callable[[Claim], object], claim: Claim) -> float:
+    began = time.perf_counter()
+    step(claim)
+    return time.perf_counter() - began
+
+
+@contextmanager
+def _long_query(publisher: Publisher, customers: int) -> Iterator[threading.Thread]:
+    """A report on the scores that runs in a thread of its own, and is cut off when it is no longer needed."""
+    with publisher.engine.connect() as connection:
+        backend = connection.scalar(sa.select(sa.func.pg_backend_pid()))
+        times = TEXTS_TO_SORT // customers
+        report = threading.Thread(target=_ask, args=(connection, LONG_QUERY.format(times=times)))
+        report.start()
+        time.sleep(1)
+        try:
+            yield report
+        finally:
+            with publisher.engine.connect() as another:
+                another.execute(sa.select(sa.func.pg_cancel_backend(backend)))
+            report.join()
+
+
+def _ask(connection: sa.Connection, query: str) -> None:
+    with suppress(sa.exc.OperationalError):  # it is cut off
+        connection.exec_driver_sql(query)
+
+
+@contextmanager
+def _reads(publisher: Publisher) -> Iterator[list[float]]:
+    """The seconds that each look-up took while the block ran."""
+    seconds: list[float] = []
+    done = threading.Event()
+    reader = threading.Thread(target=_read, args=(publisher, seconds, done))
+    reader.start()
+    try:
+        yield seconds
+    finally:
+        done.set()
+        reader.join()
+
+
+def _read(publisher: Publisher, seconds: list[float], done: threading.Event) -> None:
+    engine = publisher.engine.execution_options(isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        while not done.wait(PAUSE):
+            began = time.perf_counter()
+            connection.exec_driver_sql(ONE_CUSTOMER).one()
+            seconds.append(time.perf_counter() - began)
+
+
+def _vacuumed(publisher: Publisher) -> None:
+    """What autovacuum would have done since the last night."""
+    with publisher.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+        connection.exec_driver_sql("VACUUM ANALYZE")
+        connection.exec_driver_sql("CHECKPOINT")
+
+
+def _show(figures: dict[str, float], customers: int) -> None:
+    table = Table(title=f"Publishing {customers:,} scores; load {os.getloadavg()[0]:.1f}")
+    table.add_column("what")
+    table.add_column("figure", justify="right")
+    for name, value in figures.items():
+        table.add_row(name.replace("_", " "), f"{value:,.1f}")
+    Console().print(table)
+    print(json.dumps({name: round(value, 1) for name, value in figures.items()}))
+
+
+if __name__ == "__main__":
+    main()

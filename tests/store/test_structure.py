@@ -1,0 +1,104 @@
+"""The database says of each table, view and column what it is, and is refused where another release made it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+
+from churn.errors import PublicationError
+from store.structure import create_all
+from store.tables import engine_for, metadata
+from store.views import views
+
+VIEWS = {
+    "score_current",
+    "score_history",
+    "quarantine_current",
+    "outreach_current",
+    "outreach_history",
+    "outreach_status_current",
+    "night_status",
+}
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    engine = engine_for(database_url)
+    create_all(engine)
+    yield engine
+    engine.dispose()
+
+
+def dictionary(engine: Engine) -> dict[tuple[str, str], str]:
+    query = sa.text("SELECT relation, name, description FROM data_dictionary ORDER BY relation, place")
+    with engine.connect() as connection:
+        return {(relation, name): said for relation, name, said in connection.execute(query)}
+
+
+def test_the_dictionary_describes_every_table_and_view_and_each_of_their_columns(engine: Engine) -> None:
+    there, said = sa.inspect(engine), dictionary(engine)
+    for relation in (*there.get_table_names(), *there.get_view_names()):
+        assert said[relation, relation]
+        assert all(said[relation, column["name"]] for column in there.get_columns(relation))
+    assert said["score_current", "stale"].startswith("Whether a newer night is due")
+    assert said["score_current", "band"] == said["scores", "band"]
+
+
+def test_every_view_is_there_and_can_be_asked(engine: Engine) -> None:
+    there = sa.inspect(engine)
+    assert set(there.get_view_names()) == VIEWS
+    with engine.connect() as connection:
+        for view in views(engine.dialect.name):
+            found = connection.execute(sa.text(f"SELECT * FROM {view.name}"))
+            assert list(found.keys()) == list(view.described())
+            assert found.all() == []
+
+
+@pytest.mark.postgres
+def test_postgresql_keeps_what_the_dictionary_says_as_comments(postgres_url: str) -> None:
+    engine = engine_for(postgres_url)
+    create_all(engine)
+    query = """
+        SELECT c.relname, coalesce(a.attname, c.relname), d.description
+        FROM pg_description d JOIN pg_class c ON c.oid = d.objoid
+        LEFT JOIN pg_attribute a ON a.attrelid = d.objoid AND a.attnum = d.objsubid AND d.objsubid > 0
+        WHERE c.relnamespace = 'public'::regnamespace AND d.classoid = 'pg_class'::regclass
+    """
+    with engine.connect() as connection:
+        comments = {(relation, name): said for relation, name, said in connection.execute(sa.text(query))}
+    assert comments == dictionary(engine)
+
+
+def test_a_second_time_changes_nothing(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE data_dictionary SET description = 'mine'"))
+    create_all(engine)
+    assert set(dictionary(engine).values()) == {"mine"}
+
+
+def test_views_and_descriptions_of_another_release_are_made_anew(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE structure SET digest = 'of another release'"))
+        connection.execute(sa.text("DROP VIEW score_history"))
+        connection.execute(sa.text("CREATE VIEW score_history AS SELECT 1 AS one"))
+    create_all(engine)
+    assert "customer_id" in {column["name"] for column in sa.inspect(engine).get_columns("score_history")}
+
+
+def test_a_database_whose_tables_another_release_made_is_refused_and_left_as_it_is(database_url: str) -> None:
+    engine = engine_for(database_url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("CREATE TABLE publication (run_id TEXT PRIMARY KEY, swept_at TIMESTAMP)"))
+    with pytest.raises(PublicationError, match=r"table publication of .*has the columns run_id, swept_at") as caught:
+        create_all(engine)
+    assert "CHURN_DATABASE_URL" in caught.value.to_do
+    assert sa.inspect(engine).get_table_names() == ["publication"]
+
+
+def test_every_table_and_column_says_what_it_is() -> None:
+    for table in metadata.sorted_tables:
+        assert table.comment
+        assert [column.name for column in table.columns if not column.comment] == []
