@@ -28,7 +28,7 @@ SIGNATURE_LINE = re.compile(rf"{ALGORITHM} ([0-9a-f]{{16}}) ([A-Za-z0-9+/]{{86}}
 KEY_ID_LETTERS = 16
 
 SIGNING, TRUSTED, MODE = "CHURN_SIGNING_KEY", "CHURN_TRUSTED_KEYS", "CHURN_MODE"
-SIGN_AGAIN = f"Do not use it: train and register again, or name its maker's key in {TRUSTED} if you know that it is."
+SIGN_AGAIN = f"Do not use it: train and register again or, if you know who made it, name his key in {TRUSTED}."
 
 
 @dataclass(frozen=True, slots=True)
