@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.schema import CreateTable
 
-from store.tables import FENCE
+from store.tables import FENCE, IN_FLIGHT
 
 LOCK_MILLISECONDS = 50  # readers are promised that they never wait for more than 100
 # Looks once into the index for each run, where DISTINCT would read all of it.
@@ -79,8 +79,33 @@ def complete_run_table(connection: Connection, table: sa.Table, fence: int, fixe
 def attach_run_table(connection: Connection, table: sa.Table, fence: int) -> None:
     """Makes the run's rows part of the table. Readers go on meanwhile: the lock is one that they do not ask for."""
     _wait_briefly(connection)
-    attach = f"ALTER TABLE {table.name} ATTACH PARTITION {run_table(table, fence)} FOR VALUES IN ({fence})"
-    connection.exec_driver_sql(attach)
+    connection.execute(sa.select(sa.func.attach_run(table.name, fence)))
+
+
+def attach_function(tables: Iterable[sa.Table]) -> str:
+    """The statement that makes `attach_run`, by which a role that owns none of the tables adds a run's rows to one.
+
+    From then on the rows belong to the tables' owner, so that whoever loaded them cannot change what readers will see.
+    """
+    names = ", ".join(f"'{table.name}'" for table in tables)
+    states = ", ".join(f"'{state}'" for state in IN_FLIGHT)
+    # The names are constants of ours.
+    function = f"""
+CREATE OR REPLACE FUNCTION attach_run(whole text, run_fence bigint) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE part text := quote_ident(whole || '_run_' || run_fence);
+BEGIN
+    IF whole NOT IN ({names}) THEN
+        RAISE EXCEPTION 'no run is loaded into the table %', whole;
+    END IF;
+    IF NOT EXISTS (SELECT FROM publication WHERE fence = run_fence AND state IN ({states})) THEN
+        RAISE EXCEPTION 'no run with the fence % is under way', run_fence;
+    END IF;
+    EXECUTE 'ALTER TABLE ' || part || ' OWNER TO ' || quote_ident(current_user);
+    EXECUTE 'ALTER TABLE ' || whole || ' ATTACH PARTITION ' || part || ' FOR VALUES IN (' || run_fence || ')';
+END
+$$"""  # noqa: S608
+    return function.replace("%", "%%")  # for the driver, to which a single one announces a parameter
 
 
 def forget_rows(engine: Engine, table: sa.Table, fence: int) -> None:

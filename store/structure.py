@@ -14,7 +14,8 @@ from sqlalchemy.engine import Connection, Dialect, Engine
 from sqlalchemy.schema import CreateIndex, CreateTable, DDLElement, SetColumnComment, SetTableComment
 
 from churn.errors import PublicationError
-from store.tables import alone, data_dictionary, metadata, structure
+from store.partitions import attach_function
+from store.tables import TABLES_OF, alone, data_dictionary, metadata, structure
 from store.views import View, views
 
 _LITERAL = {"literal_binds": True}
@@ -46,6 +47,15 @@ def view_statements(dialect: Dialect) -> list[str]:
     return [text for view in views(dialect.name) for text in _view_statements(view, dialect)]
 
 
+def function_statements(dialect: Dialect) -> list[str]:
+    """The statements that make the functions, which PostgreSQL alone has."""
+    if dialect.name == "sqlite":
+        return []
+    safe = "SET LOCAL search_path = public, pg_temp"  # so that nobody's temporary table stands in for one of ours
+    loaded = (table for tables in TABLES_OF.values() for table in tables)
+    return [safe, attach_function(loaded), "REVOKE ALL ON FUNCTION attach_run FROM PUBLIC"]
+
+
 def _table_statements(table: sa.Table, dialect: Dialect) -> Iterator[str]:
     parts: list[DDLElement] = [CreateTable(table), *(CreateIndex(index) for index in _by_name(table.indexes))]
     if dialect.supports_comments:
@@ -70,7 +80,7 @@ def _literal(text: str, dialect: Dialect) -> str:
 
 
 def _digest(dialect: Dialect) -> str:
-    statements = "\n".join([*table_statements(dialect), *view_statements(dialect)])
+    statements = "\n".join([*table_statements(dialect), *view_statements(dialect), *function_statements(dialect)])
     return hashlib.sha256(statements.encode()).hexdigest()
 
 
@@ -91,6 +101,7 @@ def _make(connection: Connection) -> None:
     for name in set(there.get_view_names()) & {view.name for view in views(dialect.name)}:
         connection.exec_driver_sql(f"DROP VIEW {name}")
     _execute(connection, view_statements(dialect))
+    _execute(connection, function_statements(dialect))
     _describe(connection)
 
 

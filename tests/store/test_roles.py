@@ -1,0 +1,175 @@
+"""Each role of the database can do its own work, and none of the others'."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from churn.errors import SettingsError
+from store.claims import Claim
+from store.publication import Publisher, open_publisher
+from store.registry import open_registry
+from store.roles import ROLES, grant_roles
+from store.settings import Settings
+from store.tables import engine_for
+from tests.store.test_publication import D1, FIRST, SECOND, made_of, published, seen, write
+
+REFUSALS = ("permission denied", "must be owner", "cannot update view", "cannot delete from view")
+
+pytestmark = pytest.mark.postgres
+
+ALLOWED = """
+loader     SELECT state FROM publication
+loader     UPDATE publication SET lease_until = now()
+loader     CREATE TABLE scores_run_99 (fence bigint)
+publisher  SELECT count(*) FROM scores
+publisher  UPDATE current_pointer SET fence = fence
+publisher  UPDATE night_pointer SET fence = fence
+publisher  UPDATE publication SET reason = 'mine'
+reader     SELECT * FROM score_current
+reader     SELECT * FROM score_history
+reader     SELECT * FROM outreach_current
+reader     SELECT * FROM outreach_history
+reader     SELECT * FROM outreach_status_current
+reader     SELECT * FROM quarantine_current
+reader     SELECT * FROM night_status
+reader     SELECT * FROM data_dictionary
+auditor    SELECT * FROM publication
+auditor    SELECT * FROM current_pointer
+auditor    SELECT * FROM alias_event
+auditor    SELECT * FROM night_status
+"""
+FORBIDDEN = """
+loader     UPDATE current_pointer SET fence = fence
+loader     UPDATE night_pointer SET fence = fence
+loader     INSERT INTO current_pointer VALUES ('telco', 'scores', '2026-01-01', '1', 1)
+loader     DELETE FROM current_pointer
+loader     UPDATE publication SET state = 'published'
+loader     DELETE FROM publication
+loader     DELETE FROM scores
+loader     DELETE FROM scores_run_1
+loader     UPDATE scores_run_1 SET probability = 0
+loader     DROP TABLE scores_run_1
+loader     DROP TABLE scores
+loader     SELECT * FROM score_current
+loader     UPDATE alias SET version = 1
+publisher  INSERT INTO scores SELECT * FROM scores
+publisher  UPDATE scores SET probability = 0
+publisher  DELETE FROM scores
+publisher  TRUNCATE scores
+publisher  SELECT attach_run('scores', 1)
+publisher  DELETE FROM publication
+publisher  CREATE TABLE mine (one bigint)
+reader     SELECT * FROM scores
+reader     SELECT * FROM scores_run_1
+reader     SELECT * FROM publication
+reader     UPDATE score_current SET probability = 0
+reader     DELETE FROM night_status
+reader     SELECT attach_run('scores', 1)
+reader     CREATE TABLE mine (one bigint)
+auditor    UPDATE publication SET state = 'published'
+auditor    DELETE FROM publication
+auditor    UPDATE current_pointer SET fence = fence
+auditor    DELETE FROM alias_event
+auditor    UPDATE alias_event SET why = 'mine'
+auditor    SELECT * FROM scores
+auditor    CREATE TABLE mine (one bigint)
+"""
+
+
+@pytest.fixture
+def owner(postgres_url: str, settings: Settings) -> Publisher:
+    there = replace(settings, database_url=postgres_url)
+    open_registry(there)
+    return open_publisher(there)
+
+
+@pytest.fixture
+def users(owner: Publisher) -> Iterator[dict[str, Publisher]]:
+    """The publisher as it is for a user who has one of the roles, for each."""
+    prefix = f"churn{secrets.token_hex(4)}"
+    names, password = grant_roles(owner.engine, prefix), secrets.token_hex(8)
+    made = [*names.values()]
+    with owner.engine.begin() as connection:
+        for role in ROLES:
+            made.append(f"{prefix}_{role}_user")
+            login = f"CREATE ROLE {made[-1]} LOGIN PASSWORD '{password}' IN ROLE {names[role]}"
+            connection.exec_driver_sql(login)
+    urls = {role: owner.engine.url.set(username=f"{prefix}_{role}_user", password=password) for role in ROLES}
+    yield {
+        role: replace(owner, engine=engine_for(url.render_as_string(hide_password=False))) for role, url in urls.items()
+    }
+    with owner.engine.begin() as connection:
+        for name in reversed(made):
+            connection.exec_driver_sql(f"DROP OWNED BY {name}")
+            connection.exec_driver_sql(f"DROP ROLE {name}")
+
+
+def as_user(owner: Publisher, name: str, password: str) -> Publisher:
+    url = owner.engine.url.set(username=name, password=password)
+    return replace(owner, engine=engine_for(url.render_as_string(hide_password=False)))
+
+
+def statements(table: str) -> list[tuple[str, str]]:
+    return [(line.split(maxsplit=1)[0], line.split(maxsplit=1)[1]) for line in table.strip().splitlines()]
+
+
+def test_each_role_does_its_own_work_and_is_refused_that_of_others(
+    owner: Publisher, users: dict[str, Publisher]
+) -> None:
+    published(owner, FIRST)
+    tried = statements(ALLOWED) + statements(FORBIDDEN)
+    outcomes = {(role, statement): outcome(users[role], statement) for role, statement in tried}
+    wrong = [pair for pair in statements(ALLOWED) if outcomes[pair] != "done"]
+    wrong += [pair for pair in statements(FORBIDDEN) if outcomes[pair] not in REFUSALS]
+    assert {pair: outcomes[pair] for pair in wrong} == {}
+
+
+def outcome(user: Publisher, statement: str) -> str:
+    """What became of the statement, of which nothing stays."""
+    with user.engine.connect() as connection:
+        try:
+            connection.exec_driver_sql(statement)
+        except DBAPIError as refused:
+            said = str(refused.orig)
+            return next((reason for reason in REFUSALS if reason in said), said)
+        return "done"
+
+
+def test_loader_and_publisher_publish_a_night_together(owner: Publisher, users: dict[str, Publisher]) -> None:
+    publisher, loader = users["publisher"], users["loader"]
+    claim = publisher.claim(SECOND, made_of("k"))
+    assert isinstance(claim, Claim)
+    write(publisher, claim)
+    publisher.seal(claim)
+    loader.load(claim)
+    run = publisher.publish(claim)
+    assert seen(users["reader"]) == {(SECOND.as_of, run.run_id, 100)}
+
+
+def test_the_loader_cannot_change_a_run_once_it_is_attached_nor_attach_one_that_nobody_claimed(
+    owner: Publisher, users: dict[str, Publisher]
+) -> None:
+    run = published(owner, FIRST)
+    with users["loader"].engine.connect() as connection:
+        connection.exec_driver_sql("CREATE TABLE scores_run_7 (fence bigint)")
+        for wanted, refusal in (("'scores', 7", "no run with the fence 7"), ("'publication', 1", "no run is loaded")):
+            with pytest.raises(sa.exc.DatabaseError, match=refusal), connection.begin_nested():
+                connection.exec_driver_sql(f"SELECT attach_run({wanted})")
+    assert seen(owner) == {(D1, run.run_id, 100)}
+
+
+def test_roles_may_be_granted_again(owner: Publisher, users: dict[str, Publisher]) -> None:
+    prefix = str(users["reader"].engine.url.username).removesuffix("_reader_user")
+    assert grant_roles(owner.engine, prefix) == {role: f"{prefix}_{role}" for role in ROLES}
+    assert outcome(users["reader"], "SELECT * FROM score_current") == "done"
+
+
+def test_sqlite_has_no_roles(tmp_path: object) -> None:
+    with pytest.raises(SettingsError, match="SQLite has no roles"):
+        grant_roles(engine_for(f"sqlite:///{tmp_path}/churn.db"))
