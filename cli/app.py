@@ -13,6 +13,7 @@ from cli.contract import app as contract_app
 from cli.model import app as model_app
 from cli.nights import night, outreach, score, train
 from cli.simulate import simulate
+from cli.upkeep import backfill, catch_up
 from store.faults import keep_fault
 from store.settings import current_settings, settle_libraries
 
@@ -28,6 +29,8 @@ app.command()(night)
 app.command()(train)
 app.command()(score)
 app.command()(outreach)
+app.command()(backfill)
+app.command()(catch_up)
 app.add_typer(contract_app, name="contract")
 app.add_typer(model_app, name="model")
 

@@ -34,6 +34,10 @@ REFUSED = [
     ("version", 0),
     ("expected", -1),
     ("segments", ""),
+    ("first", "last week"),
+    ("last", None),
+    ("until", "2026-1-1"),
+    ("model", "2"),
     ("who", ""),
     ("why", None),
 ]
@@ -50,13 +54,19 @@ TAKEN = [
     ("promote", "ask"),
     ("estimator", "logistic_regression"),
     ("per_segment", False),
+    ("until", "2026-01-31"),
+    ("model", "now"),
+    ("lists", True),
     ("action", "rollback"),
     ("version", 3),
     ("expected", 0),
     ("segments", "prepaid, postpaid"),
 ]
 # What the form asks of a person, since nobody else can know it.
-ASKED_OF_A_PERSON = {"promotion": {"who": "Ada", "why": "better in October"}}
+ASKED_OF_A_PERSON = {
+    "promotion": {"who": "Ada", "why": "better in October"},
+    "backfill": {"first": "2026-01-01", "last": "2026-01-31"},
+}
 
 
 def flow_of(deployment: dict[str, Any]) -> Flow[..., Any]:

@@ -1,0 +1,114 @@
+"""`churn backfill` and `catch-up`: score past nights, and tell what became of each."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from cli.nights import START, Contract, Force, KnownAt, Policy, Reasons, Source, kept_apart
+from tasks.progress import LOGGER, Progress
+
+if TYPE_CHECKING:
+    from tasks.backfill import Outcome  # Prefect takes seconds to import, and --help needs none of it
+
+_COLOURS = {"published": "green", "failed": "red"}
+
+
+def backfill(
+    first: Annotated[str, typer.Option("--from", help="Oldest night to score.")],
+    last: Annotated[str, typer.Option("--to", help="Newest night to score, yesterday at most.")],
+    contract: Contract = "telco",
+    known_at: KnownAt = None,
+    source: Source = None,
+    model: Annotated[
+        Literal["then", "now"],
+        typer.Option(help="Who scores a night that is published already: its own champions, or those of today."),
+    ] = "then",
+    lists: Annotated[bool, typer.Option("--lists", help="Also decide a list for nights that never had one.")] = False,
+    policy: Policy = None,
+    force: Force = False,
+    reasons: Reasons = "list",
+) -> None:
+    """Score past nights, the oldest first; newer nights and lists that were sent stay as they are."""
+    with _nights_shown(Console()):
+        from flows.backfill import backfill as fill
+
+        fill(first, last, contract, known_at, kept_apart(source), model, lists, policy, force, reasons)
+
+
+def catch_up(
+    contract: Contract = "telco",
+    until: Annotated[str | None, typer.Option(help="Newest night to catch up with. Default: today.")] = None,
+    source: Source = None,
+    policy: Policy = None,
+    reasons: Reasons = "list",
+) -> None:
+    """Score the nights that were missed while nothing ran; only the newest of them gets an outreach list."""
+    console = Console()
+    with _nights_shown(console):
+        from flows.catch_up import catch_up as follow
+
+        outcomes = follow(contract, until, kept_apart(source), policy, reasons)
+    if not outcomes:
+        console.print("Nothing is missing: the newest night is published.")
+    elif len(outcomes) > 1:
+        console.print(f"The lists of the {len(outcomes) - 1} nights before the last would be stale, and are not made.")
+
+
+@contextmanager
+def _nights_shown(console: Console) -> Iterator[None]:
+    """Says what is being done, and at the end, however it came, what became of each night."""
+    from tasks.parameters import refused_in_words
+
+    with console.status(START) as status:
+        listener = _Listener(status.update)
+        LOGGER.addHandler(listener)
+        LOGGER.setLevel(logging.INFO)
+        try:
+            with refused_in_words():
+                yield
+        finally:
+            LOGGER.removeHandler(listener)
+            status.stop()
+            if listener.outcomes:
+                console.print(_table(listener.outcomes))
+
+
+def _table(outcomes: Sequence[Outcome]) -> Table:
+    table = Table()
+    for head in ("night", "scores", "revision", "customers", "list", "why"):
+        table.add_column(head, justify="right" if head in ("revision", "customers", "list") else "left")
+    for outcome in outcomes:
+        scores, listed = outcome.scores, outcome.outreach
+        table.add_row(
+            str(outcome.as_of),
+            f"[{_COLOURS.get(outcome.state, 'yellow')}]{outcome.state}[/]",
+            str(scores.revision) if scores else "",
+            f"{scores.rows:,}" if scores else "",
+            f"{listed.rows:,}" if listed else "",
+            escape(outcome.reason),
+        )
+    return table
+
+
+class _Listener(logging.Handler):
+    """Hears which step has begun, and what became of a night."""
+
+    def __init__(self, show: Callable[[str], None]) -> None:
+        super().__init__()
+        self.outcomes: list[Outcome] = []
+        self._show = show
+
+    def emit(self, record: logging.LogRecord) -> None:
+        progress, outcome = getattr(record, "progress", None), getattr(record, "outcome", None)
+        if isinstance(progress, Progress):
+            self._show(progress.step)
+        if outcome is not None:
+            self.outcomes.append(outcome)
