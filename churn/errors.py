@@ -14,7 +14,7 @@ ChurnError
   x RegistryError
     * NoChampion         nobody holds the place that was asked for
     * ArtifactRefused    a model's files differ from what was registered
-    * PromotionRefused   the champion is not the one that was expected
+    * PromotionRefused   the gate refused it, or the champion is not the one that was expected
   x PublicationError
     * AlreadyRunning     another run holds this night
     * Fenced             a younger run has taken this night over
@@ -117,7 +117,7 @@ class ArtifactRefused(RegistryError):
 
 
 class PromotionRefused(RegistryError):
-    """The champion is not the one that was expected."""
+    """The gate refused it, or the champion is not the one that was expected."""
 
 
 class PublicationError(ChurnError):

@@ -11,13 +11,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine, Row
 
 from churn.errors import NoChampion, PromotionRefused, RegistryError
+from churn.segments import ALL as ALL
 from store.migrations import bring_up_to_date
 from store.registry_tables import alias, alias_event, model_version
 from store.registry_tables import verdict as verdict_table
 from store.settings import Settings
 from store.tables import alone, answering, engine_for
-
-ALL = "all"  # the segment whose champion also serves every segment that has none of its own
 
 PROMOTION, ROLLBACK = "promotion", "rollback"
 
