@@ -76,7 +76,10 @@ class Figure(_Part):
 
 
 class SliceEntry(_Part):
-    """The figures on a part of the test rows: one month, or one segment."""
+    """The figures on one of the months that the shapes have not seen, or on one segment of the test rows.
+
+    Where churners were too few to tell, there are no figures.
+    """
 
     by: Literal["month", "segment"]
     name: str
@@ -135,7 +138,8 @@ class TrainingEntry(_Part):
 
 class ModelManifest(_Part):
     """`metrics` were measured on rows that nothing behind them had seen, `figures` are the same with their intervals;
-    `reference` has the share of customers in each bin of each feature, against which drift is measured.
+    `reference` has the share of customers in each bin of each feature, against which drift is measured: of an
+    estimator, which cuts nothing, those of missing values, of numbers, and of each category.
 
     A scorecard has a `card` and no `estimator`, every other kind an `estimator` and no `card`.
     """

@@ -89,6 +89,7 @@ def test_the_same_seed_gives_the_same_card_and_another_seed_another(panel):
     again, other = (train(rows, cards.contract(), replace(QUICK, seed=seed)) for seed in (42, 43))
     assert np.array_equal(score(again.card, rows).log_odds, score(trained.card, rows).log_odds)
     assert again.data_digest == trained.data_digest
+    assert (again.figures, again.slices, again.gains) == (trained.figures, trained.slices, trained.gains)
     assert not np.array_equal(score(other.card, rows).log_odds, score(trained.card, rows).log_odds)
 
 
