@@ -44,6 +44,7 @@ def main() -> None:
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="churn-night-") as home:
         os.environ["CHURN_HOME"] = home
+        os.environ.setdefault("CHURN_MODE", "development")  # the models of a benchmark need no signature
         _settle()
         small, large = _simulated(home, TRAINED_ON, 24), _simulated(home, chosen.customers, MONTHS)
         _show(_measured(small, large))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import traceback
 
@@ -15,6 +16,7 @@ from cli.nights import night, outreach, score, train
 from cli.simulate import simulate
 from cli.upkeep import backfill, catch_up
 from store.faults import keep_fault
+from store import signatures
 from store.settings import current_settings, settle_libraries
 
 app = typer.Typer(
@@ -42,6 +44,7 @@ def main() -> None:
     """Runs the command line; the exit code is 0, or the one of the error's family in churn/errors.py."""
     try:
         settle_libraries(current_settings(), quiet=True)
+        signatures.LOGGER.addHandler(_Aloud())
         app()
     except ChurnError as error:
         _complain(type(error).__name__, str(error))
@@ -54,7 +57,19 @@ def main() -> None:
         sys.exit(UNEXPECTED)
 
 
+class _Aloud(logging.Handler):
+    """Tells a person what Prefect's quiet console would keep from him."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Prints the warning."""
+        _say("[bold yellow]Warning[/]", record.getMessage())
+
+
 def _complain(kind: str, sentence: str) -> None:
+    _say(f"[bold red]{kind}[/]", sentence)
+
+
+def _say(heading: str, sentence: str) -> None:
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    console.print(f"[bold red]{kind}[/] ", end="")
+    console.print(f"{heading} ", end="")
     console.print(sentence, markup=False)

@@ -85,7 +85,9 @@ def _categories(values: pa.Array, labels: Labels) -> tuple[str, ...]:
 
 
 def _threads(jobs: int) -> Any:
-    # It comes with scikit-learn, whose OpenMP would else take every core.
+    # Limits reach only what is loaded: before scikit-learn is, its OpenMP would take every core in the process's first
+    # training, and keep that number in the model, whose digest would differ from that of a second one.
+    import sklearn.ensemble  # noqa: F401
     from threadpoolctl import threadpool_limits
 
     return threadpool_limits(limits=jobs)
