@@ -3,19 +3,20 @@
 PostgreSQL takes the rows through ADBC's driver where that is installed, else as CSV that Arrow writes.
 
 SQLite is loaded through Python's own module, although ADBC's driver is faster (220,000 score rows a second against
-118,000). The driver brings its own copy of SQLite, and two copies in one process do not see each other's locks: a
+150,000). The driver brings its own copy of SQLite, and two copies in one process do not see each other's locks: a
 reader beside the loader met a malformed database. https://www.sqlite.org/howtocorrupt.html section 2.2.1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -41,6 +42,7 @@ from store.tables import CONNECT_SECONDS, FENCE
 
 STREAMS = 2  # connections that load side by side: one core's worth of client and one of server for each two
 ATTACH_TRIES = 20
+NONE_SHARED: Mapping[str, Any] = MappingProxyType({})
 
 _DAY = "%Y-%m-%d"
 _MOMENT = "%Y-%m-%d %H:%M:%S"  # %S of a timestamp[us] has the six decimals that SQLAlchemy reads
@@ -64,8 +66,8 @@ def best_way() -> Way:
 class Loader(Protocol):
     """Adds rows in a transaction that is always open; what is not committed is undone."""
 
-    def append(self, table: str, rows: pa.Table) -> None:
-        """Adds the rows to the table by their columns' names."""
+    def append(self, table: str, rows: pa.Table, shared: Mapping[str, Any] = NONE_SHARED) -> None:
+        """Adds the rows to the table by their columns' names; where each needs them, with the values they share."""
 
     def holds(self, query: sa.Select[Any]) -> bool:
         """Whether the query finds a row now."""
@@ -107,7 +109,7 @@ class Load:
 
     def _fenced_rows(self, table: sa.Table, files: Sequence[Path]) -> None:
         forget_rows(self.engine, table, self.claim.fence)
-        self._copy(table.name, files, lambda file: _with_fence(lake.read_parquet([file]), self.claim.fence))
+        self._copy(table.name, files, self._shared(table, files))
         reached("loaded")
 
     def _partition(self, table: sa.Table, files: Sequence[Path]) -> None:
@@ -115,26 +117,30 @@ class Load:
         with self.engine.connect() as connection:
             if is_attached(connection, table, fence):
                 return
-        fixed = {FENCE: fence, **lake.fixed_columns(files)}
-        own = [column.name for column in table.columns if column.name not in fixed]
+        shared = self._shared(table, files)
         with self._held() as connection:
-            make_run_table(connection, table, fence, without=fixed)
-        self._copy_side_by_side(run_table(table, fence), files, lambda file: lake.read_parquet([file], own))
+            make_run_table(connection, table, fence, without=shared)
+        self._copy_side_by_side(run_table(table, fence), files, shared)
         with self._held() as connection:
-            complete_run_table(connection, table, fence, fixed)
+            complete_run_table(connection, table, fence, shared)
         reached("loaded")
         self._attach(table)
 
-    def _copy_side_by_side(self, name: str, files: Sequence[Path], read: Callable[[Path], pa.Table]) -> None:
+    def _shared(self, table: sa.Table, files: Sequence[Path]) -> dict[str, Any]:
+        """The values that all rows have in common, by column; at least one column is left to the rows themselves."""
+        fence, shared = {FENCE: self.claim.fence}, lake.fixed_columns(files)
+        return fence if len(fence | shared) == len(table.columns) else fence | shared
+
+    def _copy_side_by_side(self, name: str, files: Sequence[Path], shared: Mapping[str, Any]) -> None:
         with ThreadPoolExecutor(STREAMS) as pool:
-            streams = [pool.submit(self._copy, name, files[first::STREAMS], read) for first in range(STREAMS)]
+            streams = [pool.submit(self._copy, name, files[first::STREAMS], shared) for first in range(STREAMS)]
         for stream in streams:
             stream.result()
 
-    def _copy(self, name: str, files: Sequence[Path], read: Callable[[Path], pa.Table]) -> None:
+    def _copy(self, name: str, files: Sequence[Path], shared: Mapping[str, Any]) -> None:
         with loader(self.engine, self.way) as load:
             for file in files:
-                load.append(name, read(file))
+                load.append(name, _without(lake.read_parquet([file]), shared), shared)
                 reached("copied")
                 if not load.holds(still_held(self.claim)):
                     raise lost(self.claim)
@@ -161,8 +167,8 @@ class Load:
             yield connection
 
 
-def _with_fence(rows: pa.Table, fence: int) -> pa.Table:
-    return rows.append_column(FENCE, pa.repeat(pa.scalar(fence, pa.int64()), len(rows)))
+def _without(rows: pa.Table, columns: Iterable[str]) -> pa.Table:
+    return rows.drop_columns([name for name in columns if name in rows.column_names])
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +179,7 @@ class _Loader:
     def prepared(self) -> Self:
         return self
 
-    def append(self, table: str, rows: pa.Table) -> None:
+    def append(self, table: str, rows: pa.Table, shared: Mapping[str, Any] = NONE_SHARED) -> None:
         raise NotImplementedError
 
     def holds(self, query: sa.Select[Any]) -> bool:
@@ -185,13 +191,14 @@ class _Loader:
     def commit(self) -> None:
         self.connection.commit()
 
-    def names(self, rows: pa.Table) -> str:
+    def names(self, columns: Iterable[str]) -> str:
         """The columns' names, which are the schema's own, quoted."""
-        quoted = self.engine.dialect.identifier_preparer.quote_identifier
-        return ", ".join(quoted(name) for name in rows.column_names)
+        return ", ".join(map(self.engine.dialect.identifier_preparer.quote_identifier, columns))
 
 
 class _PostgresLoader(_Loader):
+    """Leaves the shared values to the run's table, which gets them once it is filled."""
+
     __slots__ = ()
 
     def prepared(self) -> Self:
@@ -205,7 +212,7 @@ class _PostgresLoader(_Loader):
 class _AdbcLoader(_PostgresLoader):
     __slots__ = ()
 
-    def append(self, table: str, rows: pa.Table) -> None:
+    def append(self, table: str, rows: pa.Table, shared: Mapping[str, Any] = NONE_SHARED) -> None:
         with self.connection.cursor() as cursor:
             cursor.adbc_ingest(table, _plain(rows), mode="append")
 
@@ -213,8 +220,8 @@ class _AdbcLoader(_PostgresLoader):
 class _CsvLoader(_PostgresLoader):
     __slots__ = ()
 
-    def append(self, table: str, rows: pa.Table) -> None:
-        copy = f"COPY {table} ({self.names(rows)}) FROM STDIN (FORMAT csv)"
+    def append(self, table: str, rows: pa.Table, shared: Mapping[str, Any] = NONE_SHARED) -> None:
+        copy = f"COPY {table} ({self.names(rows.column_names)}) FROM STDIN (FORMAT csv)"
         with closing(self.connection.cursor()) as cursor, cursor.copy(copy) as stream:
             for batch in _plain(rows).to_batches(_BATCH):
                 stream.write(_csv(batch))
@@ -227,12 +234,17 @@ class _SqliteLoader(_Loader):
         self.connection.execute(_CACHE)
         return self
 
-    def append(self, table: str, rows: pa.Table) -> None:
-        marks = ", ".join("?" * rows.num_columns)
+    def append(self, table: str, rows: pa.Table, shared: Mapping[str, Any] = NONE_SHARED) -> None:
+        names = self.names([*rows.column_names, *shared])
+        given = ", ".join(["?"] * rows.num_columns + [self._literal(value) for value in shared.values()])
         values = [_python_values(_text_of_time(column)) for column in _plain(rows).columns]
         with closing(self.connection.cursor()) as cursor:
-            insert = f"INSERT INTO {table} ({self.names(rows)}) VALUES ({marks})"  # noqa: S608 - names of ours, quoted
+            insert = f"INSERT INTO {table} ({names}) VALUES ({given})"  # noqa: S608 - names and values are quoted
             cursor.executemany(insert, zip(*values, strict=True))
+
+    def _literal(self, value: object) -> str:
+        """A value that is said once in the statement costs less than one that is bound for each row."""
+        return str(sa.literal(value).compile(self.engine, compile_kwargs={"literal_binds": True}))
 
 
 def _adbc_connection(engine: Engine) -> Any:

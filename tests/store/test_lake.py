@@ -113,3 +113,20 @@ def test_duck_asks_parquet_within_its_threads_and_fetches_no_extension(tmp_path:
         with pytest.raises(duckdb.Error, match="spatial"):
             connection.execute("SELECT ST_Point(1, 2)")
     assert list((tmp_path / "spill").iterdir()) == []
+
+
+def test_a_column_is_fixed_only_where_no_row_of_any_file_differs(tmp_path: Path) -> None:
+    nan = float("nan")
+    first = {
+        "same": ["a", "a"],
+        "day": [date(2026, 1, 1)] * 2,
+        "varies": [1, 2],
+        "some": ["x", None],
+        "gap": [0.5, nan],
+    }
+    second = {**first, "varies": [2, 2], "elsewhere": [3, 3]}
+    lake.write_parquet(pa.table({**first, "elsewhere": [4, 4]}), tmp_path / "a.parquet")
+    lake.write_parquet(pa.table(second), tmp_path / "b.parquet")
+    files = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
+    assert lake.fixed_columns(files) == {"same": "a", "day": date(2026, 1, 1)}
+    assert lake.fixed_columns([]) == {}

@@ -132,6 +132,22 @@ def test_the_table_holds_what_the_files_hold(publisher: Publisher) -> None:
     assert [tuple(row) for row in found] == list(zip(*(column.to_pylist() for column in written.columns), strict=True))
 
 
+@pytest.mark.parametrize("rows", [0, 1])
+def test_a_table_of_few_rows_is_published_like_any_other(publisher: Publisher, rows: int) -> None:
+    claim = claimed(publisher, FIRST)
+    write(publisher, claim)
+    few = rows_of(QUARANTINE, rows, D1)
+    lake.write_parquet(few, publisher.stage(claim) / "quarantine" / "quarantine.parquet")
+    publisher.seal(claim)
+    publisher.load(claim)
+    publisher.publish(claim)
+    assert count(publisher, "quarantine_current") == rows
+    names = ", ".join(f'"{name}"' for name in QUARANTINE.names)
+    with publisher.engine.connect() as connection:
+        found = connection.execute(sa.text(f"SELECT {names} FROM quarantine_current")).all()
+    assert [tuple(row) for row in found] == [tuple(row.values()) for row in few.to_pylist()]
+
+
 def test_before_the_first_night_there_is_nothing_to_see(publisher: Publisher) -> None:
     assert publisher.current("telco", "scores") is None
     assert publisher.published("telco", "scores", D1) is None
