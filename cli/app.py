@@ -15,8 +15,8 @@ from cli.model import app as model_app
 from cli.nights import night, outreach, score, train
 from cli.simulate import simulate
 from cli.upkeep import backfill, catch_up
-from store.faults import keep_fault
 from store import signatures
+from store.faults import keep_fault
 from store.settings import current_settings, settle_libraries
 
 app = typer.Typer(
