@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 
@@ -50,3 +51,17 @@ def replaced(tables: Tables, name: str, column: str, value: object, customers: p
     field = rows.schema.field(column)
     values = pc.if_else(theirs, pa.scalar(value, field.type), rows[column])
     return tables | {name: rows.set_column(rows.schema.get_field_index(column), field, values)}
+
+
+def known_by(moment: datetime, tables: Tables) -> Tables:
+    """The tables as they stood at a moment: without the facts that arrived later."""
+    return {name: table.filter(pc.less_equal(table["recorded_at"], moment)) for name, table in tables.items()}
+
+
+def recorded_again(rows: pa.Table, moment: datetime, **values: object) -> pa.Table:
+    """The rows as a correction that arrives at a moment, with one value for all of them in some columns."""
+    for name, value in {**values, "recorded_at": moment}.items():
+        field = rows.schema.field(name)
+        constant = pa.repeat(pa.scalar(value, field.type), len(rows))
+        rows = rows.set_column(rows.schema.get_field_index(name), field, constant)
+    return rows
