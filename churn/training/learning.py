@@ -80,7 +80,7 @@ def train(rows: pa.Table, contract: Contract, plan: TrainingPlan) -> Trained:
     they are the newest. Raises TrainingError where churners are too few, a column leaks, or nothing was learnt.
     """
     given = of_segment(rows, contract, plan.segment)
-    fitted = _fitted(distinct_lessons(given), contract, plan)
+    fitted = _fitted(distinct_lessons(given, contract), contract, plan)
     line = held_out_line(fitted.raw, fitted.held)
     model = calibrated(fitted.raw, fitted.held.rows, at_source(line, contract))
     judged = _judged(fitted.raw, held_out_line(fitted.raw, fitted.calibrate), fitted.test, contract)

@@ -33,9 +33,19 @@ class Lessons(NamedTuple):
         return Lessons(self.rows.filter(pa.array(mask)), self.labels[mask])
 
 
-def distinct_lessons(rows: pa.Table) -> Lessons:
-    """The rows without their copies; TrainingError where one has no label."""
+def distinct_lessons(rows: pa.Table, contract: Contract) -> Lessons:
+    """The rows without their copies; TrainingError where one has no label, or copies are more than the contract says.
+
+    Copies that nobody knows of are a fault of the feed: what it does twice for some customers, it may do wrong for all.
+    """
     distinct = without_duplicates(rows)
+    copies, known = rows.num_rows - distinct.num_rows, contract.training.duplicates or 0
+    if copies > known:
+        raise TrainingError(
+            f"{copies} rows are exact copies of others, and the contract knows of {known}",
+            where=f"{contract.name}, all columns",
+            to_do=f"Look for what doubles them, or write `duplicates: {copies}` among the contract's training facts.",
+        )
     return Lessons(distinct, labels_of(distinct))
 
 

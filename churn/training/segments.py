@@ -33,7 +33,7 @@ def segments_to_train(
     column = contract.one(Role.SEGMENT)
     if column is None:
         return (), ()
-    lessons = distinct_lessons(rows)
+    lessons = distinct_lessons(rows, contract)
     split = split_lessons(lessons, contract, plan)
     names = lessons.rows[column.name].cast(pa.string())
     segments = sorted(pc.unique(names.drop_null()).to_pylist())

@@ -93,12 +93,19 @@ def test_the_same_seed_gives_the_same_card_and_another_seed_another(panel):
     assert not np.array_equal(score(other.card, rows).log_odds, score(trained.card, rows).log_odds)
 
 
-def test_exact_duplicates_are_left_out_and_counted():
+def test_exact_duplicates_that_the_contract_knows_of_are_left_out_and_counted():
     rows = cards.lessons(2_000)
     doubled = pa.concat_tables([rows, rows.slice(0, 300)])
-    trained = train(doubled, cards.contract(), QUICK)
+    trained = train(doubled, cards.contract(training=TrainingFacts(duplicates=300)), QUICK)
     assert trained.duplicates == 300
     assert trained.data_digest == train(rows, cards.contract(), QUICK).data_digest
+
+
+def test_more_duplicates_than_the_contract_knows_of_stop_the_training():
+    rows = cards.lessons(2_000)
+    doubled = pa.concat_tables([rows, rows.slice(0, 300)])
+    with pytest.raises(TrainingError, match="300 rows are exact copies of others, and the contract knows of 299"):
+        train(doubled, cards.contract(training=TrainingFacts(duplicates=299)), QUICK)
 
 
 LEAKS = {
