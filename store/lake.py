@@ -15,7 +15,9 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 if TYPE_CHECKING:
@@ -68,10 +70,26 @@ def _night(as_of: date) -> str:
 
 
 def write_parquet(table: pa.Table, path: Path) -> None:
-    """Writes the table whole or not at all; equal tables give equal bytes, however they are chunked."""
+    """Writes the table whole or not at all; equal tables give equal bytes, however they are chunked or coded."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as beside, parquet_writer(beside, table.schema) as writer:
-        writer.write_table(table.replace_schema_metadata().combine_chunks(), ROWS_PER_GROUP)
+        writer.write_table(_in_one_form(table), ROWS_PER_GROUP)
+
+
+def _in_one_form(table: pa.Table) -> pa.Table:
+    """The table in one piece, its dictionaries with the words that occur, in order: a file holds them as they are."""
+    whole = table.replace_schema_metadata().combine_chunks()
+    for place, column in enumerate(whole.columns):
+        if pa.types.is_dictionary(column.type) and len(column):
+            whole = whole.set_column(place, whole.field(place), _recoded(column.chunk(0)))
+    return whole
+
+
+def _recoded(texts: pa.DictionaryArray) -> pa.DictionaryArray:
+    occurs = np.bincount(texts.indices.drop_null().to_numpy(), minlength=len(texts.dictionary))
+    words = texts.dictionary.take(pa.array(np.flatnonzero(occurs))).unique().sort()
+    recode = pc.index_in(texts.dictionary, words).cast(texts.type.index_type)
+    return pa.DictionaryArray.from_arrays(recode.take(texts.indices), words)
 
 
 def parquet_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:

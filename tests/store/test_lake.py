@@ -32,6 +32,16 @@ def test_equal_rows_give_equal_bytes_however_they_are_chunked(tmp_path: Path) ->
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
 
 
+def test_equal_rows_give_equal_bytes_however_their_words_are_coded(tmp_path: Path) -> None:
+    some, all_words = pa.array(["low", "high"]), pa.array(["high", "low", "medium", "high"])
+    for words, codes in ((some, [0, 1, None, 1]), (all_words, [1, 3, None, 0])):
+        coded = pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), words)
+        path = tmp_path / f"{len(words)}.parquet"
+        lake.write_parquet(pa.table({"band": coded}), path)
+        assert lake.read_parquet([path])["band"].to_pylist() == ["low", "high", None, "high"]
+    assert (tmp_path / "2.parquet").read_bytes() == (tmp_path / "4.parquet").read_bytes()
+
+
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     lake.write_parquet(ROWS, path)
