@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from churn.gate import Verdict
 from schemas.manifest import Figure
 
@@ -20,12 +18,6 @@ def approval_command(contract: str, version: int, segment: str, expected: int | 
         f"churn model promote {version} --contract {contract} --segment {segment} "
         f"--expected {expected or 0} --why 'it passed the gate'"
     )
-
-
-def figures_markdown(figures: Mapping[str, Figure]) -> str:
-    """The figures as a table in Markdown."""
-    rows = (f"| {name.replace('_', ' ')} | {figure_in_words(figure)} |" for name, figure in figures.items())
-    return "\n".join(["| figure | value, 95 % interval |", "|---|---|", *rows])
 
 
 def verdict_markdown(verdict: Verdict) -> str:

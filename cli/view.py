@@ -42,14 +42,15 @@ def show_result(console: Console, result: Result) -> None:
 
 def show_retraining(console: Console, retraining: Retraining) -> None:
     """Each candidate's figures, what the gate said of it, and what became of it; last who has too few churners."""
-    for candidate in retraining.candidates:
+    for candidate, page in zip(retraining.candidates, retraining.pages, strict=True):
         console.print(_figures(candidate))
         for finding in candidate.verdict.findings:
             mark = "[green]passed [/]" if finding.passed else "[red]refused[/]"
             console.print(f"{mark} {finding.rule.replace('_', ' ')}: ", end="")
             console.print(finding.says, markup=False, highlight=False)
         console.print(_outcome(retraining, candidate), markup=False, highlight=False, soft_wrap=True)
-        console.print(f"in {candidate.folder}", soft_wrap=True, highlight=False)
+        for what, where in {"its card": page, "its folder": candidate.folder}.items():
+            console.print(f"{what}: {where}", soft_wrap=True, highlight=False)  # unbroken, to be copied
     for one in retraining.fallbacks:
         console.print(
             f"{one.segment} keeps the model of all: {one.churners} churners, {one.needed} are needed", markup=False

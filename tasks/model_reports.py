@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from prefect.artifacts import create_markdown_artifact
 
-from churn.promotion import approval_command, figures_markdown, verdict_markdown
+from churn.model_card import model_markdown, model_page
+from churn.promotion import approval_command, verdict_markdown
+from churn.scorecard import Scorecard
+from store.artifacts import load_model
+from store.pages import keep_model_page
+from store.settings import current_settings
 from tasks.night import Candidate, Course, Night, Retraining
+from tasks.progress import begun
 from tasks.reports import artifact_key, whom
 from tasks.step import step
 
@@ -17,14 +24,16 @@ def report_training(
     night: Night, course: Course, candidates: Sequence[Candidate], promoted: Sequence[str]
 ) -> Retraining:
     """Shows every candidate, and gives what came of them to whoever asked for the retraining."""
+    begun("draw the model cards")
     for candidate in candidates:
         _leave_candidate(night, candidate)
-    return Retraining(night.base, tuple(candidates), tuple(promoted), course.fallbacks)
+    pages = tuple(_page(candidate) for candidate in candidates)
+    return Retraining(night.base, tuple(candidates), pages, tuple(promoted), course.fallbacks)
 
 
 @step("show version {candidate.version}")
 def show_candidate(night: Night, candidate: Candidate) -> None:
-    """Leaves the candidate's card and verdict as artifacts."""
+    """Leaves the candidate's card and verdict as artifacts; its page, which takes seconds to draw, is left out."""
     _leave_candidate(night, candidate)
 
 
@@ -43,17 +52,25 @@ def ask_for_approval(night: Night, candidates: Sequence[Candidate]) -> None:
 
 def _leave_candidate(night: Night, candidate: Candidate) -> None:
     title = _title(night, candidate)
+    manifest = load_model(candidate.digest, current_settings()).manifest
     create_markdown_artifact(
         key=artifact_key("model-card", candidate.segment),
         description=title,
-        markdown=f"# {title}\n\nJudged {candidate.split}. [The model's folder]({candidate.folder.as_uri()}), digest "
-        f"`{candidate.digest}`.\n\n{figures_markdown(candidate.figures)}\n",
+        markdown=model_markdown(manifest, candidate.digest, candidate.version),
     )
     create_markdown_artifact(
         key=artifact_key("verdict", candidate.segment),
         description=f"What the gate said: {title}",
         markdown=f"# {title}\n\n{verdict_markdown(candidate.verdict)}\n",
     )
+
+
+def _page(candidate: Candidate) -> Path:
+    settings = current_settings()
+    model = load_model(candidate.digest, settings)
+    card = model.model if isinstance(model.model, Scorecard) else None
+    page = model_page(model.manifest, card, candidate.digest, candidate.version)
+    return keep_model_page(page, candidate.digest, settings)
 
 
 def _title(night: Night, candidate: Candidate) -> str:

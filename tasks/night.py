@@ -115,10 +115,14 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Retraining:
-    """What a retraining came to: its candidates, who of them was promoted, and what else there is to know."""
+    """What a retraining came to: its candidates, the page of each, and whose places have a new champion.
+
+    `fallbacks` are the segments that keep the model of all, having too few churners.
+    """
 
     base: str
     candidates: tuple[Candidate, ...]
+    pages: tuple[Path, ...]
     promoted: tuple[str, ...]
     fallbacks: tuple[FallbackEntry, ...]
 

@@ -53,15 +53,22 @@ def champions() -> dict[str, int]:
     return {segment: one.version for segment, one in open_registry(current_settings()).resolve_all("telco").items()}
 
 
-def test_who_passes_the_gate_becomes_champion_and_scores_the_next_night(nights: Nights, tmp_path: Path) -> None:
-    done = retrained(nights, gate=lenient(tmp_path))
-    [candidate] = done.candidates
+def test_who_passes_waits_for_approval_where_it_was_asked_for_and_then_scores(nights: Nights, tmp_path: Path) -> None:
+    from flows.promotion import promotion
+
+    done = retrained(nights, promote="ask", gate=lenient(tmp_path))
+    [candidate], [page] = done.candidates, done.pages
     assert {one.segment for one in done.fallbacks} == {"prepaid", "postpaid"}
+    assert page.stem == candidate.digest
+    assert f"version {candidate.version}" in page.read_text()
     assert candidate.verdict.passed
-    assert done.promoted == ("all",)
+    said = open_registry(current_settings()).verdict("telco", candidate.version)
+    assert said is not None
+    assert (said.against_version, said.passed) == (1, True)
+    assert (done.promoted, champions()) == ((), {"all": 1})
+
+    promotion(who="Ada", why="better in July", version=candidate.version, expected=candidate.expected)
     assert champions() == {"all": candidate.version}
-    [said] = [one for one in open_registry(current_settings()).verdicts("telco") if one.version == candidate.version]
-    assert (said.segment, said.against_version, said.passed) == ("all", 1, True)
     summary = nights.run(NEXT_NIGHT)
     assert set(published_rows(summary.scores.folder, "scores")["model_version"].to_pylist()) == {candidate.version}
 
@@ -81,17 +88,10 @@ def test_who_is_refused_is_registered_and_told_why_and_changes_nothing(nights: N
     assert (said.passed, said.rule, said.says) == (False, refused.rule, refused.says)
 
 
-def test_asked_to_ask_it_promotes_nobody(nights: Nights, tmp_path: Path) -> None:
-    before = champions()
-    done = retrained(nights, per_segment=False, promote="ask", gate=lenient(tmp_path))
-    assert [candidate.verdict.passed for candidate in done.candidates] == [True]
-    assert done.promoted == ()
-    assert champions() == before
-
-
 def test_another_kind_of_model_scores_a_night_and_explains_whom_the_list_names(nights: Nights, tmp_path: Path) -> None:
     done = retrained(nights, per_segment=False, estimator="logistic_regression", gate=lenient(tmp_path))
-    assert done.promoted == ("all",)
+    [candidate] = done.candidates
+    assert (done.promoted, champions()) == (("all",), {"all": candidate.version})
     summary = nights.run(NEXT_NIGHT)
     scores = published_rows(summary.scores.folder, "scores")
     listed = published_rows(summary.outreach.folder, "outreach")
