@@ -306,7 +306,7 @@ class Publisher:
         place, staged = self._place(claim), self._staged(claim.run_id)
         if not place.is_dir():
             staged.mkdir(parents=True, exist_ok=True)
-            files.write_manifest(files.describe(staged, _facts(claim)), staged)
+            files.write_manifest(files.describe(staged, manifest_facts(claim.unit, claim.content_key)), staged)
             reached("described")
             files.sync_whole(staged)
             reached("synced")
@@ -353,6 +353,17 @@ def content_key(*causes: str) -> str:
     return hashlib.sha256("\n".join(causes).encode()).hexdigest()
 
 
+def manifest_facts(unit: Unit, content_key: str) -> dict[str, Any]:
+    """What a run's manifest says beside its files: nothing that differs when the same night is written again."""
+    return {
+        "contract": unit.contract,
+        "kind": unit.kind,
+        "as_of": unit.as_of.isoformat(),
+        "known_at": unit.known_at.isoformat(),
+        "content_key": content_key,
+    }
+
+
 def current_folder(lake: Lake, contract: str, kind: str) -> Path | None:
     """The newest published run's folder for those who read files alone, or None before the first publication.
 
@@ -376,18 +387,6 @@ def _pointer_text(shown: Published, lake: Lake) -> str:
         "run_id": shown.run_id,
     }
     return json.dumps(pointer, indent=1, sort_keys=True) + "\n"
-
-
-def _facts(claim: Claim) -> dict[str, Any]:
-    """What the manifest says of the run: nothing that differs when the same night is written again."""
-    unit = claim.unit
-    return {
-        "contract": unit.contract,
-        "kind": unit.kind,
-        "as_of": unit.as_of.isoformat(),
-        "known_at": unit.known_at.isoformat(),
-        "content_key": claim.content_key,
-    }
 
 
 def _count(connection: Connection, table: sa.Table, fence: int) -> int:
