@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import date, datetime
 from functools import partial
 
@@ -14,10 +14,9 @@ from anyio.from_thread import start_blocking_portal
 from fastapi import FastAPI
 
 from churn.contract import parse_contract
-from churn.metrics import Evaluation, Line
+from churn.estimators import Estimator
 from churn.scorecard import Scorecard
 from churn.scoring import Stamp, percentile_edges, score_rows, with_percentile
-from churn.training import Trained
 from schemas.columns import WhenInvalid
 from schemas.contract import Contract
 from schemas.odcs_text import contract_text
@@ -28,6 +27,7 @@ from store.publication import content_key, open_publisher
 from store.registry import Promotion, Version, open_registry
 from store.settings import Settings
 from tests import cards
+from tests.models import trained
 
 Ask = Callable[..., httpx.Response]
 
@@ -48,18 +48,18 @@ def running(app: FastAPI, *, raise_errors: bool = True) -> Iterator[Ask]:
 
 
 def promoted(
-    settings: Settings, card: Scorecard | None = None, contract: Contract = TINY, segment: str = "all"
+    settings: Settings, model: Scorecard | Estimator | None = None, contract: Contract = TINY, segment: str = "all"
 ) -> Version:
-    """The segment's first champion: a card made by hand, saved, registered and promoted like a trained one."""
-    version = registered(settings, card or cards.card(), contract)
+    """The segment's first champion: a card made by hand unless another model is given."""
+    version = registered(settings, model or cards.card(), contract)
     registry = open_registry(settings)
     registry.promote(Promotion(TINY.name, version, None, who="tests", why="the first", segments=(segment,)))
     return registry.resolve(TINY.name, segment)
 
 
-def registered(settings: Settings, card: Scorecard, contract: Contract = TINY) -> int:
-    """The number of a card made by hand, saved and registered like a trained one."""
-    digest = save_model(model_of(_trained(card), contract, "0.1.0"), settings)
+def registered(settings: Settings, model: Scorecard | Estimator, contract: Contract = TINY) -> int:
+    """The number of a small model, saved and registered like one of a whole training."""
+    digest = save_model(model_of(trained(model), contract, "0.1.0"), settings)
     return open_registry(settings).register(TINY.name, digest)
 
 
@@ -80,22 +80,3 @@ def publish(settings: Settings, kind: str, as_of: date, **tables: pa.Table) -> N
     publisher.seal(claim)
     publisher.load(claim)
     publisher.publish(claim)
-
-
-def _trained(card: Scorecard) -> Trained:
-    return Trained(
-        model=card,
-        test=Evaluation(**{figure.name: 0 for figure in fields(Evaluation)}),
-        split="time",
-        fit_as_ofs=(date(2025, 11, 1),),
-        test_as_of=date(2025, 12, 1),
-        rows=1_000,
-        churners=100,
-        duplicates=0,
-        constants=(),
-        sampling_rate=1.0,
-        calibration=Line(1.0, 0.0),
-        data_digest="d" * 64,
-        reference={},
-        probe=cards.customers(20).select([feature.name for feature in card.features]),
-    )
