@@ -1,0 +1,161 @@
+"""Mends a published run: its files from the table's rows, or the table's rows from its files; never both at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+from sqlalchemy.schema import CreateTable
+
+from churn.buckets import bucket_of
+from churn.contract import arrow_schema
+from churn.errors import AuditFailed
+from schemas.outreach import OUTREACH
+from schemas.quarantine import QUARANTINE
+from store import lake as files
+from store.lake import MANIFEST, Manifest, bucket_file
+from store.loading import loader
+from store.partitions import complete_run_table, is_attached, make_run_table, run_table
+from store.publication import Publisher, manifest_facts
+from store.runs import Run
+from store.tables import FENCE, TABLES_OF
+from store.verification import SCHEMAS, added_files, file_rows, table_rows, whole_manifest
+
+# The tables whose rows lie in one file, its name and the columns that order it; the others' lie in buckets, by the key.
+ONE_FILE = {
+    OUTREACH.name: ("list.parquet", ("rank",)),
+    QUARANTINE.name: ("rows.parquet", ("file", "row", "column", "rule")),
+}
+KEY = "customer_id"
+
+
+def rebuild_files(publisher: Publisher, run: Run, buckets: int) -> tuple[str, ...]:
+    """Writes those of the run's files that are damaged or missing again, from the table's rows, and gives their paths.
+
+    `buckets` is how many files there were, where neither manifest nor folder tells. The bytes are those that were
+    published, or nothing is changed and AuditFailed is raised. Each file takes its place whole.
+    """
+    with files.staging_folder(publisher.lake, "rebuilt") as staged:
+        for table in TABLES_OF[run.unit.kind]:
+            _write_files(publisher, run, table, staged / table.name, buckets)
+        manifest = files.describe(staged, manifest_facts(run.unit, run.content_key))
+        if files.write_manifest(manifest, staged) != run.manifest_sha256:
+            raise AuditFailed(
+                "the tables' rows do not give the files that were published",
+                where=str(run),
+                to_do="Rebuild the tables where the files are whole; else score the night again with --force.",
+            )
+        return tuple(_put_back(manifest, staged, run))
+
+
+def rebuild_tables(publisher: Publisher, run: Run) -> None:
+    """Replaces the run's rows by those of its files, in one moment for readers; AuditFailed where a file is damaged."""
+    manifest = whole_manifest(run)
+    if manifest is None or files.differences(manifest, run.folder):
+        raise AuditFailed(
+            "the files are not as they were published",
+            where=str(run),
+            to_do="Rebuild the files where the tables are whole; else score the night again with --force.",
+        )
+    for table in TABLES_OF[run.unit.kind]:
+        paths = [run.folder / file.path for file in manifest.files_in(table.name)]
+        _load_beside(publisher, table, run, paths)
+        with publisher.engine.begin() as connection:
+            _replace_rows(connection, table, run.fence)
+
+
+def _put_back(manifest: Manifest, staged: Path, run: Run) -> Iterator[str]:
+    damaged = files.differences(manifest, run.folder)
+    if whole_manifest(run) is None:
+        damaged.append(MANIFEST)
+    for path in damaged:
+        (run.folder / path).parent.mkdir(parents=True, exist_ok=True)
+        files.copy_file(staged / path, run.folder / path)
+        yield path
+    for path in added_files(manifest, run):
+        (run.folder / path).unlink()
+        yield path
+
+
+def _write_files(publisher: Publisher, run: Run, table: sa.Table, folder: Path, buckets: int) -> None:
+    schema = _written_schema(publisher, run, table.name)
+    parts = [arrow_schema(SCHEMAS[table.name]).empty_table(), *table_rows(publisher.engine, table, run.fence)]
+    rows = pa.concat_tables(parts).combine_chunks()
+    if table.name in ONE_FILE:
+        name, order = ONE_FILE[table.name]
+        files.write_parquet(_coded(rows.sort_by([(column, "ascending") for column in order]), schema), folder / name)
+        return
+    count = _bucket_count(run, table.name) or buckets
+    rows = rows.sort_by(KEY)
+    places = bucket_of(rows[KEY], count)
+    for bucket in range(count):
+        files.write_parquet(_coded(rows.filter(pa.array(places == bucket)), schema), folder / bucket_file(bucket))
+
+
+def _bucket_count(run: Run, table: str) -> int:
+    """How many bucket files the manifest names, or how many lie there where it is damaged; 0 where nothing tells."""
+    manifest = whole_manifest(run)
+    return len(manifest.files_in(table)) if manifest else len(list((run.folder / table).glob("bucket=*.parquet")))
+
+
+def _written_schema(publisher: Publisher, run: Run, table: str) -> pa.Schema:
+    """The schema of the files, which says whose texts are coded: from any file of the table that can still be read."""
+    night = run.folder.parent
+    anywhere = night.parent.glob(f"*/*/{table}/*.parquet")
+    for path in (*sorted((run.folder / table).glob("*.parquet")), *anywhere):
+        try:
+            return pq.read_schema(path).remove_metadata()
+        except (OSError, pa.ArrowException):
+            continue
+    return arrow_schema(SCHEMAS[table])
+
+
+def _coded(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The rows as the files have them: some texts as places in a dictionary."""
+    columns = [_as(rows[field.name].combine_chunks(), field.type) for field in schema]
+    return pa.table(columns, schema=schema)
+
+
+def _as(values: pa.Array, kind: pa.DataType) -> pa.Array:
+    whole = values.chunk(0) if isinstance(values, pa.ChunkedArray) else values
+    return whole.dictionary_encode().cast(kind) if pa.types.is_dictionary(kind) else whole.cast(kind)
+
+
+def _load_beside(publisher: Publisher, table: sa.Table, run: Run, paths: list[Path]) -> None:
+    """Loads the files' rows into a table of their own, of which readers know nothing."""
+    beside = _beside(table, run.fence)
+    columns = (sa.Column(column.name, column.type, nullable=column.nullable) for column in table.columns)
+    with publisher.engine.begin() as connection:
+        connection.exec_driver_sql(f"DROP TABLE IF EXISTS {beside}")
+        connection.execute(CreateTable(sa.Table(beside, sa.MetaData(), *columns)))
+    with loader(publisher.engine) as load:
+        for rows in file_rows(paths, SCHEMAS[table.name]):
+            fence = pa.repeat(pa.scalar(run.fence, pa.int64()), len(rows))
+            load.append(beside, rows.append_column(FENCE, fence))
+        load.commit()
+
+
+def _replace_rows(connection: Connection, table: sa.Table, fence: int) -> None:
+    """Takes the rows that were loaded beside in the place of those that are there, and drops the table beside."""
+    beside = sa.table(_beside(table, fence), *(sa.column(column.name) for column in table.columns))
+    if connection.dialect.name != "sqlite" and not is_attached(connection, table, fence):
+        _attach_empty(connection, table, fence)
+    connection.execute(sa.delete(table).where(table.c[FENCE] == fence))
+    connection.execute(sa.insert(table).from_select(list(table.columns.keys()), sa.select(beside)))
+    connection.exec_driver_sql(f"DROP TABLE {beside.name}")
+
+
+def _attach_empty(connection: Connection, table: sa.Table, fence: int) -> None:
+    """Makes the run's partition, which is gone, anew."""
+    make_run_table(connection, table, fence, without=(FENCE,))
+    complete_run_table(connection, table, fence, {FENCE: fence})
+    attach = f"ALTER TABLE {table.name} ATTACH PARTITION {run_table(table, fence)} FOR VALUES IN ({fence})"
+    connection.exec_driver_sql(attach)
+
+
+def _beside(table: sa.Table, fence: int) -> str:
+    return f"{table.name}_rebuilt_{fence}"

@@ -1,0 +1,147 @@
+"""Compares every published run with what lies there: its manifest, its files, its rows and the file pointer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import pyarrow as pa
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+
+from churn.contract import arrow_schema
+from churn.errors import AuditFailed
+from schemas.columns import Table
+from schemas.outreach import OUTREACH, STATUSES
+from schemas.quarantine import QUARANTINE
+from schemas.scores import SCORES
+from store.lake import MANIFEST, Manifest, differences, duck, read_manifest, read_parquet, sha256_of
+from store.publication import Publisher, current_folder
+from store.runs import Run, published_runs
+from store.tables import FENCE, TABLES_OF
+
+ROWS_AT_ONCE = 50_000
+SCHEMAS = {schema.name: schema for schema in (SCORES, QUARANTINE, OUTREACH, STATUSES)}
+
+
+class Side(StrEnum):
+    """Which of the copies is not as it was published."""
+
+    FILES = "files"
+    TABLES = "tables"
+    POINTER = "pointer"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What is not as it was published: a file, a table's rows, or the pointer of those who read files."""
+
+    run: Run
+    side: Side
+    where: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.run}: {self.where} {self.what}"
+
+
+@dataclass(frozen=True, slots=True)
+class RowsDigest:
+    """How many rows there are and the sum of their hashes: the same in whatever order they come."""
+
+    rows: int
+    total: int
+
+
+def verified(publisher: Publisher, contract: str | None = None) -> Iterator[tuple[Run, tuple[Difference, ...]]]:
+    """Each published run of the contract, or of all, with what differs; an empty tuple where nothing does."""
+    for run in published_runs(publisher, contract):
+        yield run, verify_run(publisher, run)
+
+
+def verify_run(publisher: Publisher, run: Run) -> tuple[Difference, ...]:
+    """What of the run is not as it was published: files by their bytes, tables by the rows of whole files.
+
+    Where a file is damaged its table is held against the manifest's count of rows alone.
+    """
+    manifest = whole_manifest(run)
+    if manifest is None:
+        files = [Difference(run, Side.FILES, f"file {MANIFEST}", "is missing or not the one that was published")]
+        return (*files, *_pointer_differences(publisher, run))
+    wrong = differences(manifest, run.folder)
+    files = [Difference(run, Side.FILES, f"file {path}", "is missing or has other bytes") for path in wrong]
+    files += [Difference(run, Side.FILES, f"file {path}", "was added") for path in added_files(manifest, run)]
+    tables = _table_differences(publisher.engine, run, manifest, set(wrong))
+    return (*files, *tables, *_pointer_differences(publisher, run))
+
+
+def whole_manifest(run: Run) -> Manifest | None:
+    """The run's manifest, or None where it is not the one that was published."""
+    path = run.folder / MANIFEST
+    return read_manifest(run.folder) if path.is_file() and sha256_of(path) == run.manifest_sha256 else None
+
+
+def added_files(manifest: Manifest, run: Run) -> list[str]:
+    """The Parquet files in the run's folder that the manifest does not name, and whoever reads all would read."""
+    lying = {path.relative_to(run.folder).as_posix() for path in run.folder.rglob("*.parquet")}
+    return sorted(lying - {file.path for file in manifest.files})
+
+
+def table_rows(engine: Engine, table: sa.Table, fence: int) -> Iterator[pa.Table]:
+    """A run's rows in the table, in parts, as its schema's columns; dictionaries are written out."""
+    schema = arrow_schema(SCHEMAS[table.name])
+    wanted = sa.select(*(table.c[name] for name in schema.names)).where(table.c[FENCE] == fence)
+    with engine.connect().execution_options(stream_results=True) as connection:
+        for part in connection.execute(wanted).partitions(ROWS_AT_ONCE):
+            columns = zip(*part, strict=True)
+            arrays = [pa.array(values, field.type) for values, field in zip(columns, schema, strict=True)]
+            yield pa.table(arrays, schema=schema)
+
+
+def file_rows(files: Iterable[Path], schema: Table) -> Iterator[pa.Table]:
+    """The files' rows, a file at a time, as the schema's columns; dictionaries are written out."""
+    for file in files:
+        yield read_parquet([file]).select(schema.names).cast(arrow_schema(schema))
+
+
+def digest_of(parts: Iterable[pa.Table], schema: Table) -> RowsDigest:
+    """The digest of all the rows; DuckDB's hash serves, since both copies are hashed in one process."""
+    columns = ", ".join(f'"{name}"' for name in schema.names)
+    hashes = f"SELECT count(*), coalesce(sum(hash({columns})), 0) FROM part"  # noqa: S608 - names of ours
+    rows = total = 0
+    with duck() as connection:
+        for part in parts:
+            connection.register("part", part)
+            [(counted, added)] = connection.sql(hashes).fetchall()
+            rows, total = rows + int(counted), total + int(added)
+    return RowsDigest(rows, total)
+
+
+def _table_differences(engine: Engine, run: Run, manifest: Manifest, wrong: set[str]) -> Iterator[Difference]:
+    for table in TABLES_OF[run.unit.kind]:
+        schema, listed = SCHEMAS[table.name], manifest.files_in(table.name)
+        kept = digest_of(table_rows(engine, table, run.fence), schema)
+        if kept.rows != manifest.rows_in(table.name):
+            what = f"holds {kept.rows:,} rows and the manifest {manifest.rows_in(table.name):,}"
+            yield Difference(run, Side.TABLES, f"table {table.name}", what)
+        elif wrong.isdisjoint(file.path for file in listed):
+            files = (run.folder / file.path for file in listed)
+            if kept != digest_of(file_rows(files, schema), schema):
+                yield Difference(run, Side.TABLES, f"table {table.name}", "has other values than the files")
+
+
+def _pointer_differences(publisher: Publisher, run: Run) -> Iterator[Difference]:
+    """What is wrong with `_CURRENT`, if the run is the one that it should name."""
+    if not run.current:
+        return
+    try:
+        folder = current_folder(publisher.lake, run.unit.contract, run.unit.kind)
+    except AuditFailed:
+        folder = run.folder  # it names the run whose manifest is told of already
+    except (OSError, KeyError, json.JSONDecodeError):
+        folder = None
+    if folder != run.folder:
+        yield Difference(run, Side.POINTER, "file _CURRENT", "does not name the run that readers of the database see")

@@ -1,0 +1,187 @@
+"""A copy that is not as it was published is named, and rebuilt from the other one."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from churn.errors import AuditFailed
+from store import lake
+from store.publication import CURRENT, Publisher, open_publisher
+from store.rebuilding import rebuild_files, rebuild_tables
+from store.runs import Run, published_runs
+from store.settings import Settings
+from store.tables import TABLES_OF
+from store.verification import SCHEMAS, Side, digest_of, file_rows, table_rows, verified, verify_run
+from tests.store.small_runs import BUCKETS, publish
+
+D1, D2 = date(2026, 1, 1), date(2026, 1, 2)
+
+
+@pytest.fixture
+def publisher(database_url: str, settings: Settings) -> Iterator[Publisher]:
+    """Two nights of scores and a list, published."""
+    publisher = open_publisher(replace(settings, database_url=database_url))
+    publish(publisher, D1)
+    publish(publisher, D2)
+    publish(publisher, D2, kind="outreach")
+    yield publisher
+    publisher.engine.dispose()
+
+
+def newest(publisher: Publisher, kind: str = "scores") -> Run:
+    return [run for run in published_runs(publisher) if run.unit.kind == kind][-1]
+
+
+def told(publisher: Publisher) -> list[tuple[str, Side, str, str]]:
+    found = [difference for _, differences in verified(publisher) for difference in differences]
+    return [(one.run.unit.kind, one.side, one.where, one.what) for one in found]
+
+
+def execute(publisher: Publisher, statement: str) -> None:
+    with publisher.engine.begin() as connection:
+        assert connection.execute(sa.text(statement)).rowcount == 1
+
+
+def flip_a_byte(run: Run) -> None:
+    with (run.folder / "scores" / "bucket=01.parquet").open("r+b") as file:
+        file.seek(60)
+        byte = file.read(1)
+        file.seek(60)
+        file.write(bytes([byte[0] ^ 1]))
+
+
+def cut_a_file(run: Run) -> None:
+    path = run.folder / "scores" / "bucket=01.parquet"
+    path.write_bytes(path.read_bytes()[:-9])
+
+
+def lose_a_file(run: Run) -> None:
+    (run.folder / "scores" / "bucket=01.parquet").unlink()
+
+
+def test_what_is_as_it_was_published_differs_in_nothing(publisher: Publisher) -> None:
+    assert [differences for _, differences in verified(publisher)] == [(), (), ()]
+    assert [run.unit.as_of for run, _ in verified(publisher, "telco")] == [D1, D2, D2]
+    assert list(verified(publisher, "iranian")) == []
+
+
+@pytest.mark.parametrize("damage", [flip_a_byte, cut_a_file, lose_a_file])
+def test_a_damaged_file_is_named_and_restored_to_the_byte_from_the_table(
+    publisher: Publisher, damage: Callable[[Run], None]
+) -> None:
+    run = newest(publisher)
+    damage(run)
+    assert told(publisher) == [("scores", Side.FILES, "file scores/bucket=01.parquet", "is missing or has other bytes")]
+    assert rebuild_files(publisher, run, BUCKETS) == ("scores/bucket=01.parquet",)
+    assert told(publisher) == []
+
+
+def test_a_manifest_that_was_touched_is_named_and_restored(publisher: Publisher) -> None:
+    run = newest(publisher)
+    with (run.folder / lake.MANIFEST).open("a") as file:
+        file.write(" ")
+    assert told(publisher) == [
+        ("scores", Side.FILES, "file manifest.json", "is missing or not the one that was published")
+    ]
+    assert rebuild_files(publisher, run, BUCKETS) == ("manifest.json",)
+    assert told(publisher) == []
+
+
+@pytest.mark.parametrize("kind", ["scores", "outreach"])
+def test_a_folder_that_is_gone_is_restored_from_the_tables_alone(publisher: Publisher, kind: str) -> None:
+    publish(publisher, D1, kind="outreach")  # another list, whose files say how texts are coded
+    run = next(run for run in published_runs(publisher) if run.unit.kind == kind)
+    shutil.rmtree(run.folder)
+    assert len(rebuild_files(publisher, run, BUCKETS)) == len(lake.read_manifest(run.folder).files) + 1
+    assert told(publisher) == []
+
+
+def test_a_file_that_was_added_is_named_and_removed(publisher: Publisher) -> None:
+    run = newest(publisher)
+    shutil.copy(run.folder / "scores" / "bucket=01.parquet", run.folder / "scores" / "more.parquet")
+    assert told(publisher) == [("scores", Side.FILES, "file scores/more.parquet", "was added")]
+    assert rebuild_files(publisher, run, BUCKETS) == ("scores/more.parquet",)
+    assert told(publisher) == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "problem"),
+    [
+        (
+            "UPDATE scores SET probability = 0.25 WHERE customer_id = 'C00007' AND as_of = '2026-01-02'",
+            "has other values than the files",
+        ),
+        (
+            "DELETE FROM scores WHERE customer_id = 'C00007' AND as_of = '2026-01-02'",
+            "holds 39 rows and the manifest 40",
+        ),
+    ],
+)
+def test_changed_rows_are_named_and_restored_from_the_files(publisher: Publisher, statement: str, problem: str) -> None:
+    execute(publisher, statement)
+    assert told(publisher) == [("scores", Side.TABLES, "table scores", problem)]
+    rebuild_tables(publisher, newest(publisher))
+    assert told(publisher) == []
+
+
+@pytest.mark.postgres
+def test_a_partition_that_is_gone_is_restored(postgres_url: str, settings: Settings) -> None:
+    publisher = open_publisher(replace(settings, database_url=postgres_url))
+    publish(publisher, D1)
+    run = newest(publisher)
+    with publisher.engine.begin() as connection:
+        connection.exec_driver_sql(f"DROP TABLE scores_run_{run.fence}")
+    assert told(publisher) == [("scores", Side.TABLES, "table scores", "holds 0 rows and the manifest 40")]
+    rebuild_tables(publisher, run)
+    assert told(publisher) == []
+    publisher.engine.dispose()
+
+
+def test_where_both_copies_are_damaged_neither_is_made_from_the_other(publisher: Publisher) -> None:
+    run = newest(publisher)
+    flip_a_byte(run)
+    execute(publisher, "DELETE FROM scores WHERE customer_id = 'C00007' AND as_of = '2026-01-02'")
+    before = snapshot_of(run.folder)
+    with pytest.raises(AuditFailed, match="do not give the files"):
+        rebuild_files(publisher, run, BUCKETS)
+    with pytest.raises(AuditFailed, match="not as they were published"):
+        rebuild_tables(publisher, run)
+    assert snapshot_of(run.folder) == before
+    assert {where for _, _, where, _ in told(publisher)} == {"file scores/bucket=01.parquet", "table scores"}
+
+
+def snapshot_of(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"folder": "runs/elsewhere", "manifest_sha256": "", "run_id": ""}'])
+def test_a_pointer_that_names_another_run_is_told(publisher: Publisher, text: str) -> None:
+    (publisher.lake.published("telco", "scores") / CURRENT).write_text(text)
+    [(kind, side, where, _)] = told(publisher)
+    assert (kind, side, where) == ("scores", Side.POINTER, "file _CURRENT")
+    assert publisher.reconcile("telco", "scores")
+    assert told(publisher) == []
+
+
+def test_the_order_of_rows_does_not_matter_and_each_value_does(publisher: Publisher) -> None:
+    run = newest(publisher)
+    (table, _), schema = TABLES_OF["scores"], SCHEMAS["scores"]
+    files = sorted((run.folder / "scores").iterdir())
+    kept = digest_of(table_rows(publisher.engine, table, run.fence), schema)
+    assert kept == digest_of(file_rows(files, schema), schema) == digest_of(file_rows(files[::-1], schema), schema)
+    assert kept.rows == 40
+    older = published_runs(publisher)[0]
+    assert kept != digest_of(table_rows(publisher.engine, table, older.fence), schema)  # as_of differs
+
+
+def test_a_run_that_is_not_current_has_no_pointer_to_name(publisher: Publisher) -> None:
+    (publisher.lake.published("telco", "scores") / CURRENT).unlink()
+    older = published_runs(publisher)[0]
+    assert verify_run(publisher, older) == ()
