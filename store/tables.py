@@ -48,7 +48,7 @@ def published_table(schema: Table) -> sa.Table:
     In PostgreSQL each run's rows are a partition of their own, see store/partitions.py.
     """
     fence = sa.Column(FENCE, sa.BigInteger, nullable=False, comment="Fence of the run that loaded the row")
-    columns = (_column(column) for column in schema.columns)
+    columns = (column_of(column) for column in schema.columns)
     found_by = sa.Index(f"{schema.name}_by_run", FENCE, *(name for name in schema.primary_key if name != "as_of"))
     found_by.unique = bool(schema.primary_key)
     by_run = f"LIST ({FENCE})"
@@ -57,7 +57,8 @@ def published_table(schema: Table) -> sa.Table:
     )
 
 
-def _column(column: Column) -> sa.Column[Any]:
+def column_of(column: Column) -> sa.Column[Any]:
+    """The database's column for one of a schema, with its comment."""
     unit = f" ({column.unit})" if column.unit else ""
     kind = _TYPES[column.logical_type]()
     return sa.Column(column.name, kind, nullable=not column.required, comment=f"{column.description}{unit}")

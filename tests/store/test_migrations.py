@@ -17,9 +17,9 @@ from alembic.script import ScriptDirectory
 
 import store.migrations
 from churn.errors import RegistryError
+from store.intervention_tables import registry_metadata
 from store.migrations import HEAD, bring_up_to_date
 from store.registry import Promotion, Registry, open_registry
-from store.registry_tables import registry_metadata
 from store.settings import Settings
 from store.tables import engine_for
 
@@ -91,7 +91,8 @@ def start(url: str) -> None:
 
 def test_all_steps_together_make_the_tables_that_the_program_asks(database_url: str):
     engine = engine_for(database_url)
-    assert len(differences(engine)) == len(registry_metadata.tables), "an empty database lacks every table"
+    lacking = [one for one in differences(engine) if one[0] == "add_table"]
+    assert len(lacking) == len(registry_metadata.tables), "an empty database lacks every table"
     bring_up_to_date(engine)
     assert differences(engine) == []
     assert numbers(engine) == [HEAD]
