@@ -52,10 +52,12 @@ class Base:
 
 
 def unit_of(as_of: date) -> Unit:
+    """The night's scores, known at its first moment."""
     return Unit(CONTRACT, KIND, as_of, datetime.combine(as_of, datetime.min.time()))
 
 
 def made_of(key: str) -> Content:
+    """Content of another key is another revision."""
     return Content(content_key(key), f"extract {key}")
 
 
@@ -98,6 +100,7 @@ def write(publisher: Publisher, claim: Claim) -> None:
 
 
 def scores_of(as_of: date, bucket: int) -> pa.Table:
+    """A bucket's rows, each of which tells the date in its probability."""
     customers = CUSTOMERS // BUCKETS
     own = {
         "customer_id": pa.array([f"C{bucket}{number:05d}" for number in range(customers)]),

@@ -18,7 +18,7 @@ from store.fault_points import STOP, VARIABLE
 from tests.faults.nights import Base, outcome
 
 PROCESSES = get_context("forkserver")  # whose children begin with the libraries loaded
-PROCESSES.set_forkserver_preload([__name__, "tests.faults.readers"])
+PROCESSES.set_forkserver_preload([__name__, "tests.faults.readers", "pandas"])  # which Arrow imports sooner or later
 SECONDS = 60
 
 
