@@ -18,14 +18,17 @@ def etl(contract: ContractName = "telco", as_of: AsOf = None, known_at: KnownAt 
 
 def take_in(contract: str, as_of: str | None, known_at: str | None, source: str | None) -> Night:
     """From the source to a snapshot that may be scored."""
-    checks.warm_up()
-    return build_base(intake.open_night(contract, as_of, known_at, intake.extract_source(contract, source)))
+    with publishing.told(intake.unit_asked_for(contract, as_of, known_at)):
+        checks.warm_up()
+        extract = intake.extract_source(contract, source)
+        return build_base(intake.open_night(contract, as_of, known_at, extract))
 
 
 def build_base(night: Night) -> Night:
     """From the night's extract to a snapshot that may be scored."""
-    snapshot.build_context(night)
-    snapshot.build_bucket.map(unmapped(night), night.every_bucket).result()
-    snapshot.seal_snapshot(night)
-    checks.check_snapshot(night, publishing.previous_rows(night))
-    return night
+    with publishing.told(night):
+        snapshot.build_context(night)
+        snapshot.build_bucket.map(unmapped(night), night.every_bucket).result()
+        snapshot.seal_snapshot(night)
+        checks.check_snapshot(night, publishing.previous_rows(night))
+        return night

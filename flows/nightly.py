@@ -9,7 +9,7 @@ from flows.outreach import decide_list
 from flows.retraining import gather_lessons, train_first
 from flows.scoring import score_base
 from tasks import outreach as policies
-from tasks import promotion, reports, training
+from tasks import promotion, publishing, reports, training
 from tasks.night import Summary
 from tasks.parameters import FOR_THE_LIST, AsOf, ContractName, Evaluate, Force, KnownAt, PolicyName, Reasons, Source
 from tasks.runners import run_name, threads
@@ -29,8 +29,9 @@ def nightly(
     """Takes the base in, checks it, scores it with reasons, and decides whom to contact."""
     rules = policies.policy_in_force(contract, policy)
     night = take_in(contract, as_of, known_at, source)
-    if not training.has_champion(night):
-        promotion.promote_first(night.base, train_first(night, training.course_of()))
+    with publishing.told(night):
+        if not training.has_champion(night):
+            promotion.promote_first(night.base, train_first(night, training.course_of()))
     scores = score_base(night, reasons, force=force)
     outreach = decide_list(night, scores, rules, force=force)
     evaluation = training.cross_validated(night, gather_lessons(night)) if evaluate else None

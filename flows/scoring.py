@@ -27,7 +27,8 @@ def scoring(
 
 def score_base(night: Night, reasons: str, *, force: bool = False) -> Result:
     """From a snapshot to published scores; the same scores are published once."""
-    return score_with(night, steps.pin_champions(night, reasons), force=force)
+    with publishing.told(night):
+        return score_with(night, steps.pin_champions(night, reasons), force=force)
 
 
 def score_with(night: Night, champions: Champions, *, force: bool = False) -> Result:

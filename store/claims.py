@@ -75,9 +75,13 @@ def new_claim(connection: Connection, unit: Unit, content: Content, lease: timed
 
 
 def new_failure(connection: Connection, unit: Unit, state: str, reason: str) -> None:
-    """A run that ended before it claimed the night, so that `night_status` tells of it."""
-    now = database_now(connection)
-    _new_run(connection, unit, state=state, claimed_at=now, lease_until=now, ended_at=now, reason=reason)
+    """A run that ended before it claimed the night, so that `night_status` tells of it.
+
+    Where another run holds the night and is alive, nothing is noted: that one will tell what became of the night.
+    """
+    now, holder = database_now(connection), _holder(connection, unit)
+    if holder is None or holder.lease_until <= now:
+        _new_run(connection, unit, state=state, claimed_at=now, lease_until=now, ended_at=now, reason=reason)
 
 
 def _new_run(connection: Connection, unit: Unit, **facts: Any) -> dict[str, Any]:
@@ -114,7 +118,8 @@ class Keeping:
         try:
             renew(engine, self.claim, lease)
         except Fenced:
-            self.gone.set()
+            # A claim that was used has ended, too, and nobody who still tidies up behind it has lost anything.
+            (self.ended if _was_published(engine, self.claim) else self.gone).set()
 
 
 @contextmanager
@@ -189,7 +194,7 @@ def database_now(connection: Connection) -> datetime:
 
 def _take_over(connection: Connection, unit: Unit) -> None:
     """Abandons the unit's run in flight if its lease ran out."""
-    holder = _youngest(connection, sa.and_(_is_of(unit), publication.c.state.in_(IN_FLIGHT)))
+    holder = _holder(connection, unit)
     if holder is None:
         return
     if holder.lease_until > database_now(connection):
@@ -223,13 +228,20 @@ def _is_held(claim: Claim) -> sa.ColumnElement[bool]:
     return sa.and_(publication.c.run_id == claim.run_id, publication.c.state.in_(IN_FLIGHT))
 
 
+def _was_published(engine: Engine, claim: Claim) -> bool:
+    run = sa.select(publication.c.state).where(publication.c.run_id == claim.run_id)
+    with engine.connect() as connection:
+        return connection.scalar(run) == "published"
+
+
 def _changed(connection: Connection, claim: Claim, values: dict[str, Any]) -> bool:
     return connection.execute(sa.update(publication).where(_is_held(claim)).values(values)).rowcount == 1
 
 
-def _youngest(connection: Connection, which: sa.ColumnElement[bool]) -> Row[Any] | None:
-    runs = sa.select(publication).where(which).order_by(publication.c.fence.desc()).limit(1)
-    return connection.execute(runs).one_or_none()
+def _holder(connection: Connection, unit: Unit) -> Row[Any] | None:
+    """The unit's run in flight, alive or not; an index lets it be one at most."""
+    run = sa.select(publication).where(_is_of(unit), publication.c.state.in_(IN_FLIGHT))
+    return connection.execute(run).one_or_none()
 
 
 def _moved(connection: Connection, pointer: sa.Table, which: dict[str, Any], shown: dict[str, Any]) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from prefect import runtime
 
 from churn.errors import SourceStale
-from churn.night import chosen_as_of, chosen_known_at
+from churn.night import LATEST, chosen_as_of, chosen_known_at
 from churn.snapshot import Moment
 from schemas.contract import Contract
 from store.claims import Unit
@@ -25,6 +25,17 @@ from tasks.progress import begun
 from tasks.step import LATER, step
 
 
+def unit_asked_for(contract: str, as_of: str | None, known_at: str | None) -> Unit | None:
+    """The night that is asked for, told without its source; None where `latest` leaves that to the source.
+
+    RequestError where there can be no such night.
+    """
+    if as_of == LATEST:
+        return None
+    when = _moment(as_of, known_at, latest=None)
+    return Unit(read_contract(contract).name, "scores", when.as_of, when.known_at)
+
+
 @step("extract {contract}", again_after=LATER)
 def extract_source(contract: str, source: str | None) -> Extract:
     """Copies the source tables into the lake, checked against the contract's columns and types."""
@@ -37,9 +48,7 @@ def extract_source(contract: str, source: str | None) -> Extract:
 def open_night(contract: str, as_of: str | None, known_at: str | None, extract: Extract) -> Night:
     """Settles the date, the moment and the snapshot's place; refuses dates that cannot be."""
     settings, terms = current_settings(), read_contract(contract)
-    date_scored = chosen_as_of(as_of, scheduled=_scheduled_day(settings), latest=_latest(extract, terms))
-    now = datetime.now(settings.zone).replace(tzinfo=None)
-    when = Moment(date_scored, chosen_known_at(known_at, as_of=date_scored, now=now))
+    when = _moment(as_of, known_at, latest=_latest(extract, terms))
     night = Night(
         contract=contract,
         base=terms.name,
@@ -53,6 +62,13 @@ def open_night(contract: str, as_of: str | None, known_at: str | None, extract: 
     if terms.flat:
         _refuse_old_file(night, open_publisher(settings))
     return night
+
+
+def _moment(as_of: str | None, known_at: str | None, *, latest: date | None) -> Moment:
+    settings = current_settings()
+    date_scored = chosen_as_of(as_of, scheduled=_scheduled_day(settings), latest=latest)
+    now = datetime.now(settings.zone).replace(tzinfo=None)
+    return Moment(date_scored, chosen_known_at(known_at, as_of=date_scored, now=now))
 
 
 def _refuse_old_file(night: Night, publisher: Publisher) -> None:

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from sqlalchemy.exc import SQLAlchemyError
 from typing_extensions import TypeIs
 
-from churn.errors import AuditFailed, QualityError
+from churn.errors import (
+    AlreadyRunning,
+    AuditFailed,
+    ChurnError,
+    Fenced,
+    QualityError,
+    RequestError,
+    SourceEmpty,
+    SourceMismatch,
+    SourceStale,
+)
 from schemas.quarantine import QUARANTINE
 from store.claims import Claim as Claim  # flows name it as a type
 from store.claims import Content, Unit
@@ -23,6 +34,11 @@ from tasks.progress import begun
 from tasks.step import LATER, SOON, step
 
 SCORES, OUTREACH = "scores", "outreach"
+
+# What was wrong with what came in or went out; all else went wrong on the way.
+REFUSALS = (QualityError, AuditFailed, SourceMismatch, SourceEmpty, SourceStale)
+OF_NO_NIGHT = (RequestError, AlreadyRunning, Fenced)  # a slip of who asked, or the business of another run
+TOLD = "night_status tells of it"
 
 
 @step("claim the scores of {night.base} as of {night.as_of}")
@@ -44,24 +60,36 @@ def claim_list(night: Night, scores: Result, policy: str, force: bool = False) -
 
 
 @contextmanager
+def told(night: Night | Unit | None) -> Iterator[None]:
+    """Notes a failure inside that no claim tells of, so that `night_status` does. None: nobody knows which night."""
+    try:
+        yield
+    except BaseException as failure:
+        if night is not None and TOLD not in getattr(failure, "__notes__", ()):
+            _note(night, failure)
+        raise
+
+
+@contextmanager
 def held(claim: Claim) -> Iterator[Path]:
-    """The folder to write the run's files into; a failure inside gives the night back, if it is still ours."""
+    """The folder to write the run's files into, the claim renewed all the while.
+
+    A failure inside ends the run and gives the night back, if it is still ours.
+    """
     publisher = _publisher()
     try:
-        yield publisher.stage(claim)
-    except (QualityError, AuditFailed) as error:
-        publisher.reject(claim, error.what)
-        raise
-    except BaseException as error:
-        publisher.release(claim, str(error))
+        with publisher.keeping(claim):
+            yield publisher.stage(claim)
+    except BaseException as failure:
+        end = publisher.reject if isinstance(failure, REFUSALS) else publisher.release
+        end(claim, _in_words(failure))
+        failure.add_note(TOLD)
         raise
 
 
 def drafts(claim: Claim) -> Path:
-    """The folder for what is not a file of the run yet; keeps the claim for another while."""
-    publisher = _publisher()
-    publisher.renew(claim)
-    return publisher.drafts(claim)
+    """The folder for what is not a file of the run yet."""
+    return _publisher().drafts(claim)
 
 
 def publish(claim: Claim) -> Result:
@@ -117,6 +145,24 @@ def result_of(published: Published, *, new: bool) -> Result:
         folder=published.folder,
         new=new,
     )
+
+
+def _note(night: Night | Unit, failure: BaseException) -> None:
+    """Leaves a run that failed; where that cannot be done either, the failure itself matters more."""
+    if isinstance(failure, OF_NO_NIGHT):
+        return
+    unit = night if isinstance(night, Unit) else Unit(night.base, SCORES, night.as_of, night.known_at)
+    state = "rejected" if isinstance(failure, REFUSALS) else "failed"
+    with suppress(ChurnError, SQLAlchemyError, OSError):
+        _publisher().record_failure(unit, _in_words(failure), state)
+        failure.add_note(TOLD)
+
+
+def _in_words(failure: BaseException) -> str:
+    """What went wrong, and where: one of ours in its own words, any other by its first line."""
+    if isinstance(failure, ChurnError):
+        return f"{failure.where}: {failure.what}" if failure.where else failure.what
+    return f"{type(failure).__name__} {failure}".partition("\n")[0]
 
 
 def _claim(night: Night, kind: str, causes: tuple[str, ...], force: bool) -> Claim | Published:

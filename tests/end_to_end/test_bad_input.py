@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pytest
 
 from churn.errors import ChurnError, QualityError, SourceEmpty, SourceMismatch, SourceMissing
-from tests.end_to_end.nights import Nights
+from tests.end_to_end.nights import Nights, view_rows
 from tests.end_to_end.telecom import NEXT_NIGHT, Tables, delivered, replaced, some_of, tables
 
 KEY = r"C\d{9}"
@@ -171,6 +171,13 @@ def test_a_broken_feed_is_told_by_name_and_readers_keep_what_they_had(
         shared_nights.run(NEXT_NIGHT, delivered(broken.feed(), tmp_path / "feed"))
     assert re.search(".*".join(broken.told), str(caught.value), re.DOTALL), caught.value
     assert shared_nights.shown() == before
+    assert last_run_of(NEXT_NIGHT) == ("rejected", f"{caught.value.where}: {caught.value.what}")
+
+
+def last_run_of(as_of: str) -> tuple[str, str]:
+    """What `night_status` tells of the night's scores: what became of their last run, and why."""
+    (row,) = (row for row in view_rows("night_status") if (row["as_of"], row["kind"]) == (as_of, "scores"))
+    return row["last_state"], row["reason"]
 
 
 SHOP = """

@@ -481,6 +481,7 @@ def test_a_night_that_failed_before_its_claim_says_so_and_what_readers_see_meanw
 def test_a_failure_of_a_night_that_is_under_way_takes_it_from_nobody(publisher: Publisher) -> None:
     claim = claimed(publisher, FIRST)
     publisher.record_failure(FIRST, "the source does not answer")
+    assert night_status(publisher, D1)["last_run"] == claim.run_id
     write(publisher, claim)
     publisher.seal(claim)
     publisher.load(claim)
@@ -524,6 +525,17 @@ def test_a_claim_that_is_lost_while_somebody_works_is_told_at_the_next_look_and_
         work()
     with pytest.raises(Fenced), publisher.keeping(claim):
         pytest.fail("nobody works under a lost claim")
+
+
+def test_a_claim_that_was_used_is_not_lost_for_whoever_tidies_up_behind_it(publisher: Publisher) -> None:
+    claim = claimed(publisher, FIRST)
+    write(publisher, claim)
+    with publisher.keeping(claim, beat=timedelta(seconds=0.05)) as kept:
+        publisher.seal(claim)
+        publisher.load(claim)
+        run = publisher.publish(claim)
+        assert kept.ended.wait(10)
+    assert publisher.current("telco", "scores") == run
 
 
 def test_work_that_fails_under_a_claim_fails_with_its_own_error(publisher: Publisher) -> None:

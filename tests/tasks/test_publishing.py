@@ -1,0 +1,113 @@
+"""A run holds its claim for as long as it works, and `night_status` tells of every night that came to nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from churn.errors import AlreadyRunning, ChurnError, QualityError, RequestError, SourceEmpty, SourceMissing
+from store.claims import Claim, Content, Unit
+from store.publication import Publisher, open_publisher
+from store.settings import current_settings
+from tasks import intake, publishing
+from tasks.night import Night
+from tests.end_to_end.nights import living_in
+
+D1, AT = date(2026, 1, 1), datetime.fromisoformat("2026-01-01T00:00:00")
+UNIT = Unit("telco", "scores", D1, AT)
+NIGHT = Night("telco", "telco", D1, AT, Path(), "", Path(), 4)
+
+
+@pytest.fixture
+def publisher(tmp_path: Path) -> Iterator[Publisher]:
+    with living_in(tmp_path):
+        yield open_publisher(current_settings())
+
+
+def told_of(publisher: Publisher) -> list[tuple[Any, ...]]:
+    """Kind, state and reason of each night's last run."""
+    with publisher.engine.connect() as connection:
+        query = sa.text("SELECT kind, last_state, reason FROM night_status ORDER BY kind")
+        return [tuple(row) for row in connection.execute(query)]
+
+
+def claimed(publisher: Publisher, lease: timedelta = timedelta(minutes=1)) -> Claim:
+    claim = publisher.claim(UNIT, Content("k", "extract"), lease=lease)
+    assert isinstance(claim, Claim)
+    return claim
+
+
+FAILURES = [
+    (SourceMissing("there is no such file", where="telco.db"), "failed", "telco.db: there is no such file"),
+    (SourceEmpty("the table has no rows", where="bills"), "rejected", "bills: the table has no rows"),
+    (QualityError("12 % of the bills are null", to_do="Ask."), "rejected", "12 % of the bills are null"),
+    (OSError("No space left on device\non /data"), "failed", "OSError No space left on device"),
+    (KeyboardInterrupt(), "failed", "KeyboardInterrupt "),
+]
+
+
+@pytest.mark.parametrize(("failure", "state", "reason"), FAILURES, ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize("night", [NIGHT, UNIT], ids=["of a night", "of one asked for"])
+def test_a_night_that_failed_before_its_claim_is_told_of_once(
+    publisher: Publisher, night: Night | Unit, failure: BaseException, state: str, reason: str
+) -> None:
+    failure.__notes__ = []
+    with pytest.raises(type(failure)), publishing.told(night), publishing.told(night):
+        raise failure
+    assert told_of(publisher) == [("scores", state, reason)]
+    with publisher.engine.connect() as connection:
+        assert connection.scalar(sa.text("SELECT count(*) FROM publication")) == 1
+
+
+def test_what_fails_under_a_claim_is_told_by_the_claim_alone(publisher: Publisher) -> None:
+    claim = claimed(publisher)
+    with pytest.raises(QualityError), publishing.told(NIGHT), publishing.held(claim):
+        raise QualityError("5 % of the scores are null", where="scores")
+    assert told_of(publisher) == [("scores", "rejected", "scores: 5 % of the scores are null")]
+    with publisher.engine.connect() as connection:
+        assert connection.scalar(sa.text("SELECT count(*) FROM publication")) == 1
+
+
+@pytest.mark.parametrize("failure", [RequestError("no date"), AlreadyRunning("run 000001 holds it")])
+def test_a_slip_of_who_asked_is_no_failure_of_the_night(publisher: Publisher, failure: ChurnError) -> None:
+    with pytest.raises(type(failure)), publishing.told(NIGHT):
+        raise failure
+    assert told_of(publisher) == []
+
+
+def test_a_failure_that_cannot_be_noted_is_raised_all_the_same(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHURN_DATABASE_URL", "postgresql+psycopg://nobody@127.0.0.1:1/nowhere")
+    with pytest.raises(SourceMissing), publishing.told(UNIT):
+        raise SourceMissing("there is no such file")
+
+
+def test_a_run_renews_its_claim_while_it_works(publisher: Publisher) -> None:
+    claim = claimed(publisher, lease=timedelta(seconds=-1))
+    with publishing.held(claim), pytest.raises(AlreadyRunning):
+        publisher.claim(UNIT, Content("k", "extract"))
+
+
+@pytest.mark.parametrize(
+    ("as_of", "known_at", "unit"),
+    [
+        ("2026-01-01", None, UNIT),
+        ("2026-01-01", "2026-01-03T12:00", Unit("telco", "scores", D1, datetime.fromisoformat("2026-01-03T12:00"))),
+        ("latest", None, None),
+    ],
+)
+def test_the_night_that_is_asked_for_is_known_before_its_source_unless_that_decides(
+    publisher: Publisher, as_of: str, known_at: str | None, unit: Unit | None
+) -> None:
+    assert intake.unit_asked_for("telco", as_of, known_at) == unit
+
+
+def test_a_moment_that_has_not_come_is_refused_before_the_source_is_read(publisher: Publisher) -> None:
+    with pytest.raises(RequestError, match="has not come yet"):
+        intake.unit_asked_for("telco", "2026-01-01", "2999-01-01T00:00")
