@@ -14,6 +14,7 @@ from cli.contract import app as contract_app
 from cli.model import app as model_app
 from cli.nights import night, outreach, score, train
 from cli.simulate import simulate
+from cli.storage import verify
 from cli.upkeep import backfill, catch_up
 from store import signatures
 from store.faults import keep_fault
@@ -33,6 +34,7 @@ app.command()(score)
 app.command()(outreach)
 app.command()(backfill)
 app.command()(catch_up)
+app.command()(verify)
 app.add_typer(contract_app, name="contract")
 app.add_typer(model_app, name="model")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -23,7 +23,7 @@ from store.partitions import complete_run_table, is_attached, make_run_table, ru
 from store.publication import Publisher, manifest_facts
 from store.runs import Run
 from store.tables import FENCE, TABLES_OF
-from store.verification import SCHEMAS, added_files, file_rows, table_rows, whole_manifest
+from store.verification import SCHEMAS, Difference, Side, added_files, file_rows, table_rows, whole_manifest
 
 # The tables whose rows lie in one file, its name and the columns that order it; the others' lie in buckets, by the key.
 ONE_FILE = {
@@ -31,6 +31,20 @@ ONE_FILE = {
     QUARANTINE.name: ("rows.parquet", ("file", "row", "column", "rule")),
 }
 KEY = "customer_id"
+
+
+def rebuild_side(publisher: Publisher, found: Sequence[Difference], side: Side, buckets: int) -> Iterator[str]:
+    """Mends that copy of a run of which these differences were found, and the pointer; tells each thing it mended.
+
+    AuditFailed where the other copy is no better.
+    """
+    run, sides = found[0].run, {difference.side for difference in found}
+    if side in sides and side is Side.FILES:
+        yield from (f"file {path}" for path in rebuild_files(publisher, run, buckets))
+    elif side in sides:
+        yield from (f"table {table}" for table in rebuild_tables(publisher, run))
+    if Side.POINTER in sides and publisher.reconcile(run.unit.contract, run.unit.kind):
+        yield "file _CURRENT"
 
 
 def rebuild_files(publisher: Publisher, run: Run, buckets: int) -> tuple[str, ...]:
@@ -52,8 +66,11 @@ def rebuild_files(publisher: Publisher, run: Run, buckets: int) -> tuple[str, ..
         return tuple(_put_back(manifest, staged, run))
 
 
-def rebuild_tables(publisher: Publisher, run: Run) -> None:
-    """Replaces the run's rows by those of its files, in one moment for readers; AuditFailed where a file is damaged."""
+def rebuild_tables(publisher: Publisher, run: Run) -> tuple[str, ...]:
+    """Replaces the run's rows by those of its files, in one moment for the readers of each table; gives the tables.
+
+    AuditFailed where a file is damaged.
+    """
     manifest = whole_manifest(run)
     if manifest is None or files.differences(manifest, run.folder):
         raise AuditFailed(
@@ -66,6 +83,7 @@ def rebuild_tables(publisher: Publisher, run: Run) -> None:
         _load_beside(publisher, table, run, paths)
         with publisher.engine.begin() as connection:
             _replace_rows(connection, table, run.fence)
+    return tuple(table.name for table in TABLES_OF[run.unit.kind])
 
 
 def _put_back(manifest: Manifest, staged: Path, run: Run) -> Iterator[str]:

@@ -1,0 +1,66 @@
+"""`churn verify`: holds what was published against what lies there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from churn.errors import AuditFailed
+from store.contracts import read_contract
+from store.publication import Publisher, open_publisher
+from store.settings import current_settings
+
+if TYPE_CHECKING:
+    from store.verification import Difference  # needs DuckDB, and --help does not
+
+BaseOrAll = Annotated[
+    str | None, typer.Option("--contract", help="Contract: a name in schemas/contracts, or a YAML file. Default: all.")
+]
+
+
+def verify(
+    contract: BaseOrAll = None,
+    rebuild: Annotated[
+        Literal["files", "tables"] | None,
+        typer.Option(help="Mend this copy of a run that differs from the other one, and the pointer of the files."),
+    ] = None,
+) -> None:
+    """Compare every published run with its manifest, files, rows and pointer; exit code 9 where one differs."""
+    from store.verification import verified
+
+    publisher, console = open_publisher(current_settings()), _console()
+    runs = wrong = 0
+    for run, found in verified(publisher, read_contract(contract).name if contract else None):
+        left = _mended(publisher, found, rebuild, console) if found and rebuild else found
+        for line in [f"differs      {difference}" for difference in left] or [f"as published {run}"]:
+            console.print(line, style="red" if left else "green", markup=False)
+        runs, wrong = runs + 1, wrong + bool(left)
+    if wrong:
+        raise AuditFailed(
+            f"{wrong} of {runs} published runs are not as they were published",
+            to_do="Mend them with --rebuild files or --rebuild tables; what both copies lost has to be scored again.",
+        )
+    console.print(f"{runs} published runs, each as it was published.")
+
+
+def _mended(
+    publisher: Publisher, found: tuple[Difference, ...], rebuild: str, console: Console
+) -> tuple[Difference, ...]:
+    """What still differs of a run after that copy of it was rebuilt, or could not be."""
+    from store.rebuilding import rebuild_side
+    from store.verification import Side, verify_run
+
+    run = found[0].run
+    try:
+        for what in rebuild_side(publisher, found, Side(rebuild), current_settings().buckets):
+            console.print(f"rebuilt      {run}: {what}", style="yellow", markup=False)
+    except AuditFailed as refused:
+        console.print(f"not rebuilt  {refused}", style="red", markup=False)
+    return verify_run(publisher, run)
+
+
+def _console() -> Console:
+    """Lines as they are, unbroken: a run's name and a path are there to be copied."""
+    return Console(highlight=False, soft_wrap=True)

@@ -1,0 +1,61 @@
+"""`churn verify` as an operator meets it."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from store.publication import Published, Publisher, open_publisher
+from store.settings import read_settings
+from tests.command import churn
+from tests.store.small_runs import publish
+
+FIRST, SECOND = date(2026, 1, 1), date(2026, 1, 2)
+
+
+@pytest.fixture
+def publisher(tmp_path: Path) -> Publisher:
+    return open_publisher(read_settings({"CHURN_HOME": str(tmp_path)}))
+
+
+def test_what_differs_is_named_and_mended_and_the_rest_is_left_alone(tmp_path: Path, publisher: Publisher) -> None:
+    one, other = publish(publisher, FIRST), publish(publisher, SECOND)
+    (one.folder / "scores" / "bucket=00.parquet").write_bytes(b"not Parquet")
+    with publisher.engine.begin() as connection:
+        connection.execute(sa.text("DELETE FROM scores WHERE fence = :fence"), {"fence": other.fence})
+
+    done = churn("verify", home=tmp_path)
+    assert done.returncode == 9
+    assert done.stdout.splitlines() == [
+        f"differs      {named(one)}: file scores/bucket=00.parquet is missing or has other bytes",
+        f"differs      {named(other)}: table scores holds 0 rows and the manifest 40",
+    ]
+    assert "AuditFailed 2 of 2 published runs are not as they were published" in done.stderr
+
+    done = churn("verify", "--rebuild", "files", home=tmp_path)
+    assert done.returncode == 9
+    assert done.stdout.splitlines() == [
+        f"rebuilt      {named(one)}: file scores/bucket=00.parquet",
+        as_published(one),
+        f"differs      {named(other)}: table scores holds 0 rows and the manifest 40",
+    ]
+    done = churn("verify", "--rebuild", "tables", home=tmp_path)
+    assert done.returncode == 0
+    assert done.stdout.splitlines() == [
+        as_published(one),
+        f"rebuilt      {named(other)}: table scores",
+        f"rebuilt      {named(other)}: table quarantine",
+        as_published(other),
+        "2 published runs, each as it was published.",
+    ]
+
+
+def as_published(run: Published) -> str:
+    return f"as published {named(run)}"
+
+
+def named(run: Published) -> str:
+    return f"scores of telco as of {run.unit.as_of}, revision {run.revision}, run {run.run_id}"
