@@ -1,0 +1,322 @@
+"""What waves saved: listed customers against those held out by lot, whether they were contacted or not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from math import ceil
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from churn.contract import arrow_schema
+from churn.scorecard import Floats, one_array
+from churn.trial import Arms, Interval, Losses, customers_needed, loss_difference, risk_difference, sample_ratio_p
+from schemas.lift import ALL_ACTIONS, LIFT, Scope, Verdict
+
+NO_LOT = 0.001  # a lot splits customers so unevenly once in a thousand waves
+ENOUGH_CHURNERS = 10  # of those held out, to take their rate for what happens without contacts
+DAYS_A_WEEK = 7
+EXAMPLES = 3
+
+Yes = npt.NDArray[np.bool_]
+
+_STRATUM = ("policy_digest", "segment", "band")
+
+
+class Cost(NamedTuple):
+    """What an action costs, in money: each contact, and each offer that is accepted."""
+
+    contact: float
+    offer: float
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the policy says of a wave: the share held out (None where it has changed since), what actions cost."""
+
+    share: float | None
+    costs: Mapping[str, Cost]
+
+
+class Heads(NamedTuple):
+    """How many customers were listed and held out, and what became of them."""
+
+    listed: int
+    held_out: int
+    listed_churned: int
+    held_out_churned: int
+    contacted: int
+    accepted: int
+    leaked: int
+
+    @property
+    def both(self) -> int:
+        """Listed and held out together."""
+        return self.listed + self.held_out
+
+
+class Figure(NamedTuple):
+    """A figure with the ends of its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Size(NamedTuple):
+    """How many customers a comparison needs, and in how many weeks so many will be there; None where nobody knows."""
+
+    needed: int | None
+    weeks_more: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lift:
+    """The comparison of one wave, or of all waves, for one action or for all: a row of schemas/lift.py."""
+
+    scope: Scope
+    first_as_of: date
+    last_as_of: date
+    action: str
+    heads: Heads
+    effect: Figure | None
+    saved: Figure | None
+    spent: float
+    sample_ratio_p: float | None
+    size: Size
+    verdict: Verdict
+    alarm: str | None
+    says: str
+
+
+def lifts(members: pa.Table, terms: Terms) -> list[Lift]:
+    """The comparisons of `members`: of all waves together, then of each; all actions together, then each.
+
+    A customer counts once. Columns: as_of, customer_id, held_out, action, policy_digest, segment, band, probability,
+    customer_value, churned, contacted, accepted. Strata are policy, segment and risk band.
+    """
+    if not members.num_rows:
+        return []
+    members = members.append_column("spent", _spent(members, terms.costs))
+    dates = sorted(pc.unique(members["as_of"]).to_pylist())
+    weeks = ((dates[-1] - dates[0]).days + 1) / DAYS_A_WEEK
+    return [
+        _lift(_Compared(scope, action, part), terms.share, pace)
+        for action, of_action in _by_action(members)
+        for pace in [of_action.num_rows / weeks]
+        for scope, part in _by_scope(of_action)
+    ]
+
+
+def lift_rows(found: Sequence[Lift], contract: str, known_at: datetime) -> pa.Table:
+    """The rows of LIFT for these comparisons, measured with what was known at a moment."""
+    rows = [_row(one) | {"contract": contract, "known_at": known_at} for one in found]
+    return pa.Table.from_pylist(rows, schema=arrow_schema(LIFT))
+
+
+class _Compared:
+    """The customers of one comparison, as arrays."""
+
+    def __init__(self, scope: Scope, action: str, members: pa.Table) -> None:
+        self.scope, self.action, self.members = scope, action, members
+        self.held_out = _yes(members, "held_out")
+        self.churned = _yes(members, "churned")
+        self.stratum = _strata(members)
+
+    @property
+    def heads(self) -> Heads:
+        contacted, accepted, listed = _yes(self.members, "contacted"), _yes(self.members, "accepted"), ~self.held_out
+        counted = (
+            listed,
+            self.held_out,
+            listed & self.churned,
+            self.held_out & self.churned,
+            listed & contacted,
+            listed & accepted,
+            self.held_out & contacted,
+        )
+        return Heads(*(int(which.sum()) for which in counted))
+
+    @property
+    def effect(self) -> Figure | None:
+        """How much less of the listed left; None where no stratum has both arms."""
+        arms = [self._summed(arm) for held_out in (False, True) for arm in self._arm(held_out=held_out)]
+        return _figure(risk_difference(Arms(*arms)))
+
+    @property
+    def kept(self) -> Figure | None:
+        """The value that contacts kept per listed customer, before what they cost."""
+        lost = _figure(loss_difference(self._losses(held_out=False), self._losses(held_out=True)))
+        return None if lost is None else Figure(-lost.value, -lost.high, -lost.low)
+
+    def _arm(self, *, held_out: bool) -> tuple[Yes, Yes]:
+        arm = self.held_out == held_out
+        return arm, arm & self.churned
+
+    def _losses(self, *, held_out: bool) -> Losses:
+        arm, left = self._arm(held_out=held_out)
+        value = _numbers(self.members, "customer_value")
+        return Losses(self._summed(arm), self._summed(left, value), self._summed(left, value**2))
+
+    def _summed(self, which: Yes, weights: Floats | None = None) -> Floats:
+        """How many of the customers each stratum has, or the sum of their weights."""
+        chosen = None if weights is None else weights[which]
+        strata = int(self.stratum.max()) + 1
+        return np.bincount(self.stratum[which], chosen, minlength=strata).astype(np.float64)
+
+
+def _by_action(members: pa.Table) -> Iterator[tuple[str, pa.Table]]:
+    yield ALL_ACTIONS, members
+    actions = pc.unique(members["action"].drop_null()).to_pylist()
+    if len(actions) > 1:
+        yield from ((action, members.filter(pc.equal(members["action"], action))) for action in sorted(actions))
+
+
+def _by_scope(members: pa.Table) -> Iterator[tuple[Scope, pa.Table]]:
+    yield Scope.WAVES, members
+    for as_of in sorted(pc.unique(members["as_of"]).to_pylist()):
+        yield Scope.WAVE, members.filter(pc.equal(members["as_of"], as_of))
+
+
+def _lift(one: _Compared, share: float | None, pace: float) -> Lift:
+    """`pace` is how many customers come into waves in a week."""
+    heads, effect, dates = one.heads, one.effect, one.members["as_of"]
+    ratio = sample_ratio_p(heads.listed, heads.held_out, share) if share else None
+    size, alarm = _size(one, heads, pace), _alarm(one, heads, ratio)
+    spent = float(pc.sum(one.members["spent"]).as_py() or 0.0)
+    saved = _saved(one.kept, heads.listed, spent)
+    verdict = _verdict(effect, size, ratio)
+    return Lift(
+        scope=one.scope,
+        first_as_of=pc.min(dates).as_py(),
+        last_as_of=pc.max(dates).as_py(),
+        action=one.action,
+        heads=heads,
+        effect=effect,
+        saved=saved,
+        spent=spent,
+        sample_ratio_p=ratio,
+        size=size,
+        verdict=verdict,
+        alarm=alarm,
+        says=_says(verdict, heads, size, effect, saved),
+    )
+
+
+def _size(one: _Compared, heads: Heads, pace: float) -> Size:
+    rate = _rate_without_contacts(one, heads)
+    if not (heads.listed and heads.held_out and 0.0 < rate < 1.0):
+        return Size(None, None)
+    needed = customers_needed(rate, heads.held_out / heads.both)
+    return Size(needed, ceil(max(needed - heads.both, 0) / pace))
+
+
+def _rate_without_contacts(one: _Compared, heads: Heads) -> float:
+    """As many as left of those held out; where too few did to say, as many as the scores predicted."""
+    if heads.held_out_churned >= ENOUGH_CHURNERS:
+        return heads.held_out_churned / heads.held_out
+    return float(_numbers(one.members, "probability").mean())
+
+
+def _saved(kept: Figure | None, listed: int, spent: float) -> Figure | None:
+    return None if kept is None else Figure(*(listed * each - spent for each in kept))
+
+
+def _spent(members: pa.Table, costs: Mapping[str, Cost]) -> pa.Array:
+    """What each customer's contact cost: as written back, or where nothing was, as if each had been made and accepted.
+
+    An action that the policy does not know any more costs nothing here.
+    """
+    names = pa.array(list(costs), pa.string())
+    places = pc.fill_null(pc.index_in(members["action"].cast(pa.string()), names), len(costs)).to_numpy()
+    contact, offer = np.array([*costs.values(), Cost(0.0, 0.0)], np.float64)[places].T
+    contacted, accepted, listed = _yes(members, "contacted"), _yes(members, "accepted"), ~_yes(members, "held_out")
+    if not contacted.any():
+        return pa.array(listed * (contact + offer))
+    return pa.array(contacted * contact + accepted * offer)
+
+
+def _alarm(one: _Compared, heads: Heads, ratio: float | None) -> str | None:
+    found = []
+    if ratio is not None and ratio < NO_LOT:
+        found.append(f"{heads.held_out} of {heads.both} held out is no lot of the policy's share (p = {ratio:.1g})")
+    if heads.leaked:
+        nevertheless = pa.array(one.held_out & _yes(one.members, "contacted"))
+        keys = one.members["customer_id"].filter(nevertheless).slice(0, EXAMPLES).to_pylist()
+        found.append(f"{heads.leaked} held out were contacted nevertheless: {', '.join(map(str, keys))}")
+    return "; ".join(found) or None
+
+
+def _verdict(effect: Figure | None, size: Size, ratio: float | None) -> Verdict:
+    if ratio is not None and ratio < NO_LOT:
+        return Verdict.NOT_TRUSTED
+    if effect is None or size.weeks_more is None or size.weeks_more > 0:
+        return Verdict.NOT_YET
+    if effect.high < 0.0:
+        return Verdict.SAVES
+    return Verdict.HARMS if effect.low > 0.0 else Verdict.NO_DIFFERENCE
+
+
+def _says(verdict: Verdict, heads: Heads, size: Size, effect: Figure | None, saved: Figure | None) -> str:
+    if not heads.held_out or not heads.listed or effect is None:
+        return f"Nothing to compare yet: {heads.listed:,} listed and {heads.held_out:,} held out."
+    said = (
+        f"Of {heads.listed:,} listed {heads.listed_churned / heads.listed:.1%} left, of {heads.held_out:,} held out"
+        f" {heads.held_out_churned / heads.held_out:.1%}; over strata {_points(effect)} points"
+    )
+    money = f", money {saved.value:,.0f} ({saved.low:,.0f} to {saved.high:,.0f})" if saved else ""
+    match verdict:
+        case Verdict.NOT_YET if size.weeks_more:
+            return f"Not yet, {size.weeks_more} more weeks: {heads.both:,} of {size.needed:,} customers. {said}{money}."
+        case Verdict.NOT_TRUSTED:
+            return f"Not to be trusted, the split was no lot. {said}{money}."
+        case _:
+            return f"{verdict.capitalize()}. {said}{money}."
+
+
+def _points(effect: Figure) -> str:
+    value, low, high = (100.0 * each for each in effect)
+    return f"{value:+.1f} ({low:+.1f} to {high:+.1f})"
+
+
+def _row(one: Lift) -> dict[str, Any]:
+    figures = {name: _ends(name, figure) for name, figure in (("effect", one.effect), ("saved", one.saved))}
+    same = ("scope", "first_as_of", "last_as_of", "action", "spent", "sample_ratio_p", "verdict", "alarm", "says")
+    return (
+        {name: getattr(one, name) for name in same}
+        | one.heads._asdict()
+        | one.size._asdict()
+        | figures["effect"]
+        | figures["saved"]
+    )
+
+
+def _ends(name: str, figure: Figure | None) -> dict[str, float | None]:
+    value, low, high = figure or (None, None, None)
+    return {name: value, f"{name}_low": low, f"{name}_high": high}
+
+
+def _figure(found: Interval) -> Figure | None:
+    """The interval in plain numbers; None where it could not be told."""
+    figure = Figure(*(float(each) for each in found))
+    return figure if np.isfinite(figure).all() else None
+
+
+def _strata(members: pa.Table) -> npt.NDArray[np.int64]:
+    """The number of each customer's stratum."""
+    parts = [members[name].cast(pa.string()) for name in _STRATUM]
+    joined = pc.binary_join_element_wise(*parts, "\n", null_handling="replace", null_replacement="")
+    return np.asarray(joined.combine_chunks().dictionary_encode().indices.to_numpy(), np.int64)
+
+
+def _yes(members: pa.Table, name: str) -> Yes:
+    return np.asarray(one_array(members, name).fill_null(False).to_numpy(zero_copy_only=False), np.bool_)
+
+
+def _numbers(members: pa.Table, name: str) -> Floats:
+    return np.asarray(one_array(members, name).fill_null(0.0).to_numpy(zero_copy_only=False), np.float64)

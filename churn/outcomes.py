@@ -1,0 +1,69 @@
+"""What became of a wave's customers: who came into it first when, who left within the horizon, who was contacted."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time, timedelta
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from schemas.interventions import CONTACT_EVENTS, Event
+
+
+def matured(as_ofs: list[date], horizon_days: int, known_at: datetime) -> list[date]:
+    """The dates of which by known_at everybody who left within the horizon can be known, in order."""
+    return sorted(as_of for as_of in as_ofs if _midnight(as_of + timedelta(days=horizon_days)) <= known_at)
+
+
+def entries(waves: pa.Table) -> pa.Table:
+    """Each customer's first row in waves of several dates, in order of dates and keys.
+
+    Who was contacted is left alone for a while and who was held out was not, so that only of those who come into a wave
+    for the first time are as many held out as the lot says.
+    """
+    ordered = waves.sort_by([("as_of", "ascending"), ("customer_id", "ascending")])
+    numbered = ordered.append_column("place", pa.array(np.arange(ordered.num_rows)))
+    firsts = numbered.group_by("customer_id", use_threads=False).aggregate([("place", "min")])["place_min"]
+    return ordered.take(pc.take(firsts, pc.sort_indices(firsts)))
+
+
+def with_departures(members: pa.Table, departures: pa.Table, horizon_days: int) -> pa.Table:
+    """The members with `churned`: whether each left from the day of his wave on, within the horizon.
+
+    `departures` has customer_id and churned_on, one row each. Who turns out to have left before his wave is out: there
+    was nobody to keep.
+    """
+    left_on = _looked_up(departures["churned_on"], departures["customer_id"], members["customer_id"])
+    days = pc.days_between(members["as_of"], left_on)
+    churned = pc.fill_null(pc.and_(pc.greater_equal(days, 0), pc.less(days, horizon_days)), False)
+    had_left = pc.fill_null(pc.less(days, 0), False)
+    return members.append_column("churned", churned).filter(pc.invert(had_left))
+
+
+def with_contacts(members: pa.Table, events: pa.Table) -> pa.Table:
+    """The members with `contacted` and `accepted`: whether any event of their own wave says so.
+
+    `events` has as_of, customer_id and event.
+    """
+    contacted = pc.is_in(events["event"], pa.array([event.value for event in CONTACT_EVENTS]))
+    accepted = pc.equal(events["event"], Event.ACCEPTED.value)
+    for name, which in (("contacted", contacted), ("accepted", accepted)):
+        theirs = pc.is_in(_names(members), _names(events.filter(which)).combine_chunks())
+        members = members.append_column(name, theirs)
+    return members
+
+
+def _names(rows: pa.Table) -> pa.ChunkedArray:
+    """Date and key in one text."""
+    return pc.binary_join_element_wise(rows["as_of"].cast(pa.string()), rows["customer_id"].cast(pa.string()), " ")
+
+
+def _looked_up(values: pa.ChunkedArray, keys: pa.ChunkedArray, wanted: pa.ChunkedArray) -> pa.ChunkedArray:
+    """For each wanted key its value; null where it has none."""
+    places = pc.index_in(wanted.cast(pa.string()), keys.cast(pa.string()).combine_chunks())
+    return pc.take(values, places)
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time.min)

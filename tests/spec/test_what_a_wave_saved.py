@@ -1,0 +1,239 @@
+"""What a wave saved, as a table: who was listed and held out, how many of each left, and what the report says of it."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from churn.lift import Cost, Lift, Terms, lifts
+from churn.outcomes import entries, with_contacts, with_departures
+from tests.small_telecom import rows_of
+
+WAVE = date(2026, 1, 1)
+TERMS = Terms(share=0.1, costs={"call": Cost(contact=2.0, offer=10.0), "sms": Cost(contact=0.1, offer=5.0)})
+
+
+def customers(text: str, **constant: Any) -> pa.Table:
+    """Customers by groups: how many there are of each, and how many of them left."""
+    rows: list[dict[str, Any]] = []
+    for group in rows_of(text):
+        count, left = int(group["customers"] or 0), int(group["left"] or 0)
+        rows += [_customer(group, len(rows) + place, churned=place < left) | constant for place in range(count)]
+    return pa.Table.from_pylist(rows)
+
+
+def _customer(group: dict[str, str | None], number: int, *, churned: bool) -> dict[str, Any]:
+    return {
+        "as_of": WAVE + timedelta(days=int(group.get("day") or 0)),
+        "customer_id": f"C{number}",
+        "held_out": group["arm"] == "held_out",
+        "action": group.get("action", "call"),
+        "policy_digest": "one",
+        "segment": group.get("segment", "prepaid"),
+        "band": "high",
+        "probability": 0.15,
+        "customer_value": 300.0,
+        "churned": churned,
+        "contacted": group["arm"] == "listed",
+        "accepted": False,
+    }
+
+
+def all_together(text: str, **constant: Any) -> Lift:
+    return lifts(customers(text, **constant), TERMS)[0]
+
+
+SAVES = """
+arm       customers  left
+listed        18000  2160
+held_out       2000   300
+"""
+HARMS = """
+arm       customers  left
+listed        18000  3300
+held_out       2000   300
+"""
+NOTHING_SEEN = """
+arm       customers  left
+listed        18000  2700
+held_out       2000   310
+"""
+TOO_FEW = """
+arm       customers  left
+listed          180    20
+held_out         20     4
+"""
+NO_LOT = """
+arm       customers  left
+listed        18000  2160
+held_out       1500   225
+"""
+NOBODY_HELD_OUT = """
+arm       customers  left
+listed          200    20
+"""
+
+
+@pytest.mark.parametrize(
+    ("wave", "verdict"),
+    [
+        (SAVES, "saves"),
+        (HARMS, "harms"),
+        (NOTHING_SEEN, "no difference seen"),
+        (TOO_FEW, "not yet"),
+        (NO_LOT, "not to be trusted"),
+        (NOBODY_HELD_OUT, "not to be trusted"),
+    ],
+)
+def test_what_the_counts_show(wave: str, verdict: str) -> None:
+    assert all_together(wave).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("wave", "says"),
+    [
+        (
+            SAVES,
+            "Saves. Of 18,000 listed 12.0% left, of 2,000 held out 15.0%; over strata -3.0 (-4.7 to -1.4) points, "
+            "money 126,000 (37,672 to 214,328).",
+        ),
+        (
+            TOO_FEW,
+            "Not yet, 9 more weeks: 200 of 12,143 customers. Of 180 listed 11.1% left, of 20 held out 20.0%; over "
+            "strata -8.9 (-29.6 to +6.9) points, money 4,440 (-5,586 to 14,466).",
+        ),
+        (NOBODY_HELD_OUT, "Nothing to compare yet: 200 listed and 0 held out."),
+    ],
+)
+def test_the_report_says_it_in_a_sentence(wave: str, says: str) -> None:
+    assert all_together(wave).says == says
+
+
+def test_money_is_what_stayed_less_what_was_spent() -> None:
+    found = all_together(SAVES)
+    assert found.spent == 18_000 * 2.0
+    assert found.saved is not None
+    assert found.saved.value == pytest.approx(18_000 * 0.03 * 300.0 - 36_000.0)
+
+
+def test_an_accepted_offer_costs_its_price() -> None:
+    assert all_together(SAVES, accepted=True).spent == 18_000 * 2.0 + 20_000 * 10.0
+
+
+def test_where_nothing_was_written_back_every_contact_counts_as_made_and_accepted() -> None:
+    assert all_together(SAVES, contacted=False).spent == 18_000 * 12.0
+
+
+def test_listed_customers_whom_nobody_reached_count_like_the_others() -> None:
+    """By intention to treat: who picks up the telephone is not chosen by lot."""
+    assert all_together(SAVES, contacted=False).effect == all_together(SAVES).effect
+
+
+def test_a_split_that_was_no_lot_raises_the_alarm() -> None:
+    assert all_together(NO_LOT).alarm == "1500 of 19500 held out is no lot of the policy's share (p = 6e-27)"
+
+
+def test_contacts_of_customers_who_were_held_out_raise_the_alarm_by_name() -> None:
+    found = all_together(TOO_FEW, contacted=True)
+    assert found.heads.leaked == 20
+    assert found.alarm == "20 held out were contacted nevertheless: C180, C181, C182"
+
+
+def test_under_another_policy_s_share_nobody_judges_the_split() -> None:
+    [found, *_] = lifts(customers(NO_LOT), Terms(share=None, costs=TERMS.costs))
+    assert (found.sample_ratio_p, found.alarm, found.verdict) == (None, None, "saves")
+
+
+def test_a_policy_that_holds_nobody_out_has_nothing_to_compare() -> None:
+    [found, *_] = lifts(customers(NOBODY_HELD_OUT), Terms(share=0.0, costs=TERMS.costs))
+    assert (found.verdict, found.effect, found.saved, found.alarm) == ("not yet", None, None, None)
+
+
+TWO_WAVES = """
+day  action  arm       customers  left
+0    call    listed          900   100
+0    call    held_out        100    14
+0    sms     listed          450    45
+0    sms     held_out         50     6
+1    sms     listed           90     9
+1    sms     held_out         10     1
+"""
+
+
+def test_each_wave_and_each_action_has_its_own_row() -> None:
+    found = lifts(customers(TWO_WAVES), TERMS)
+    rows = [(one.scope, one.action, one.last_as_of.day, one.heads.listed, one.heads.held_out) for one in found]
+    assert rows == [
+        ("waves", "all", 2, 1440, 160),
+        ("wave", "all", 1, 1350, 150),
+        ("wave", "all", 2, 90, 10),
+        ("waves", "call", 1, 900, 100),
+        ("wave", "call", 1, 900, 100),
+        ("waves", "sms", 2, 540, 60),
+        ("wave", "sms", 1, 450, 50),
+        ("wave", "sms", 2, 90, 10),
+    ]
+
+
+def dated(text: str) -> pa.Table:
+    """A text table whose columns of dates are dates."""
+    rows = [
+        {name: date.fromisoformat(word) if word and word[:4].isdigit() else word for name, word in row.items()}
+        for row in rows_of(text)
+    ]
+    return pa.Table.from_pylist(rows)
+
+
+MEMBERS = dated("""
+as_of       customer_id  arm
+2026-01-01  Ada          listed
+2026-01-01  Bob          held_out
+2026-01-02  Ada          listed
+2026-01-02  Bob          held_out
+2026-01-02  Cid          listed
+""")
+
+
+def test_a_customer_counts_in_the_wave_that_he_came_into_first() -> None:
+    found = entries(MEMBERS).select(["as_of", "customer_id"]).to_pylist()
+    assert [(row["as_of"].day, row["customer_id"]) for row in found] == [(1, "Ada"), (1, "Bob"), (2, "Cid")]
+
+
+@pytest.mark.parametrize(
+    ("left_on", "counts"),
+    [
+        ("2025-12-31", None),  # he had gone already, and the news came late
+        ("2026-01-01", True),
+        ("2026-01-30", True),
+        ("2026-01-31", False),  # the thirty days are over
+        ("?", False),
+    ],
+)
+def test_who_left_within_the_horizon_has_churned(left_on: str, counts: bool | None) -> None:
+    departures = dated(f"customer_id churned_on\nZoe 2026-01-05\nAda {left_on}").cast(
+        pa.schema([("customer_id", pa.string()), ("churned_on", pa.date32())])
+    )
+    found = with_departures(MEMBERS.slice(0, 1), departures.drop_null(), 30)
+    assert found["churned"].to_pylist() == ([] if counts is None else [counts])
+
+
+EVENTS = dated("""
+as_of       customer_id  event
+2026-01-01  Ada          assigned
+2026-01-01  Bob          attempted
+2026-01-02  Ada          accepted
+""")
+
+
+def test_a_contact_counts_for_the_wave_that_it_was_made_for() -> None:
+    found = with_contacts(MEMBERS, EVENTS).select(["as_of", "customer_id", "contacted", "accepted"]).to_pylist()
+    assert [(row["as_of"].day, row["customer_id"], row["contacted"], row["accepted"]) for row in found] == [
+        (1, "Ada", False, False),
+        (1, "Bob", True, False),
+        (2, "Ada", True, True),
+        (2, "Bob", False, False),
+        (2, "Cid", False, False),
+    ]
