@@ -131,6 +131,10 @@ def keeping(engine: Engine, claim: Claim, *, lease: timedelta = LEASE, beat: tim
     renewal.start()
     try:
         yield kept
+    except Exception:
+        with suppress(SQLAlchemyError):  # what fails once the night was taken over fails for that reason: Fenced
+            renew(engine, claim, lease)
+        raise
     finally:
         kept.ended.set()
         renewal.join()
