@@ -40,10 +40,10 @@ def server(**settings: str) -> Iterator[URL]:
 
 
 @contextmanager
-def database(server_url: URL) -> Iterator[str]:
-    """The URL of a fresh, empty database, dropped afterwards."""
+def database(server_url: URL, template: str = "template0") -> Iterator[str]:
+    """The URL of a fresh database, empty or a copy of one that nobody is connected to; dropped afterwards."""
     name = f"churn_{secrets.token_hex(6)}"
-    _execute(server_url, f'CREATE DATABASE "{name}" TEMPLATE template0')
+    _execute(server_url, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
     try:
         yield server_url.set(database=name).render_as_string(hide_password=False)
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -108,7 +109,7 @@ class Seen:
 
 def seen_in_tables(base: Base) -> Seen:
     """The newest night as the views show it, scores and quarantine in one transaction."""
-    engine = engine_for(base.database_url).execution_options(isolation_level=_snapshot(base))
+    engine = _engine(base.database_url).execution_options(isolation_level=_snapshot(base))
     with engine.connect() as connection:
         connection.exec_driver_sql("BEGIN") if engine.dialect.name == "sqlite" else None
         scores = connection.execute(_SCORES).one()
@@ -137,6 +138,9 @@ def seen_in_files(base: Base) -> Seen:
     rows = lake.read_parquet([folder / file.path for file in manifest.files_in("scores")], _COLUMNS)
     as_of = date.fromisoformat(manifest.facts["as_of"])
     return Seen(as_of, folder.name, _flaw(as_of, _figures(rows)))
+
+
+_engine = functools.cache(engine_for)  # whose connections are new at each look
 
 
 def _snapshot(base: Base) -> str:
