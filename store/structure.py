@@ -1,7 +1,9 @@
 """Makes the tables and views in a database, and writes into it what each of them and of their columns is.
 
 All that is made is a list of statements, so that one digest says whether a database has the shape that this release
-asks for. Views and descriptions are made anew when they changed; a table that has other columns is refused.
+asks for. Where it has not, views and descriptions are made anew, and tables take their rows along: what they hold
+follows from the schemas, and so does their shape. What people wrote follows from nothing: the registry's tables and the
+interventions change by written steps, see store/migrations.
 """
 
 from __future__ import annotations
@@ -13,8 +15,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Dialect, Engine
 from sqlalchemy.schema import CreateIndex, CreateTable, DDLElement, SetColumnComment, SetTableComment
 
-from churn.errors import PublicationError
 from store.partitions import attach_function
+from store.reshaping import make_tables
 from store.tables import TABLES_OF, alone, data_dictionary, metadata, structure
 from store.views import View, views
 
@@ -22,9 +24,9 @@ _LITERAL = {"literal_binds": True}
 
 
 def create_all(engine: Engine) -> None:
-    """Makes the tables and views that are not there yet, however many processes ask for it at once.
+    """Gives the database the tables and views of this release, however many processes ask for it at once.
 
-    PublicationError where another release made tables of another shape.
+    PublicationError where a newer release made tables that this one does not know.
     """
     wanted = _digest(engine.dialect)
     with engine.connect() as connection:
@@ -91,15 +93,10 @@ def _stored(connection: Connection) -> str | None:
 
 
 def _make(connection: Connection) -> None:
-    there = sa.inspect(connection)
-    found, dialect = set(there.get_table_names()), connection.dialect
-    for table in metadata.sorted_tables:
-        if table.name not in found:
-            _execute(connection, _table_statements(table, dialect))
-        else:
-            _require_shape(table, there)
-    for name in set(there.get_view_names()) & {view.name for view in views(dialect.name)}:
+    dialect = connection.dialect
+    for name in set(sa.inspect(connection).get_view_names()) & {view.name for view in views(dialect.name)}:
         connection.exec_driver_sql(f"DROP VIEW {name}")
+    make_tables(connection)
     _execute(connection, view_statements(dialect))
     _execute(connection, function_statements(dialect))
     _describe(connection)
@@ -108,17 +105,6 @@ def _make(connection: Connection) -> None:
 def _execute(connection: Connection, statements: Iterable[str]) -> None:
     for statement in statements:
         connection.exec_driver_sql(statement)
-
-
-def _require_shape(table: sa.Table, there: sa.Inspector) -> None:
-    """Refuses a table that does not have the columns that this release asks for: nothing brings it up to date."""
-    found = [column["name"] for column in there.get_columns(table.name)]
-    if found != list(table.columns.keys()):
-        raise PublicationError(
-            f"another release made it: it has the columns {', '.join(found)}",
-            where=f"table {table.name} of {there.engine.url.set(query={}).render_as_string(hide_password=True)}",
-            to_do="Name a new, empty database in CHURN_DATABASE_URL; the runs' files in the lake stay as they are.",
-        )
 
 
 def _describe(connection: Connection) -> None:

@@ -1,4 +1,7 @@
-"""Brings a database's tables to the shape that this code asks for, one numbered step after the other.
+"""Brings the tables that hold what people wrote to the shape that this code asks for, one numbered step at a time.
+
+These are those of `registry_metadata`. The tables of runs are not among them: they are derived from the schemas, and
+so is the way from one shape of theirs to the next, see store/structure.py.
 
 To change a table: change its `sa.Table`, copy the newest module in versions/ under the next number, write in it what
 makes the old shape the new one (`op.add_column`, `op.create_table`, ... spelt out, never taken from the `sa.Table`,
