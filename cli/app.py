@@ -13,6 +13,8 @@ from churn.errors import ChurnError
 from cli.contract import app as contract_app
 from cli.model import app as model_app
 from cli.nights import night, outreach, score, train
+from cli.outreach import app as outcome_app
+from cli.outreach import outreach_export
 from cli.simulate import simulate
 from cli.storage import verify
 from cli.upkeep import backfill, catch_up
@@ -32,11 +34,13 @@ app.command()(night)
 app.command()(train)
 app.command()(score)
 app.command()(outreach)
+app.command()(outreach_export)
 app.command()(backfill)
 app.command()(catch_up)
 app.command()(verify)
 app.add_typer(contract_app, name="contract")
 app.add_typer(model_app, name="model")
+app.add_typer(outcome_app, name="outcome")
 
 UNEXPECTED = 70  # as sysexits.h names an internal error
 INTERRUPTED = 130

@@ -1,11 +1,15 @@
-"""What people take away: pages, drawings and keys, as files where they want them."""
+"""What people take away: pages, drawings, keys and lists, as files where they want them."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+import pyarrow as pa
+
 from churn.errors import RequestError
+from churn.handover import disarmed
+from store.lake import parquet_writer, replacing
 
 SECRET = 0o600  # for its owner alone
 
@@ -27,6 +31,35 @@ def export_secret(content: str, to: Path) -> None:
             file.write(content)
     except OSError as failed:
         raise _not_written(to, failed) from None
+
+
+def export_table(rows: pa.Table, to: Path) -> None:
+    """Writes the rows as CSV, in which no cell is a formula, or as Parquet, by the file's ending; whole or not at all.
+
+    RequestError where the ending is another, or the file cannot be written.
+    """
+    if to.suffix not in _WRITERS:
+        raise RequestError(f"it ends on {to.suffix!r}", where=str(to), to_do=f"End it on {' or '.join(_WRITERS)}.")
+    try:
+        to.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(to) as beside:
+            _WRITERS[to.suffix](rows, beside)
+    except OSError as failed:
+        raise _not_written(to, failed) from None
+
+
+def _write_csv(rows: pa.Table, path: Path) -> None:
+    from pyarrow import csv  # few commands write a list
+
+    csv.write_csv(disarmed(rows), path)
+
+
+def _write_parquet(rows: pa.Table, path: Path) -> None:
+    with parquet_writer(path, rows.schema) as writer:
+        writer.write_table(rows)
+
+
+_WRITERS = {".csv": _write_csv, ".parquet": _write_parquet}
 
 
 def _not_written(to: Path, failed: OSError) -> RequestError:

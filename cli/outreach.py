@@ -1,0 +1,120 @@
+"""`churn outreach-export` and `churn outcome`: hand a list over, and take back what came of it."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+import pyarrow as pa
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from churn.errors import RequestError
+from churn.handover import handed_over
+from schemas.interventions import Event
+from schemas.outreach import OUTREACH
+from store.contracts import read_contract
+from store.exports import export_table
+from store.interventions import Refusal, record, wave_events
+from store.lake import read_parquet
+from store.publication import Published, open_publisher
+from store.settings import current_settings
+from store.write_backs import read_write_backs
+
+app = typer.Typer(help="Record what came of contacts, and list it.", no_args_is_help=True)
+
+REFUSALS_SHOWN = 10
+
+Contract = Annotated[str, typer.Option(help="Contract of the base: its name, or a YAML file.")]
+
+
+def outreach_export(
+    to: Annotated[Path, typer.Option(help="File to write: .csv, or .parquet.")],
+    contract: Contract = "telco",
+    as_of: Annotated[str | None, typer.Option(help="Date of the list. Default: the newest.")] = None,
+    team: Annotated[str | None, typer.Option(help="Only this team's customers.")] = None,
+    channel: Annotated[str | None, typer.Option(help="Only this channel's customers.")] = None,
+) -> None:
+    """Write a published list for a dialler or a CRM: whom to contact, how, and what to say; no score, no money."""
+    shown = _published(read_contract(contract).name, as_of)
+    listed = read_parquet(sorted((shown.folder / OUTREACH.name).glob("*.parquet")))
+    rows = handed_over(listed, team, channel)
+    export_table(rows, to)
+    typer.echo(f"{rows.num_rows:,} of {listed.num_rows:,} customers of the list of {shown.unit.as_of} are in {to}.")
+
+
+@app.command(name="record")
+def record_(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A CSV with a line per event; - for standard input.")],
+    contract: Contract = "telco",
+) -> None:
+    """Record assigned, attempted, reached, offered, accepted and refused; a line that is known changes nothing."""
+    sent = read_write_backs(file, read_contract(contract).name)
+    came = record(current_settings(), sent.interventions)
+    refused = (*sent.refused, *came.refused)
+    typer.echo(f"{came.new:,} new, {came.known:,} known already, {len(refused):,} refused")
+    _tell_refusals(refused)
+    if refused:
+        lines = len(sent.refused) + len(sent.interventions)
+        raise RequestError(
+            f"{len(refused):,} of {lines:,} lines were refused, the others are recorded",
+            where=file,
+            to_do="Correct these lines and send the whole file again: what is known already changes nothing.",
+        )
+
+
+@app.command(name="list")
+def list_(
+    contract: Contract = "telco",
+    as_of: Annotated[str | None, typer.Option(help="Date of the list. Default: the newest.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Every event, as one JSON document for scripts.")] = False,
+) -> None:
+    """List what was written back of a list's contacts, counted by action and event."""
+    base = read_contract(contract).name
+    day = _date(as_of) if as_of else _published(base, None).unit.as_of
+    events = wave_events(current_settings(), base, day)
+    if as_json:
+        typer.echo(json.dumps(events.to_pylist(), default=str, indent=1))
+    elif events.num_rows:
+        Console().print(_counts(events, f"Written back of {base}'s list of {day}"))
+    else:
+        typer.echo(f"Nothing was written back of {base}'s list of {day}. `churn outcome record` takes it.")
+
+
+def _published(base: str, as_of: str | None) -> Published:
+    publisher = open_publisher(current_settings())
+    kind = OUTREACH.name
+    shown = publisher.published(base, kind, _date(as_of)) if as_of else publisher.current(base, kind)
+    if shown is None:
+        raise RequestError(
+            "no list was published", where=f"{base}, as of {as_of or 'any date'}", to_do="`churn outreach` decides one."
+        )
+    return shown
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise RequestError(f"{text!r} is no date", where="as_of", to_do="Give one such as 2026-01-01.") from None
+
+
+def _tell_refusals(refused: tuple[Refusal, ...]) -> None:
+    for one in refused[:REFUSALS_SHOWN]:
+        typer.echo(f"  {one.key}: {one.why}")
+    if len(refused) > REFUSALS_SHOWN:
+        typer.echo(f"  and {len(refused) - REFUSALS_SHOWN:,} more")
+
+
+def _counts(events: pa.Table, title: str) -> Table:
+    counts = events.group_by(["action", "event"]).aggregate([("key", "count")]).to_pylist()
+    found = {(row["action"], row["event"]): row["key_count"] for row in counts}
+    table = Table("action", title=title)
+    for event in Event:
+        table.add_column(event.value, justify="right")
+    for action in sorted({action for action, _ in found}):
+        table.add_row(action, *(f"{found.get((action, event.value), 0):,}" for event in Event))
+    return table
