@@ -1,0 +1,65 @@
+"""Tries the faults that take their time, many times each, and shows what came of them: `python -m tests.faults`.
+
+It ends with one line of JSON, the sums of all faults, and with exit code 1 where anything went wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+
+from rich.console import Console
+
+from tests.faults.long.kills import random_kills
+from tests.faults.long.tally import Tally, as_table, last_line
+from tests.faults.long.trials import Ground, ground
+
+FAULTS: Mapping[str, Callable[[Ground], Iterator[Tally]]] = MappingProxyType(
+    {
+        "F3": random_kills,
+    }
+)
+WIDTH = 150
+
+
+def main() -> int:
+    """Tries them all, or those that were asked for."""
+    chosen = _arguments()
+    # Who is told to end cleans up first, as after Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with ground(chosen.seed) as where:
+        tallies = [_told(tally) for fault in chosen.only for tally in FAULTS[fault](where)]
+    Console(width=WIDTH).print(as_table(tallies, f"seed {chosen.seed}, load {os.getloadavg()[0]:.1f}"))
+    print(last_line(tallies))
+    return int(any(tally.wrong for tally in tallies))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    parser.add_argument("--only", type=_faults, default=list(FAULTS), help=f"some of {','.join(FAULTS)}")
+    parser.add_argument("--seed", type=int, default=1, help="of what is left to chance")
+    return parser.parse_args()
+
+
+def _faults(text: str) -> list[str]:
+    wanted = text.split(",")
+    unknown = [fault for fault in wanted if fault not in FAULTS]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"there is no {', '.join(unknown)} among {', '.join(FAULTS)}")
+    return wanted
+
+
+def _told(tally: Tally) -> Tally:
+    """Says at once what came of a fault, and of what went wrong all of it."""
+    print(f"{tally.fault} on {tally.database}: {tally.figures()}", file=sys.stderr, flush=True)
+    for wrong in tally.wrong:
+        print(f"  {wrong}", file=sys.stderr, flush=True)
+    return tally
+
+
+if __name__ == "__main__":
+    sys.exit(main())

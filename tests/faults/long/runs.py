@@ -1,0 +1,40 @@
+"""Runs that say when they begin, so that what befalls them can be timed to befall them midway."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import date
+from multiprocessing.connection import Connection
+from random import Random
+from typing import Any
+
+from tests.faults.nights import Base, outcome
+from tests.faults.processes import SECONDS, Run, start
+
+
+def a_told_run(base: Base, as_of: date, told: Connection) -> None:
+    """A night's run that says when it begins, and what became of it."""
+    publisher = base.publisher()
+    told.send("begins")
+    told.send(outcome(publisher, as_of))
+
+
+def begun(target: Callable[..., None], *arguments: Any) -> Run:
+    """Such a run, which has just begun."""
+    run = start(target, *arguments)
+    assert run.told.poll(SECONDS)
+    assert run.told.recv() == "begins"
+    return run
+
+
+def usual_seconds(base: Base, as_of: date) -> float:
+    """How long the night's run takes on this machine, beside the readers of now."""
+    run, began = begun(a_told_run, base, as_of), time.perf_counter()
+    assert run.outcome().startswith("published")
+    return time.perf_counter() - began
+
+
+def wait_for_chance(random: Random, seconds: float) -> None:
+    """Until some moment of a run that takes so long."""
+    time.sleep(random.uniform(0, seconds))

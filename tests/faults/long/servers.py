@@ -1,0 +1,158 @@
+"""F4: a PostgreSQL that is killed while a run publishes, the whole server or one of its processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date
+from multiprocessing.connection import Connection
+from pathlib import Path
+from random import Random
+from typing import TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+
+from churn.errors import ChurnError
+from store.claims import Claim
+from store.publication import Published, Publisher
+from store.tables import engine_for
+from tests.faults.long.runs import begun, usual_seconds, wait_for_chance
+from tests.faults.long.tally import Tally
+from tests.faults.long.trials import Ground, Trials
+from tests.faults.nights import Base, made_of, unit_of, write
+from tests.faults.processes import wait_until
+
+Result = TypeVar("Result")
+
+TRIES = 30  # of each sort
+PAUSES = (0.5, 1, 2, 4, 8)  # seconds before each further try of a step, as a flow has them for its steps
+_OTHERS = sa.text("SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+
+
+def server_kills(ground: Ground) -> Iterator[Tally]:
+    """Kills of the whole server, then of one of the processes that serve the run or its readers."""
+    for name, kill in (("F4 server", _kill_server), ("F4 backend", _kill_backend)):
+        with ground.on_postgres(name) as trials:
+            _kill_many(trials, kill)
+        yield trials.tally
+
+
+def _kill_many(trials: Trials, kill: Callable[[Engine, Random], None]) -> None:
+    seconds = usual_seconds(trials.base, trials.next_night())
+    went_on = sum(_kill_one(trials, kill, seconds) for _ in range(TRIES))
+    trials.tally.remark = f"{went_on} runs went on by themselves and published"
+
+
+def _kill_one(trials: Trials, kill: Callable[[Engine, Random], None], seconds: float) -> bool:
+    """Whether the run published, although its server died."""
+    as_of, engine = trials.tonight(), engine_for(trials.base.database_url)
+    run = begun(a_patient_run, trials.base, as_of)
+    wait_for_chance(trials.random, seconds)
+    in_time = not run.told.poll()
+    kill(engine, trials.random)
+    wait_until(lambda: _answers(engine))
+    went_on = run.outcome().startswith("published")
+    trials.tally.landed += in_time and trials.has_begun(as_of)
+    trials.settle(as_of)
+    return in_time and went_on
+
+
+def a_patient_run(base: Base, as_of: date, told: Connection) -> None:
+    """A night's run that tries each step again for a while, as the flow does."""
+    publisher = base.publisher()
+    told.send("begins")
+    try:
+        claim = publisher.claim(unit_of(as_of), made_of("first"))
+        assert isinstance(claim, Claim)
+        write(publisher, claim)
+        told.send(f"published {_all_steps(publisher, claim).run_id}")
+    except Exception as failed:
+        told.send(f"{type(failed).__name__} {failed}")
+
+
+def _all_steps(publisher: Publisher, claim: Claim) -> Published:
+    _patiently(publisher.seal, claim)
+    _patiently(publisher.load, claim)
+    return _patiently(publisher.publish, claim)
+
+
+def _patiently(step: Callable[[Claim], Result], claim: Claim) -> Result:
+    for pause in PAUSES:
+        try:
+            return step(claim)
+        except ChurnError:
+            raise
+        except Exception:  # each driver has its own error for a server that is gone
+            time.sleep(pause)
+    return step(claim)
+
+
+def _kill_server(engine: Engine, random: Random) -> None:
+    """Ends all of a server's processes at once, and starts it again with the settings that it had."""
+    cluster = _cluster(engine)
+    try:
+        for pid in cluster.processes():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    finally:
+        cluster.start_again()
+
+
+def _kill_backend(engine: Engine, random: Random) -> None:
+    """Ends one process of the server, which then ends all others, too, and recovers by itself."""
+    for _ in range(100):
+        with engine.connect() as connection:
+            others = connection.scalars(_OTHERS).all()
+        with suppress(ProcessLookupError, IndexError):
+            return os.kill(random.choice(others), signal.SIGKILL)
+    return None
+
+
+def _answers(engine: Engine) -> bool:
+    with suppress(sa.exc.DBAPIError), engine.connect():
+        return True
+    return False
+
+
+def _cluster(engine: Engine) -> Cluster:
+    with engine.connect() as connection:
+        return Cluster(Path(connection.scalar(sa.text("SHOW data_directory"))))
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """The folder of a PostgreSQL server, which says which process it is and how it was started."""
+
+    folder: Path
+
+    def processes(self) -> list[int]:
+        """The server's own process, which starts no other any more once it is killed, then those it started."""
+        server = int(self._pid_file.read_text().split()[0])
+        return [server, *(pid for pid in _pids() if _parent(pid) == server)]
+
+    def start_again(self) -> None:
+        program = Path((self.folder / "postmaster.opts").read_text().split()[0])
+        as_user = ["runuser", "-u", self.folder.owner(), "--"] if os.geteuid() == 0 else []
+        self._pid_file.unlink(missing_ok=True)  # a killed process may linger until its parent has asked for it
+        restart = [program.parent / "pg_ctl", "--pgdata", self.folder, "--log", self.folder.parent / "log", "restart"]
+        subprocess.run([*as_user, *restart], check=True, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    @property
+    def _pid_file(self) -> Path:
+        return self.folder / "postmaster.pid"
+
+
+def _pids() -> list[int]:
+    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+
+
+def _parent(pid: int) -> int | None:
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    return None
