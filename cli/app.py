@@ -16,7 +16,7 @@ from cli.nights import night, outreach, score, train
 from cli.outreach import app as outcome_app
 from cli.outreach import outreach_export
 from cli.simulate import simulate
-from cli.storage import verify
+from cli.storage import gc, verify
 from cli.upkeep import backfill, catch_up
 from store import signatures
 from store.faults import keep_fault
@@ -38,6 +38,7 @@ app.command()(outreach_export)
 app.command()(backfill)
 app.command()(catch_up)
 app.command()(verify)
+app.command()(gc)
 app.add_typer(contract_app, name="contract")
 app.add_typer(model_app, name="model")
 app.add_typer(outcome_app, name="outcome")

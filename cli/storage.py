@@ -1,7 +1,9 @@
-"""`churn verify`: holds what was published against what lies there."""
+"""`churn verify` and `gc`: hold what was published against what lies there, and remove what is kept no longer."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -43,6 +45,28 @@ def verify(
             to_do="Mend them with --rebuild files or --rebuild tables; what both copies lost has to be scored again.",
         )
     console.print(f"{runs} published runs, each as it was published.")
+
+
+def gc(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would go, and how much it would free.")
+    ] = False,
+    retention: Annotated[
+        str, typer.Option(help="Retention policy: a name in schemas/retentions, or a YAML file.")
+    ] = "default",
+) -> None:
+    """Remove what the retention policy keeps no longer, never what readers of the newest night see or a list in use."""
+    from store.clearing import cleared
+    from store.retention import Going, read_retention
+
+    console, policy = _console(), read_retention(retention)
+    total = Going("all", str(policy), Path(), 0)
+    for going, gone in cleared(open_publisher(current_settings()), policy, dry_run=dry_run):
+        told = "would go" if dry_run else "gone    " if gone else "held    "
+        console.print(f"{told} {going}", style="green" if gone or dry_run else "yellow", markup=False)
+        if gone or dry_run:
+            total = replace(total, bytes=total.bytes + going.bytes, rows=total.rows + going.rows)
+    console.print(f"{'This would free' if dry_run else 'Freed'} {total.frees}, by the policy {policy}.")
 
 
 def _mended(

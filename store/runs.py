@@ -42,7 +42,7 @@ class Run:
 
 
 def published_runs(publisher: Publisher, contract: str | None = None) -> tuple[Run, ...]:
-    """Every published run of the contract, or of all, the oldest publication first."""
+    """Every published run of the contract, or of all, that is still kept, the oldest publication first."""
     runs = _runs().order_by(publication.c.fence)
     if contract is not None:
         runs = runs.where(publication.c.contract == contract)
@@ -66,7 +66,8 @@ def _runs() -> sa.Select[Any]:
     )
     shown = night_pointer.c.run_id.is_not(None).label("shown")
     current = current_pointer.c.run_id.is_not(None).label("current")
-    return sa.select(publication, shown, current).select_from(joined).where(run.state == "published")
+    kept = sa.and_(run.state == "published", run.folder.is_not(None))  # see store/clearing.py
+    return sa.select(publication, shown, current).select_from(joined).where(kept)
 
 
 def _run(row: Row[Any], lake: Lake) -> Run:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.command import churn
 
-COMMANDS = ("simulate", "night", "train", "score", "outreach", "backfill", "catch-up", "verify", "contract")
+COMMANDS = ("simulate", "night", "train", "score", "outreach", "backfill", "catch-up", "verify", "gc", "contract")
 
 
 def test_help_names_every_command_and_needs_no_orchestrator(tmp_path: Path) -> None:

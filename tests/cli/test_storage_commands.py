@@ -1,7 +1,8 @@
-"""`churn verify` as an operator meets it."""
+"""`churn verify` and `gc` as an operator meets them."""
 
 from __future__ import annotations
 
+import json
 from datetime import date
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from store.publication import Published, Publisher, open_publisher
+from store.retention import read_retention
 from store.settings import read_settings
 from tests.command import churn
 from tests.store.small_runs import publish
@@ -51,6 +53,24 @@ def test_what_differs_is_named_and_mended_and_the_rest_is_left_alone(tmp_path: P
         as_published(other),
         "2 published runs, each as it was published.",
     ]
+
+
+def test_what_goes_is_told_first_and_then_done(tmp_path: Path, publisher: Publisher) -> None:
+    one, other = publish(publisher, FIRST), publish(publisher, SECOND)
+    with publisher.engine.begin() as connection:
+        connection.execute(sa.text("UPDATE publication SET published_at = '2026-01-02 05:00:00.000000'"))
+    short = read_retention().model_copy(update={"name": "short", "nights": 1, "month_ends": 0})
+    (tmp_path / "short.yaml").write_text(json.dumps(short.model_dump()))  # JSON is YAML
+
+    done = churn("gc", "--dry-run", "--retention", "short.yaml", home=tmp_path)
+    first, last = done.stdout.splitlines()
+    assert first.startswith(f"would go {named(one)}: 2026-01-01 is none of the nights that are kept; 0.")
+    assert (first[-7:], last) == ("43 rows", f"This would free {first.rpartition('; ')[2]}, by the policy short 1.0.0.")
+    assert one.folder.is_dir()
+
+    done = churn("gc", "--retention", "short.yaml", home=tmp_path)
+    assert done.stdout == f"gone     {first.removeprefix('would go ')}\n{last.replace('This would free', 'Freed')}\n"
+    assert (one.folder.is_dir(), other.folder.is_dir(), done.returncode) == (False, True, 0)
 
 
 def as_published(run: Published) -> str:

@@ -1,0 +1,36 @@
+"""A retention policy: for how long published runs, and what they were made from, are kept."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from schemas.policy import Name, Text
+
+Count = Annotated[int, Field(ge=1, le=4_000)]
+
+
+class Retention(BaseModel):
+    """A versioned retention policy.
+
+    `nights` are the newest nights of each base whose scores are kept, and `list_nights` those whose lists are; of
+    `month_ends` months the last night is kept beyond them. An earlier revision is kept `superseded_days` after another
+    took its place, an extract or a snapshot `working_days` after it was written. Nothing younger than `grace_hours`
+    goes, since a reader may still be at it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Name
+    version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
+    description: Text
+    nights: Count
+    month_ends: Annotated[int, Field(ge=0, le=1_200)]
+    list_nights: Count
+    superseded_days: Annotated[int, Field(ge=0, le=4_000)]
+    working_days: Count
+    grace_hours: Annotated[int, Field(ge=1, le=1_000)]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}"

@@ -1,0 +1,192 @@
+"""Reads the retention policy, and finds what it keeps no longer: runs, what they were made from, what died half-way."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+import yaml
+from sqlalchemy.engine import Connection, Row
+
+from churn.errors import PolicyError
+from churn.retention import Held, parse_retention, runs_to_go
+from schemas.retention import Retention
+from store.claims import database_now
+from store.intervention_tables import intervention
+from store.lake import Lake
+from store.partitions import run_table
+from store.publication import DRAFTS, Publisher
+from store.runs import Run, published_runs
+from store.tables import FENCE, IN_FLIGHT, TABLES_OF, publication
+
+RETENTIONS = Path(__file__).parent.parent / "schemas" / "retentions"
+DEFAULT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Going:
+    """Something that is kept no longer, why, and how much it frees. Of a run there are rows and a fence, too.
+
+    `bytes` are those of its files and, in PostgreSQL, of its partitions; SQLite uses the place of rows again.
+    """
+
+    what: str
+    why: str
+    folder: Path
+    bytes: int
+    rows: int = 0
+    run_id: str = ""
+    fence: int = 0
+
+    @property
+    def frees(self) -> str:
+        """How much it frees, in words."""
+        return f"{self.bytes / 1e6:,.1f} MB and {self.rows:,} rows" if self.rows else f"{self.bytes / 1e6:,.1f} MB"
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.why}; {self.frees}"
+
+
+def read_retention(name_or_path: str = DEFAULT) -> Retention:
+    """The policy of that name in schemas/retentions/, or in that file; PolicyError where it is missing or wrong."""
+    shipped = RETENTIONS / f"{name_or_path}.yaml"
+    path = shipped if shipped.is_file() else Path(name_or_path)
+    try:
+        fields = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise PolicyError(f"cannot be read: {error}", where=str(path), to_do="Name a file, or `default`.") from None
+    return parse_retention(fields, str(path))
+
+
+def what_goes(publisher: Publisher, retention: Retention) -> tuple[Going, ...]:
+    """All that the policy keeps no longer, runs first; removes nothing."""
+    with publisher.engine.connect() as connection:
+        now = database_now(connection)
+        underway = connection.execute(sa.select(publication).where(publication.c.state.in_(IN_FLIGHT))).all()
+        runs = [*_half_gone(publisher, connection), *_runs(publisher, connection, retention, underway, now)]
+    workings = _workings(publisher.lake, retention, {str(run.extract_digest) for run in underway})
+    return (*runs, *workings, *_leftovers(publisher.lake, retention, {run.run_id for run in underway}))
+
+
+def _runs(
+    publisher: Publisher, connection: Connection, retention: Retention, underway: Iterable[Row[Any]], now: datetime
+) -> Iterator[Going]:
+    """The runs that the policy keeps no longer; a night at which somebody is working is left alone."""
+    busy = {(run.contract, run.kind, run.as_of) for run in underway}
+    runs = {run.run_id: run for run in published_runs(publisher)}
+    going = runs_to_go(_held(runs.values(), _waves_sent(connection)), retention, now)
+    for run_id, why in going.items():
+        run = runs[run_id]
+        if (run.unit.contract, run.unit.kind, run.unit.as_of) not in busy:
+            yield _run_going(connection, run, why)
+
+
+def _held(runs: Iterable[Run], sent: set[tuple[str, date]]) -> list[Held]:
+    return [
+        Held(
+            run_id=run.run_id,
+            base=run.unit.contract,
+            kind=run.unit.kind,
+            as_of=run.unit.as_of,
+            published_at=run.published_at,
+            shown=run.shown,
+            current=run.current,
+            sent=run.unit.kind == "outreach" and (run.unit.contract, run.unit.as_of) in sent,
+        )
+        for run in runs
+    ]
+
+
+def _waves_sent(connection: Connection) -> set[tuple[str, date]]:
+    """The base and the date of every list from which somebody was contacted."""
+    if not sa.inspect(connection).has_table(intervention.name):
+        return set()
+    waves = connection.execute(sa.select(intervention.c.contract, intervention.c.as_of).distinct())
+    return {(wave.contract, wave.as_of) for wave in waves}
+
+
+def _half_gone(publisher: Publisher, connection: Connection) -> Iterator[Going]:
+    """The runs of which readers see nothing any more, and of which something is left."""
+    retired = publication.c.state == "published", publication.c.folder.is_(None)
+    for row in connection.execute(sa.select(publication).where(*retired).order_by(publication.c.fence)):
+        what = f"{row.kind} of {row.contract} as of {row.as_of}, revision {row.revision}, run {row.run_id}"
+        folder = publisher.lake.run(row.contract, row.kind, row.as_of, row.run_id)
+        rows, size = _kept_in_tables(connection, row.kind, row.fence)
+        if rows or size or folder.is_dir():
+            why = "it went before, but not all of it"
+            yield Going(what, why, folder, size + _bytes_in(folder), rows, row.run_id, row.fence)
+
+
+def _run_going(connection: Connection, run: Run, why: str) -> Going:
+    rows, size = _kept_in_tables(connection, run.unit.kind, run.fence)
+    return Going(str(run), why, run.folder, size + _bytes_in(run.folder), rows, run.run_id, run.fence)
+
+
+def _kept_in_tables(connection: Connection, kind: str, fence: int) -> tuple[int, int]:
+    """The rows that the database holds of a run, and the bytes of its partitions; SQLite counts none for rows."""
+    rows = size = 0
+    for table in TABLES_OF[kind]:
+        rows += connection.scalar(sa.select(sa.func.count()).select_from(table).where(table.c[FENCE] == fence)) or 0
+        if connection.dialect.name != "sqlite":
+            partition = {"name": run_table(table, fence)}
+            size += connection.scalar(sa.text("SELECT pg_total_relation_size(to_regclass(:name))"), partition) or 0
+    return rows, size
+
+
+def _workings(lake: Lake, retention: Retention, in_use: set[str]) -> Iterator[Going]:
+    """The extracts and the folders of snapshots and lessons that are older than the policy keeps them.
+
+    Each base's newest extract stays, since the next night's may be the same, and so do those that a run is made from.
+    """
+    oldest = time.time() - timedelta(days=retention.working_days).total_seconds()
+    why = f"it is more than {retention.working_days} days old"
+    for base in _folders(lake.root / "extracts"):
+        *earlier, _ = sorted(_folders(base), key=_written)
+        for folder in earlier:
+            if _written(folder) < oldest and not any(digest.startswith(folder.name) for digest in in_use):
+                yield _folder_going(f"extract {base.name}/{folder.name}", why, folder)
+    for night in (night for base in _folders(lake.root / "snapshots") for night in _folders(base)):
+        for folder in _folders(night):
+            if _written(folder) < oldest:
+                yield _folder_going(f"snapshot {night.parent.name}/{night.name}/{folder.name}", why, folder)
+
+
+def _leftovers(lake: Lake, retention: Retention, in_flight: set[str]) -> Iterator[Going]:
+    """What died in the staging folder so long ago that nobody works on it, but for what runs under way write there."""
+    oldest = time.time() - timedelta(hours=retention.grace_hours).total_seconds()
+    for path in _entries(lake.staging):
+        with suppress(FileNotFoundError):  # whoever works there has just finished
+            if _written(path) < oldest and path.name.removesuffix(DRAFTS) not in in_flight:
+                yield _folder_going(f"leftover {path.name}", "nobody finished it", path)
+
+
+def _folder_going(what: str, why: str, folder: Path) -> Going:
+    return Going(what, why, folder, _bytes_in(folder))
+
+
+def _bytes_in(folder: Path) -> int:
+    return sum(path.stat().st_size for path in _all_in(folder) if path.is_file())
+
+
+def _written(folder: Path) -> float:
+    """When anything in the folder was last written."""
+    return max(path.stat().st_mtime for path in _all_in(folder))
+
+
+def _all_in(folder: Path) -> Iterator[Path]:
+    if folder.exists():
+        yield from (folder, *folder.rglob("*"))
+
+
+def _folders(folder: Path) -> list[Path]:
+    return [path for path in _entries(folder) if path.is_dir()]
+
+
+def _entries(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []

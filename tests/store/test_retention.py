@@ -1,0 +1,227 @@
+"""What the retention policy keeps no longer goes with all its rows and files; readers of the rest see no change."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from churn.errors import PolicyError
+from schemas.interventions import Event, Intervention
+from schemas.retention import Retention
+from store.claims import Claim, Content, Unit
+from store.clearing import cleared, remove
+from store.interventions import record
+from store.publication import Published, Publisher, content_key, open_publisher
+from store.retention import read_retention, what_goes
+from store.settings import Settings
+from store.tables import TABLES_OF
+from store.verification import verified
+from tests.store.small_runs import publish
+
+FIRST, SECOND, THIRD = (date(2026, 1, day) for day in (1, 2, 3))
+LONG_AGO = timedelta(days=100)
+FEW = 4  # customers
+RULES = read_retention().model_copy(update={"nights": 1, "list_nights": 1, "month_ends": 0})
+
+
+@pytest.fixture
+def settings_of_it(database_url: str, settings: Settings) -> Settings:
+    return replace(settings, database_url=database_url)
+
+
+@pytest.fixture
+def publisher(settings_of_it: Settings) -> Iterator[Publisher]:
+    publisher = open_publisher(settings_of_it)
+    yield publisher
+    publisher.engine.dispose()
+
+
+@pytest.fixture
+def embedded(settings: Settings) -> Publisher:
+    """A publisher on SQLite, for what does not depend on the database."""
+    return open_publisher(settings)
+
+
+def published_long_ago(publisher: Publisher, as_of: date, **facts: Any) -> Published:
+    """A run that was published more than any grace before now."""
+    run = publish(publisher, as_of, customers=FEW, **facts)
+    moment = {"then": run.published_at - LONG_AGO, "run": run.run_id}
+    with publisher.engine.begin() as connection:
+        connection.execute(sa.text("UPDATE publication SET published_at = :then WHERE run_id = :run"), moment)
+    return run
+
+
+def clear(publisher: Publisher, retention: Retention = RULES) -> list[str]:
+    """What was said to be gone."""
+    return [going.what.rpartition(", run ")[0] or going.what for going, gone in cleared(publisher, retention) if gone]
+
+
+def rows_of(publisher: Publisher, run: Published) -> int:
+    with publisher.engine.connect() as connection:
+        tables = TABLES_OF[run.unit.kind]
+        return sum(connection.scalar(sa.select(sa.func.count()).where(t.c.fence == run.fence)) or 0 for t in tables)
+
+
+def asked(publisher: Publisher, query: str) -> list[tuple[Any, ...]]:
+    with publisher.engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(sa.text(query))]
+
+
+def grown_old(path: Path) -> Path:
+    """A file or folder that was last written long ago."""
+    then = datetime.now().timestamp() - LONG_AGO.total_seconds()  # noqa: DTZ005 - seconds since the epoch have no zone
+    for each in (path, *path.rglob("*")):
+        os.utime(each, (then, then))
+    return path
+
+
+def test_of_a_night_that_goes_no_row_and_no_file_is_left_and_its_end_is_on_record(publisher: Publisher) -> None:
+    old, new = published_long_ago(publisher, FIRST), published_long_ago(publisher, SECOND)
+    before = asked(publisher, "SELECT * FROM scores WHERE as_of = '2026-01-02' ORDER BY customer_id")
+    assert rows_of(publisher, old) == FEW + 3
+
+    [(going, gone)] = cleared(publisher, RULES)
+    assert (going.run_id, going.rows, gone) == (old.run_id, FEW + 3, True)
+    assert going.bytes > 1_000
+    assert rows_of(publisher, old) == 0
+    assert not old.folder.parent.exists()
+    assert list(publisher.lake.staging.iterdir()) == []
+    assert asked(publisher, "SELECT as_of, run_id, revision FROM night_status ORDER BY as_of")[0][1:] == (None, None)
+    [(reason,)] = asked(publisher, f"SELECT reason FROM publication WHERE run_id = '{old.run_id}'")
+    assert reason == "kept no longer: 2026-01-01 is none of the nights that are kept"
+
+    assert asked(publisher, "SELECT * FROM scores WHERE as_of = '2026-01-02' ORDER BY customer_id") == before
+    assert [(run.run_id, found) for run, found in verified(publisher)] == [(new.run_id, ())]
+    assert clear(publisher) == []
+
+
+def test_a_dry_run_removes_nothing(embedded: Publisher) -> None:
+    published_long_ago(embedded, FIRST)
+    published_long_ago(embedded, SECOND)
+    before = [asked(embedded, "SELECT * FROM publication"), sorted(embedded.lake.root.rglob("*"))]
+    assert [gone for _, gone in cleared(embedded, RULES, dry_run=True)] == [False]
+    assert [asked(embedded, "SELECT * FROM publication"), sorted(embedded.lake.root.rglob("*"))] == before
+
+
+def test_a_night_that_went_may_be_scored_again_and_goes_on_counting(embedded: Publisher) -> None:
+    published_long_ago(embedded, FIRST)
+    published_long_ago(embedded, SECOND)
+    assert clear(embedded) == ["scores of telco as of 2026-01-01, revision 1"]
+    assert publish(embedded, FIRST, customers=FEW).revision == 2
+
+
+@pytest.mark.parametrize("left", ["rows and files", "files"])
+def test_what_was_cut_short_is_finished_the_next_time(embedded: Publisher, tmp_path: Path, left: str) -> None:
+    old, _ = published_long_ago(embedded, FIRST), published_long_ago(embedded, SECOND)
+    if left == "files":
+        copy = shutil.copytree(old.folder, tmp_path / "copy")
+        clear(embedded)
+        shutil.copytree(copy, old.folder)
+    else:
+        with embedded.engine.begin() as connection:
+            connection.execute(sa.text("UPDATE publication SET folder = NULL WHERE fence = 1"))
+            connection.execute(sa.text("DELETE FROM night_pointer WHERE fence = 1"))
+    [(going, gone)] = cleared(embedded, RULES)
+    assert (going.run_id, going.why, gone) == (old.run_id, "it went before, but not all of it", True)
+    assert (rows_of(embedded, old), old.folder.exists()) == (0, False)
+    assert clear(embedded) == []
+
+
+def test_a_night_at_which_somebody_works_is_left_alone(embedded: Publisher) -> None:
+    published_long_ago(embedded, FIRST)
+    published_long_ago(embedded, SECOND)
+    night = Unit("telco", "scores", FIRST, datetime.combine(FIRST, datetime.min.time()))
+    claim = embedded.claim(night, Content(content_key("another"), "e"))
+    assert isinstance(claim, Claim)
+    assert clear(embedded) == []
+    embedded.release(claim, "for the test")
+    assert clear(embedded) == ["scores of telco as of 2026-01-01, revision 1"]
+
+
+def test_a_run_that_became_current_meanwhile_stays(embedded: Publisher) -> None:
+    old, _ = published_long_ago(embedded, FIRST), published_long_ago(embedded, SECOND)
+    [going] = what_goes(embedded, RULES)
+    with embedded.engine.begin() as connection:
+        connection.execute(sa.text("UPDATE current_pointer SET run_id = :run"), {"run": old.run_id})
+    assert not remove(embedded, going)
+    assert (rows_of(embedded, old), old.folder.is_dir()) == (FEW + 3, True)
+
+
+def test_a_list_from_which_a_team_wrote_back_stays(settings: Settings, embedded: Publisher) -> None:
+    for night in (FIRST, SECOND, THIRD):
+        published_long_ago(embedded, night, kind="outreach")
+    contact = Intervention(
+        contract="telco",
+        customer_id="C00001",
+        as_of=SECOND,
+        action="call",
+        channel="phone",
+        team="north",
+        event=Event.REACHED,
+        agent="Ada",
+        occurred_at=datetime.fromisoformat("2026-01-02T10:00:00+00:00"),
+        key="1",
+    )
+    assert record(settings, [contact]).new == 1
+    assert clear(embedded) == ["outreach of telco as of 2026-01-01, revision 1"]
+
+
+def test_what_runs_were_made_from_goes_by_age_but_for_each_newest_extract_and_those_in_use(embedded: Publisher) -> None:
+    lake = embedded.lake
+    used, newest, other = ("a" * 64, "b" * 64, "c" * 64)
+    for digest in (used, other, newest):
+        filled(lake.extract("telco", digest))
+    filled(lake.extract("iranian", used))
+    filled(lake.root / "snapshots" / "telco" / "as_of=2026-01-01" / "then")
+    grown_old(lake.root)
+    filled(lake.root / "snapshots" / "telco" / "as_of=2026-01-01" / "then-lessons")
+    (lake.extract("telco", newest) / "rows.parquet").touch()
+    night = Unit("telco", "scores", FIRST, datetime.combine(FIRST, datetime.min.time()))
+    embedded.claim(night, Content(content_key("k"), used))
+    assert clear(embedded) == ["extract telco/cccccccccccccccc", "snapshot telco/as_of=2026-01-01/then"]
+    assert not lake.extract("telco", other).exists()
+
+
+def test_what_nobody_finished_goes_and_what_somebody_writes_stays(embedded: Publisher) -> None:
+    staging = embedded.lake.staging
+    grown_old(filled(staging / "extract-dead"))
+    filled(staging / "extract-alive")
+    night = Unit("telco", "scores", FIRST, datetime.combine(FIRST, datetime.min.time()))
+    claim = embedded.claim(night, Content(content_key("k"), "e"))
+    assert isinstance(claim, Claim)
+    grown_old(embedded.stage(claim))
+    grown_old(embedded.drafts(claim))
+    assert clear(embedded) == ["leftover extract-dead"]
+    assert {path.name for path in staging.iterdir()} == {"extract-alive", claim.run_id, f"{claim.run_id}-drafts"}
+
+
+def filled(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "rows.parquet").write_bytes(b"x" * 1_000)
+    return folder
+
+
+@pytest.mark.postgres
+def test_rows_that_a_reader_holds_go_the_next_time(postgres_url: str, settings: Settings) -> None:
+    publisher = open_publisher(replace(settings, database_url=postgres_url))
+    old, _ = published_long_ago(publisher, FIRST), published_long_ago(publisher, SECOND)
+    with publisher.engine.connect() as reader:
+        assert reader.scalar(sa.text("SELECT count(*) FROM score_history")) == 2 * FEW
+        assert clear(publisher) == []
+        assert reader.scalar(sa.text(f"SELECT count(*) FROM scores WHERE fence = {old.fence}")) == FEW
+    assert clear(publisher) == ["scores of telco as of 2026-01-01, revision 1"]
+    assert rows_of(publisher, old) == 0
+    publisher.engine.dispose()
+
+
+def test_a_policy_that_is_not_there_is_refused() -> None:
+    with pytest.raises(PolicyError, match="nobody: cannot be read"):
+        read_retention("nobody")
