@@ -37,9 +37,10 @@ class Cost(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What the policy says of a wave: the share held out (None where it has changed since), what actions cost."""
+    """What the policy of that digest says: the share that is held out, and what actions cost."""
 
-    share: float | None
+    policy_digest: str
+    share: float
     costs: Mapping[str, Cost]
 
 
@@ -106,7 +107,7 @@ def lifts(members: pa.Table, terms: Terms) -> list[Lift]:
     dates = sorted(pc.unique(members["as_of"]).to_pylist())
     weeks = ((dates[-1] - dates[0]).days + 1) / DAYS_A_WEEK
     return [
-        _lift(_Compared(scope, action, part), terms.share, pace)
+        _lift(_Compared(scope, action, part), _share(part, terms), pace)
         for action, of_action in _by_action(members)
         for pace in [of_action.num_rows / weeks]
         for scope, part in _by_scope(of_action)
@@ -181,6 +182,12 @@ def _by_scope(members: pa.Table) -> Iterator[tuple[Scope, pa.Table]]:
     yield Scope.WAVES, members
     for as_of in sorted(pc.unique(members["as_of"]).to_pylist()):
         yield Scope.WAVE, members.filter(pc.equal(members["as_of"], as_of))
+
+
+def _share(members: pa.Table, terms: Terms) -> float | None:
+    """The share that the policy holds out; None where another policy decided one of the waves."""
+    digests = pc.unique(members["policy_digest"].cast(pa.string())).to_pylist()
+    return terms.share if digests == [terms.policy_digest] else None
 
 
 def _lift(one: _Compared, share: float | None, pace: float) -> Lift:

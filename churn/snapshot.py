@@ -109,6 +109,11 @@ WHERE churned_on < $as_of + INTERVAL {int(horizon_days)} DAY
 ORDER BY customer_id"""
 
 
+def known_departures_sql() -> str:
+    """Everyone of whom it is known by $known_at that he left: customer_id, ordered, and churned_on."""
+    return f"WITH {_LEFT}\nSELECT customer_id, churned_on FROM departed ORDER BY customer_id"
+
+
 def covered_months_sql() -> str:
     """The first and the last calendar month that has usage; null where there is none."""
     return "SELECT min(month), max(month) FROM usage_monthly"

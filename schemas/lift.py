@@ -57,7 +57,7 @@ LIFT = Table(
         _column("accepted", _INTEGER, "Of the listed, who accepted an offer, as written back"),
         _column("leaked", _INTEGER, "Of those held out, whom somebody contacted nevertheless: should be 0"),
         _column("sample_ratio_p", _NUMBER, "Chance of so uneven a lot; below 0.001 it was no lot", may_lack=True),
-        _column("needed", _INTEGER, "Customers that show a cut of churn by a fifth in 8 of 10 cases", may_lack=True),
+        _column("needed", _INTEGER, "Customers that show a fifth less churn in 8 of 10 cases", may_lack=True),
         _column("weeks_more", _INTEGER, "Weeks until so many are there; 0 where they are", may_lack=True),
         Column("verdict", _STRING, "What the comparison shows", required=True, allowed=tuple(Verdict)),
         _column("alarm", _STRING, "What is wrong with the lot or the holdout; null where nothing is", may_lack=True),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -21,6 +21,7 @@ from churn.snapshot import (
     covered_months_sql,
     customer_sql,
     departures_sql,
+    known_departures_sql,
     month_after,
 )
 from schemas.columns import Role
@@ -67,6 +68,19 @@ def training_rows(
         return _flat_lessons(extract, contract, window, chosen)
     window.require_matured(contract.horizon_days)
     return pa.concat_tables([_lessons(extract, contract, window.at(as_of), chosen) for as_of in window.as_ofs])
+
+
+def known_departures(extract: Path, contract: Contract, known_at: datetime) -> pa.Table:
+    """Who left on which day, as far as it is known at a moment: customer_id, ordered, and churned_on.
+
+    RequestError for a flat contract, which says of nobody when he left.
+    """
+    if contract.flat:
+        raise RequestError(
+            "a single table does not say who left when", where=contract.name, to_do="Measure a contract with events."
+        )
+    with _sources(extract, contract, range(bucket_count(extract, contract))) as connection:
+        return connection.sql(known_departures_sql(), params={"known_at": known_at}).to_arrow_table()
 
 
 def latest_as_of(extract: Path, contract: Contract) -> date:

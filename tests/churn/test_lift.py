@@ -14,7 +14,7 @@ from schemas.lift import LIFT
 
 SEED = 7
 KNOWN_AT = datetime(2026, 3, 1, tzinfo=UTC).replace(tzinfo=None)
-TERMS = Terms(share=0.1, costs={"call": Cost(2.0, 10.0)})
+TERMS = Terms("one", share=0.1, costs={"call": Cost(2.0, 10.0)})
 
 
 def members(customers: int) -> pa.Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -13,7 +14,7 @@ from churn.outcomes import entries, with_contacts, with_departures
 from tests.small_telecom import rows_of
 
 WAVE = date(2026, 1, 1)
-TERMS = Terms(share=0.1, costs={"call": Cost(contact=2.0, offer=10.0), "sms": Cost(contact=0.1, offer=5.0)})
+TERMS = Terms("one", share=0.1, costs={"call": Cost(contact=2.0, offer=10.0), "sms": Cost(contact=0.1, offer=5.0)})
 
 
 def customers(text: str, **constant: Any) -> pa.Table:
@@ -142,13 +143,13 @@ def test_contacts_of_customers_who_were_held_out_raise_the_alarm_by_name() -> No
     assert found.alarm == "20 held out were contacted nevertheless: C180, C181, C182"
 
 
-def test_under_another_policy_s_share_nobody_judges_the_split() -> None:
-    [found, *_] = lifts(customers(NO_LOT), Terms(share=None, costs=TERMS.costs))
+def test_by_another_policy_s_share_nobody_judges_the_split() -> None:
+    [found, *_] = lifts(customers(NO_LOT), replace(TERMS, policy_digest="another"))
     assert (found.sample_ratio_p, found.alarm, found.verdict) == (None, None, "saves")
 
 
 def test_a_policy_that_holds_nobody_out_has_nothing_to_compare() -> None:
-    [found, *_] = lifts(customers(NOBODY_HELD_OUT), Terms(share=0.0, costs=TERMS.costs))
+    [found, *_] = lifts(customers(NOBODY_HELD_OUT), replace(TERMS, share=0.0))
     assert (found.verdict, found.effect, found.saved, found.alarm) == ("not yet", None, None, None)
 
 
