@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import time
+from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Event
+
 import pytest
 
 from tests.faults.nights import Base, days_later, left_over, night, outcome, publish
-from tests.faults.processes import a_run, start, stopped_at
+from tests.faults.processes import PROCESSES, SECONDS, start, stopped_at
 from tests.faults.readers import seen_in_files, seen_in_tables, undisturbed
 
 TONIGHT = night(1)
+MEANWHILE = 0.3  # seconds, in which the slower of two runs comes to where it waits for the faster
 BEFORE_EACH_STEP = ["claimed", "synced", "part-loaded", "audited"]
 
 
@@ -50,13 +55,21 @@ def test_while_a_run_holds_a_night_another_is_told_which_one(base: Base, point: 
 
 
 def test_of_two_runs_that_start_together_one_publishes(base: Base) -> None:
+    ready = PROCESSES.Event()
     with undisturbed(base):
         faster = stopped_at("claiming", base, TONIGHT)  # in the transaction in which it claims
-        slower = start(a_run, base, TONIGHT, "first", "")
+        slower = start(another_run, base, ready)
+        assert ready.wait(SECONDS)
+        time.sleep(MEANWHILE)
         faster.wake()
-        published = faster.outcome()
-        run_id = published.removeprefix("published ")
+        run_id = faster.outcome().removeprefix("published ")
         told = slower.outcome()
     assert told == f"already published {run_id}" or told.startswith(f"AlreadyRunning run {run_id} holds it")
     assert seen_in_tables(base).run_id == run_id
     assert left_over(base) == set()
+
+
+def another_run(base: Base, ready: Event, told: Connection) -> None:
+    publisher = base.publisher()
+    ready.set()
+    told.send(outcome(publisher, TONIGHT))
