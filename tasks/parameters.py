@@ -160,6 +160,15 @@ Model = Annotated[
     ),
 ]
 Lists = Annotated[bool, Field(json_schema_extra=_described("Also decide a list for the nights that never had one."))]
+RetentionName = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=200,
+        json_schema_extra=_described("Retention policy: a name in schemas/retentions, or the path of a YAML file."),
+    ),
+]
+DryRun = Annotated[bool, Field(json_schema_extra=_described("Only say what would go, and what it would free."))]
 Who = Annotated[
     str,
     Field(min_length=1, max_length=200, json_schema_extra=_described("Who decided it, for whoever reads the history.")),

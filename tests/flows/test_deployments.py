@@ -38,6 +38,7 @@ REFUSED = [
     ("last", None),
     ("until", "2026-1-1"),
     ("model", "2"),
+    ("dry_run", "perhaps"),
     ("who", ""),
     ("why", None),
 ]
@@ -57,6 +58,7 @@ TAKEN = [
     ("until", "2026-01-31"),
     ("model", "now"),
     ("lists", True),
+    ("dry_run", True),
     ("action", "rollback"),
     ("version", 3),
     ("expected", 0),
