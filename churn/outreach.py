@@ -1,13 +1,13 @@
 """Decides whom to contact: filter first, rank after, exactly as many as capacity allows.
 
-The base comes in parts (its buckets). Each part is judged by itself and hands up its best candidates; the cut
-between listed and not is drawn once over all of them, so the list does not depend on how the base was split.
+The base comes in parts (its buckets). Each part is judged by itself and hands up its candidates; the wave is drawn once
+from all of them, so the list does not depend on how the base was split.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 import numpy as np
@@ -15,146 +15,156 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from churn.profit import Floats, expected_value
-from schemas.outreach import OUTREACH, STATUSES, Status
+from churn.actions import Offers, offers
+from churn.experiment import Experiment, arms, held_out, units_of
+from churn.past import Past
+from churn.profit import Floats
+from churn.wave import Candidates
+from schemas.columns import Role
+from schemas.contract import Contract
+from schemas.outreach import Status
 from schemas.policy import Policy, Suppression
 
 Flags = npt.NDArray[np.bool_]
-
-CANDIDATE = -1
-NOT_WORTH_IT = -2
+Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """One part of the base: expected values in money and a verdict for each customer, all of shape (n,).
+class Terms:
+    """What a list is decided by, the same for all parts of the base.
 
-    A verdict is the number of the suppression rule that applies first, or CANDIDATE, or NOT_WORTH_IT.
+    `household` is the column that says who lives together, empty where nobody asks or knows. `titles` is what people
+    call each feature.
+    """
+
+    policy: Policy
+    policy_digest: str
+    as_of: date
+    household: str = ""
+    titles: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, policy: Policy, digest: str, as_of: date, contract: Contract) -> Terms:
+        """The terms of a policy for a contract's customers."""
+        household = contract.one(Role.HOUSEHOLD) if policy.looks_at_households else None
+        titles = {column.name: column.words for column in contract.features}
+        return cls(policy, digest, as_of, household.name if household else "", titles)
+
+    @property
+    def whatever_the_reasons(self) -> Terms:
+        """The same terms, but that every action is offered to everybody: whoever fails these fails those, too."""
+        actions = tuple(action.model_copy(update={"answers": ()}) for action in self.policy.actions)
+        return replace(self, policy=self.policy.model_copy(update={"actions": actions}))
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns of the customer row that are looked at."""
+        return sorted({*self.policy.columns, *([self.household] if self.household else [])})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """One part of the base, each customer with a verdict; all of shape (n,), but those of `candidates`.
+
+    A verdict is the number of the suppression rule that applies first, or the rules' count and the place of a status.
+    Candidates are beyond capacity until the wave is drawn; `place` says where in the part each of them is.
     """
 
     customer_id: pa.Array
-    expected_value: Floats
     verdict: npt.NDArray[np.int16]
+    offers: Offers
+    wave_since: pa.Array
+    candidates: Candidates
+    place: Ints
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
-    """What every row of a list and of its statuses carries."""
-
-    as_of: date
-    policy_digest: str
-
-
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """The last place on the list: who is worth less, or as much with a later key, is beyond capacity."""
-
-    expected_value: float
-    customer_id: str
-
-    @classmethod
-    def nobody(cls) -> Cut:
-        """The cut of an empty list."""
-        return cls(np.inf, "")
-
-
-def judge(rows: pa.Table, policy: Policy) -> Judged:
+def judge(rows: pa.Table, terms: Terms, past: Past) -> Judged:
     """Filters and values one part of the base.
 
-    `rows` has customer_id, probability, customer_value and every column that the policy's rules look at.
+    `rows` has customer_id, probability, customer_value, the score table's reason columns where the policy asks for
+    reasons, and the terms' columns.
     """
-    value = expected_value(_floats(rows, "probability"), _floats(rows, "customer_value"), policy)
-    worth_it = value > policy.minimum_expected_value  # False for NaN: an unknown value is no reason to call
-    verdict = np.where(worth_it, CANDIDATE, NOT_WORTH_IT).astype(np.int16)
+    policy, keys = terms.policy, rows["customer_id"].combine_chunks()
+    offered = offers(rows, _customer_value(rows, policy), policy)
+    wave_since, staying, resting = _in_waves(keys, past)
+    is_open = np.stack([~_among(keys, closed) for closed in past.closed], axis=1) & ~resting[:, None]
+    verdict = _verdicts(rows, policy, offered, is_open)
+    place = np.flatnonzero(verdict == code_of(policy, Status.BEYOND_CAPACITY))
+    worth = np.where(_pays(offered, policy) & is_open, offered.worth, -np.inf)[place]
+    chosen = rows.take(pa.array(place))
+    return Judged(keys, verdict, offered, wave_since, _candidates(chosen, worth, staying[place], terms), place)
+
+
+def code_of(policy: Policy, status: Status) -> int:
+    """The verdict that stands for a status of the program's own."""
+    return len(policy.suppress) + list(Status).index(status)
+
+
+def _verdicts(rows: pa.Table, policy: Policy, offered: Offers, is_open: Flags) -> npt.NDArray[np.int16]:
+    """The first that applies: a suppression rule, then each of the program's own statuses in this order, from below."""
+    pays = _pays(offered, policy)
+    # A customer who would be worth it, had the one channel that answers him not been used lately, is cooling down.
+    only_closed = (pays & ~is_open).any(axis=1)
+    verdict = np.full(rows.num_rows, code_of(policy, Status.NOT_WORTH_IT), np.int16)
+    for status, applies in (
+        (Status.COOLING_DOWN, only_closed),
+        (Status.BEYOND_CAPACITY, (pays & is_open).any(axis=1)),
+        (Status.NO_ACTION, ~offered.answered),
+        (Status.COOLING_DOWN, ~is_open.any(axis=1)),
+    ):
+        verdict[applies] = code_of(policy, status)
     for number, rule in reversed(list(enumerate(policy.suppress))):
         verdict[_applies(rule, rows)] = number
-    return Judged(rows["customer_id"].combine_chunks(), value, verdict)
+    return verdict
 
 
-def best(judged: Judged, capacity: int) -> pa.Table:
-    """The part's candidates that could be on a list of `capacity`: customer_id and expected_value, best first."""
-    candidates = np.flatnonzero(judged.verdict == CANDIDATE)
-    table = pa.table(
-        {
-            "expected_value": judged.expected_value[candidates],
-            "customer_id": judged.customer_id.take(pa.array(candidates)).cast(pa.string()),
-        }
-    )
-    return ranked(table).slice(0, capacity)
+def _pays(offered: Offers, policy: Policy) -> Flags:
+    return np.asarray(offered.worth > policy.minimum_expected_value)
 
 
-def draw_cut(bests: Iterable[pa.Table], capacity: int) -> Cut:
-    """The last place of the list that the best candidates of all parts make."""
-    places = ranked(pa.concat_tables(bests)).slice(0, capacity)
-    if places.num_rows == 0:
-        return Cut.nobody()
-    return Cut(places["expected_value"][-1].as_py(), places["customer_id"][-1].as_py())
-
-
-def ranked(table: pa.Table) -> pa.Table:
-    """The rows by expected value, best first; equals by key, so that the order never depends on the input's."""
-    return table.sort_by([("expected_value", "descending"), ("customer_id", "ascending")])
-
-
-def is_listed(judged: Judged, cut: Cut) -> Flags:
-    """Which customers of the part are on the list. Shape (n,)."""
-    at_cut = judged.expected_value == cut.expected_value
-    listed = judged.expected_value > cut.expected_value
-    if at_cut.any():
-        not_after = pc.less_equal(judged.customer_id, pa.scalar(cut.customer_id, judged.customer_id.type))
-        listed |= at_cut & np.asarray(not_after)
-    return np.asarray(listed & (judged.verdict == CANDIDATE))
-
-
-def status_columns(judged: Judged, cut: Cut, policy: Policy) -> tuple[pa.Array, pa.Array]:
-    """The status and the rule in words of each customer of the part, each of shape (n,)."""
-    names, rules = _verdict_words(policy)
-    codes = judged.verdict.astype(np.int32)
-    beyond, not_worth_it, listed = (len(policy.suppress) + place for place in range(3))
-    codes[judged.verdict == CANDIDATE] = beyond
-    codes[judged.verdict == NOT_WORTH_IT] = not_worth_it
-    codes[is_listed(judged, cut)] = listed
-    return (
-        pa.DictionaryArray.from_arrays(codes, names),
-        pa.DictionaryArray.from_arrays(codes, rules),
+def _candidates(rows: pa.Table, worth: Floats, staying: Flags, terms: Terms) -> Candidates:
+    keys = rows["customer_id"].combine_chunks()
+    homes = rows[terms.household].combine_chunks().cast(pa.string()) if terms.household else None
+    return Candidates(
+        customer_id=keys,
+        household=pa.nulls(len(keys), pa.string()) if homes is None else homes,
+        team=_teams(rows, terms.policy),
+        worth=worth,
+        staying=staying,
+        held_out=_held_out(keys, homes, terms),
     )
 
 
-def status_rows(judged: Judged, cut: Cut, policy: Policy, stamp: Stamp) -> pa.Table:
-    """Everybody's status in the shape of `schemas.outreach.STATUSES`, in the part's own order."""
-    status, rule = status_columns(judged, cut, policy)
-    count = len(status)
-    columns = {
-        "as_of": pa.repeat(pa.scalar(stamp.as_of, pa.date32()), count),
-        "customer_id": judged.customer_id,
-        "status": status,
-        "rule": rule,
-        "expected_value": pa.array(judged.expected_value, from_pandas=True),
-        "policy_digest": pa.repeat(pa.scalar(stamp.policy_digest), count),
-    }
-    return pa.table({name: columns[name] for name in STATUSES.names})
+def _held_out(keys: pa.Array, homes: pa.Array | None, terms: Terms) -> Flags:
+    holdout = terms.policy.holdout
+    units = units_of(keys, homes if holdout.unit == "household" else None)
+    return held_out(units, Experiment.on(holdout.experiment, terms.as_of, holdout.valid_days), holdout.share)
 
 
-def list_rows(listed: pa.Table, stamp: Stamp) -> pa.Table:
-    """The outreach list in the shape of `schemas.outreach.OUTREACH`, from score rows with their expected_value."""
-    ordered = ranked(listed)
-    count = ordered.num_rows
-    columns = {name: ordered[name] for name in OUTREACH.names if name in ordered.column_names}
-    columns["rank"] = pa.array(np.arange(1, count + 1, dtype=np.int64))
-    columns["policy_digest"] = pa.repeat(pa.scalar(stamp.policy_digest), count)
-    return pa.table({name: columns[name] for name in OUTREACH.names})
+def _teams(rows: pa.Table, policy: Policy) -> Ints:
+    """The place of each customer's team among the policy's."""
+    if not policy.team_by:
+        keys = units_of(rows["customer_id"].combine_chunks(), None)
+        return arms(keys, Experiment(f"{policy.name}-teams"), [team.share for team in policy.teams])
+    column = rows[policy.team_by].combine_chunks()
+    rest = next(place for place, team in enumerate(policy.teams) if not team.of)
+    place = np.full(len(column), rest, np.int64)
+    for number, team in enumerate(policy.teams):
+        if team.of:
+            place[_among(column, pa.array(team.of))] = number
+    return place
 
 
-def _verdict_words(policy: Policy) -> tuple[pa.Array, pa.Array]:
-    names = [rule.status for rule in policy.suppress]
-    rules = [rule.because for rule in policy.suppress]
-    names += [Status.BEYOND_CAPACITY, Status.NOT_WORTH_IT, Status.LISTED]
-    rules += [
-        f"worth a contact, but {policy.capacity} others are worth more",
-        f"expected value is not above {policy.minimum_expected_value:g}",
-        f"among the {policy.capacity} contacts that are worth most",
-    ]
-    return pa.array(names, pa.string()), pa.array(rules, pa.string())
+def _in_waves(keys: pa.Array, past: Past) -> tuple[pa.Array, Flags, Flags]:
+    """Since when each customer was in a wave, whether the stay goes on, and whether it is over too short a while."""
+    found = pc.index_in(keys.cast(pa.string()), past.wave["customer_id"].combine_chunks())
+    staying = np.asarray(pc.fill_null(past.wave["staying"].combine_chunks().take(found), False))
+    return past.wave["wave_since"].combine_chunks().take(found), staying, np.asarray(pc.is_valid(found)) & ~staying
+
+
+def _customer_value(rows: pa.Table, policy: Policy) -> Floats:
+    value = policy.customer_value
+    return np.asarray(rows[value.column or "customer_value"], np.float64) * value.multiplier
 
 
 def _applies(rule: Suppression, rows: pa.Table) -> Flags:
@@ -163,5 +173,6 @@ def _applies(rule: Suppression, rows: pa.Table) -> Flags:
     return np.asarray(pc.fill_null(pc.equal(column, wanted), False))
 
 
-def _floats(rows: pa.Table, name: str) -> Floats:
-    return np.asarray(rows[name], dtype=np.float64)
+def _among(values: pa.Array, wanted: pa.Array) -> Flags:
+    plain = values.cast(pa.string()) if pa.types.is_dictionary(values.type) else values
+    return np.asarray(pc.is_in(plain, wanted.cast(plain.type)))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 
 from pydantic import ValidationError
 
 from churn.errors import PolicyError
-from schemas.columns import LogicalType, Role, Table
+from schemas.columns import Column, LogicalType, Role
 from schemas.contract import Contract
 from schemas.outreach import Status
-from schemas.policy import Policy, Suppression
+from schemas.policy import REASON, Action, Policy, Suppression
 
 RESERVED = frozenset(Status)
 
@@ -21,6 +22,7 @@ _COMPARABLE = {
     LogicalType.NUMBER: int,
     LogicalType.STRING: str,
 }
+_NUMBERS = (LogicalType.INTEGER, LogicalType.NUMBER)
 
 
 def parse_policy(fields: object, where: str) -> Policy:
@@ -31,7 +33,9 @@ def parse_policy(fields: object, where: str) -> Policy:
         raise PolicyError(
             _faults(error), where=where, to_do="Mend the fields; schemas/policy.py says what each is."
         ) from None
-    _refuse_double_names(policy, where)
+    complaints = [*_double_names(policy), *_contradictions(policy)]
+    if complaints:
+        raise PolicyError("; ".join(complaints), where=where, to_do="Mend the fields that are named.")
     return policy
 
 
@@ -48,8 +52,8 @@ def _leaver_rule(column: str) -> Suppression:
 
 
 def require_columns(policy: Policy, contract: Contract) -> None:
-    """PolicyError where a rule looks at a column that the contract's customer row lacks, or for what it never holds."""
-    complaints = [found for rule in policy.suppress if (found := _complaint(rule, contract.customer))]
+    """PolicyError where the policy asks for what a customer row lacks, or waits for what it never holds."""
+    complaints = list(_unfit(policy, contract))
     if complaints:
         raise PolicyError(
             "; ".join(complaints),
@@ -58,27 +62,70 @@ def require_columns(policy: Policy, contract: Contract) -> None:
         )
 
 
-def _complaint(rule: Suppression, customer: Table) -> str:
-    if rule.column not in customer.names:
-        return f"rule {rule.status} looks at {rule.column}, a column that a customer row does not have"
-    column = customer.column(rule.column)
-    if type(rule.equals) is not _COMPARABLE.get(column.logical_type):  # isinstance would let True pass for 1
-        return f"rule {rule.status} compares {rule.column} ({column.logical_type}) with {rule.equals!r}"
-    if column.allowed and rule.equals not in column.allowed:
-        return f"rule {rule.status} waits for {rule.equals!r}, which {rule.column} may not hold"
-    return ""
+def _unfit(policy: Policy, contract: Contract) -> Iterator[str]:
+    columns = {column.name: column for column in contract.customer.columns}
+    for rule in policy.suppress:
+        yield from _cannot_equal(f"suppress: rule {rule.status}", rule.column, [rule.equals], columns)
+    if policy.team_by:
+        for team in policy.teams:
+            yield from _cannot_equal(f"teams: {team.name}", policy.team_by, team.of, columns)
+    for action in policy.actions:
+        yield from _unanswerable(action, columns)
+    value = policy.customer_value.column
+    if value and (value not in columns or columns[value].logical_type not in _NUMBERS):
+        yield f"customer_value: {value} is no column of numbers that a customer row has"
+    if policy.household_limit is not None and contract.one(Role.HOUSEHOLD) is None:
+        yield "household_limit: no column of the contract has the role household"
+
+
+def _cannot_equal(who: str, name: str, values: Iterable[object], columns: dict[str, Column]) -> Iterator[str]:
+    if name not in columns:
+        yield f"{who} looks at {name}, a column that a customer row does not have"
+        return
+    column = columns[name]
+    for value in values:
+        if type(value) is not _COMPARABLE.get(column.logical_type):  # isinstance would let True pass for 1
+            yield f"{who} compares {name} ({column.logical_type}) with {value!r}"
+        elif column.allowed and value not in column.allowed:
+            yield f"{who} waits for {value!r}, which {name} may not hold"
+
+
+def _unanswerable(action: Action, columns: dict[str, Column]) -> Iterator[str]:
+    for name in action.answers:
+        if name not in columns or not columns[name].has(Role.FEATURE):
+            yield f"actions: {action.name} answers {name}, which is no feature and so never a reason"
+        elif not columns[name].actionable:
+            yield f"actions: {action.name} answers {name}, which the contract does not call actionable"
 
 
 def _faults(error: ValidationError) -> str:
     return "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
 
 
-def _refuse_double_names(policy: Policy, where: str) -> None:
-    names = Counter(rule.status for rule in policy.suppress)
-    wrong = [name for name, times in names.items() if times > 1 or name in RESERVED]
-    if wrong:
-        raise PolicyError(
-            f"statuses named twice or reserved: {', '.join(wrong)}",
-            where=where,
-            to_do="Give each suppression rule a status of its own.",
-        )
+def _double_names(policy: Policy) -> Iterator[str]:
+    named: dict[str, list[object]] = {
+        "actions": [action.name for action in policy.actions],
+        "channels": list(policy.channel_names),
+        "teams": [team.name for team in policy.teams],
+        "suppress": [rule.status for rule in policy.suppress],
+        "teams.of": [value for team in policy.teams for value in team.of],
+    }
+    for field, names in named.items():
+        for name in (name for name, times in Counter(names).items() if times > 1):
+            yield f"{field}: {name} is there twice"
+    for rule in policy.suppress:
+        if rule.status in RESERVED:
+            yield f"suppress: {rule.status} is a status of the program's own"
+
+
+def _contradictions(policy: Policy) -> Iterator[str]:
+    for action in policy.actions:
+        if action.channel not in policy.channel_names:
+            yield f"actions: {action.name} needs the channel {action.channel}, which is not there"
+        if REASON in action.says and not action.answers:
+            yield f"actions: {action.name} says {REASON} and answers none"
+    rest = [team.name for team in policy.teams if not team.of]
+    if policy.team_by and len(rest) != 1:
+        yield "teams: one of them, and no more, must be without `of`, for all whom the others do not have"
+    if not policy.team_by and len(rest) < len(policy.teams):
+        yield "teams: `of` means nothing without team_by"

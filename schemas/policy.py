@@ -1,41 +1,155 @@
-"""A decision policy: whom to contact, what it costs, and who is never contacted."""
+"""A decision policy: what may be done for customers, who does it, what it costs, and who is left alone."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
-Money = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Text = Annotated[str, Field(min_length=1, max_length=500)]
+Money = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
+Places = Annotated[int, Field(ge=0, le=10_000_000)]
+Days = Annotated[int, Field(ge=0, le=3_650)]
+
+REASON = "{reason}"  # where an agent's sentence names the reason that the action answers
 
 
-class Suppression(BaseModel):
-    """Customers whose `column` equals `equals` get `status` and are not contacted, `because`."""
+class Part(BaseModel):
+    """A part of a policy; a field that nothing would act on is refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Action(Part):
+    """What may be done for a customer, and the channel that it needs.
+
+    `keep_probability` is the chance that it keeps a customer who would have left: a standing assumption until a holdout
+    has measured it. `offer_cost` is paid when a customer takes the offer, `contact_cost` for every contact. It is
+    offered to those of whom one of the features in `answers` is a reason, or to all where it names none. `says` is what
+    the agent reads.
+    """
+
+    name: Name
+    channel: Name
+    offer_cost: Money
+    contact_cost: Money
+    keep_probability: Annotated[float, Field(gt=0, le=1)]
+    answers: tuple[str, ...] = ()
+    says: Text
+
+
+class Channel(Part):
+    """A way to reach customers: how many it reaches a day, without limit where `capacity` is left out.
+
+    Whoever was contacted there is left alone there for `cool_down_days`.
+    """
+
+    name: Name
+    capacity: Places | None = None
+    cool_down_days: Days = 0
+
+
+class Team(Part):
+    """Who contacts customers, and how many a day: those whose `team_by` column has one of the values in `of`.
+
+    A team without `of` has all whom no other team has. Where there is no `team_by`, chance deals the customers out in
+    proportion to `share`.
+    """
+
+    name: Name
+    capacity: Places
+    of: tuple[bool | int | str, ...] = ()
+    share: Annotated[float, Field(gt=0, le=1_000)] = 1.0
+
+
+class CustomerValue(Part):
+    """What keeping a customer is worth: a column of the customer row, or the score's own value, times `multiplier`."""
+
+    column: str = ""
+    multiplier: Annotated[float, Field(gt=0, le=1_000)] = 1.0
+
+
+class Suppression(Part):
+    """Customers whose `column` equals `equals` get `status` and are not contacted, `because`."""
 
     status: Name
     column: str
     equals: bool | int | str
-    because: str
+    because: Text
 
 
-class Policy(BaseModel):
-    """A versioned policy file.
+class CoolDown(Part):
+    """For how many days a customer is left alone, on every channel, after each of these.
 
-    Money is in the currency of the customer's value. `keep_probability` is the chance that the offer keeps a
-    customer who would have left; `capacity` is the number of contacts a night.
+    `wave_days` count from the first night of a stay in a wave, for those who were contacted and for those who were held
+    out: only so do both stay alike, and the effect of contacts can be told.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    wave_days: Days = 0
+    refused_days: Days = 0
+    accepted_days: Days = 0
+
+
+class Holdout(Part):
+    """The share of customers who are left out by lot, so that the effect of contacts can be measured.
+
+    A lot holds for `valid_days` and is one for all members of a household, or for each customer. Policies that name the
+    same `experiment` draw the same lots.
+    """
+
+    share: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    valid_days: Annotated[int, Field(ge=1, le=3_650)] = 90
+    unit: Literal["customer", "household"] = "household"
+    experiment: Name = "holdout"
+
+
+class Policy(Part):
+    """A versioned policy file.
+
+    Money is in the currency of the customer's value; capacities are contacts a day. `household_limit` is how many
+    members of a household one wave may hold. Who is in a wave stays in it for `stickiness_days` nights, unless one of
+    the rules says otherwise.
+    """
 
     name: Name
     version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
-    description: str
-    capacity: Annotated[int, Field(ge=0, le=10_000_000)]
-    keep_probability: Annotated[float, Field(gt=0, le=1)]
-    offer_cost: Money
-    contact_cost: Money
+    description: Text
+    actions: Annotated[tuple[Action, ...], Field(min_length=1, max_length=50)]
+    channels: Annotated[tuple[Channel, ...], Field(min_length=1, max_length=10)]
+    teams: Annotated[tuple[Team, ...], Field(min_length=1, max_length=100)]
+    team_by: str = ""
+    customer_value: CustomerValue = CustomerValue()
     minimum_expected_value: Money = 0.0
     suppress: tuple[Suppression, ...] = ()
+    cool_down: CoolDown = CoolDown()
+    household_limit: Annotated[int, Field(ge=1)] | None = None
+    holdout: Holdout = Holdout()
+    stickiness_days: Annotated[int, Field(ge=1, le=366)] = 1
+
+    @property
+    def capacity(self) -> int:
+        """The contacts a day of all teams together."""
+        return sum(team.capacity for team in self.teams)
+
+    @property
+    def channel_names(self) -> tuple[str, ...]:
+        """The names of the channels, in order."""
+        return tuple(channel.name for channel in self.channels)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the customer row that the policy looks at by name, each once."""
+        named = [rule.column for rule in self.suppress] + [self.team_by, self.customer_value.column]
+        return tuple(sorted({name for name in named if name}))
+
+    @property
+    def looks_at_households(self) -> bool:
+        """Whether it matters who lives together."""
+        by_household = self.holdout.share > 0 and self.holdout.unit == "household"
+        return by_household or self.household_limit is not None
+
+    @property
+    def asks_for_reasons(self) -> bool:
+        """Whether an action is offered for some reasons only."""
+        return any(action.answers for action in self.actions)

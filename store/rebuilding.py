@@ -14,7 +14,7 @@ from sqlalchemy.schema import CreateTable
 from churn.buckets import bucket_of
 from churn.contract import arrow_schema
 from churn.errors import AuditFailed
-from schemas.outreach import OUTREACH
+from schemas.outreach import OUTREACH, TEAMS
 from schemas.quarantine import QUARANTINE
 from store import lake as files
 from store.lake import MANIFEST, Manifest, bucket_file
@@ -28,6 +28,7 @@ from store.verification import SCHEMAS, Difference, Side, added_files, file_rows
 # The tables whose rows lie in one file, its name and the columns that order it; the others' lie in buckets, by the key.
 ONE_FILE = {
     OUTREACH.name: ("list.parquet", ("rank",)),
+    TEAMS.name: ("teams.parquet", ("team",)),
     QUARANTINE.name: ("rows.parquet", ("file", "row", "column", "rule")),
 }
 KEY = "customer_id"

@@ -17,7 +17,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from churn.errors import StoreUnreachable
 from schemas.columns import Column, LogicalType, Table
-from schemas.outreach import OUTREACH, STATUSES
+from schemas.outreach import OUTREACH, STATUSES, TEAMS
 from schemas.quarantine import QUARANTINE
 from schemas.scores import SCORES
 
@@ -135,6 +135,7 @@ scores = published_table(SCORES)
 quarantine = published_table(QUARANTINE)
 outreach = published_table(OUTREACH)
 statuses = published_table(STATUSES)
+teams = published_table(TEAMS)
 
 # Which release made the tables and views; store/structure.py asks it.
 structure = sa.Table(
@@ -146,7 +147,7 @@ structure = sa.Table(
 
 # The tables that a run of each kind loads; the first is the one whose rows are counted.
 TABLES_OF: Mapping[str, tuple[sa.Table, ...]] = MappingProxyType(
-    {"scores": (scores, quarantine), "outreach": (outreach, statuses)}
+    {"scores": (scores, quarantine), "outreach": (outreach, statuses, teams)}
 )
 
 

@@ -15,7 +15,7 @@ from sqlalchemy.engine import Engine
 from churn.contract import arrow_schema
 from churn.errors import AuditFailed
 from schemas.columns import Table
-from schemas.outreach import OUTREACH, STATUSES
+from schemas.outreach import OUTREACH, STATUSES, TEAMS
 from schemas.quarantine import QUARANTINE
 from schemas.scores import SCORES
 from store.lake import MANIFEST, Manifest, differences, duck, read_manifest, read_parquet, sha256_of
@@ -24,7 +24,7 @@ from store.runs import Run, published_runs
 from store.tables import FENCE, TABLES_OF
 
 ROWS_AT_ONCE = 50_000
-SCHEMAS = {schema.name: schema for schema in (SCORES, QUARANTINE, OUTREACH, STATUSES)}
+SCHEMAS = {schema.name: schema for schema in (SCORES, QUARANTINE, OUTREACH, STATUSES, TEAMS)}
 
 
 class Side(StrEnum):

@@ -20,6 +20,7 @@ from store.tables import (
     quarantine,
     scores,
     statuses,
+    teams,
 )
 
 # A night describes a day, is due on the next morning, and is replaced on the one after. So what readers see is behind
@@ -67,6 +68,12 @@ def views(dialect: str) -> tuple[View, ...]:
             "outreach_status_current",
             _current(statuses, dialect, "outreach"),
             "Why each customer of the newest night is on the list or not",
+            age,
+        ),
+        View(
+            "outreach_team_current",
+            _current(teams, dialect, "outreach"),
+            "How each team's places were used in the newest list, and what one more would have been worth",
             age,
         ),
         View(

@@ -2,49 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from churn.errors import AuditFailed
-from churn.outreach import Cut, Judged, Stamp, best, draw_cut, is_listed, judge, list_rows, status_rows
+from churn.listing import FROM_SCORES, is_listed, list_rows, listed_rows, status_rows, team_rows
+from churn.outreach import Flags, Ints, Judged, Terms, judge
+from churn.past import REMEMBERED, Past, no_statuses, past_of
 from churn.policy import require_columns, without_leavers
 from churn.scorecard import Scorecard
 from churn.scoring import explained
 from churn.segments import scored_by_model
-from schemas.outreach import OUTREACH, STATUSES
-from schemas.policy import Policy
+from churn.wave import Wave, draw
+from schemas.outreach import OUTREACH, STATUSES, TEAMS
 from schemas.scores import SCORES
 from store.contracts import read_contract
+from store.interventions import history
 from store.lake import bucket_file, read_parquet, write_parquet
-from store.policies import policy_for, read_policy
+from store.policies import PolicyInForce, policy_for, read_policy
+from store.publication import open_publisher
+from store.settings import current_settings
 from tasks.night import Night, Result
 from tasks.progress import begun, part_done
+from tasks.publishing import OUTREACH as LISTS
 from tasks.scoring import base_rows, model_of
-from tasks.step import step
+from tasks.step import SOON, step
 
 STEP = "decide the list"
-LIST = "list.parquet"
+LIST, BY_TEAM = "list.parquet", "teams.parquet"
+REASONS = [name for name in FROM_SCORES if name.startswith("reason_")]
+
+R = TypeVar("R")
 
 
-@step("decide whom to contact")
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A list before it is written: the terms, each bucket's customers as they were judged, and the wave of all."""
+
+    terms: Terms
+    parts: tuple[Judged, ...]
+    wave: Wave
+
+
+@step("decide whom to contact", again_after=SOON)
 def decide(night: Night, scores: Result, policy: str, folder: Path) -> None:
-    """Writes the list and the statuses into the folder of a run.
-
-    One task for the whole base: a judgement is a few numbers a customer, and the cut needs all of them.
-    """
+    """Writes the list, everybody's status and how the teams' places were used into the folder of a run."""
     begun(STEP)
-    in_force = read_policy(policy)
-    rules = without_leavers(in_force.policy, read_contract(night.contract))
-    stamp = Stamp(night.as_of, in_force.digest)
-    parts = [judge(_part(night, scores, rules, bucket), rules) for bucket in night.every_bucket]
-    cut = draw_cut([best(part, rules.capacity) for part in parts], rules.capacity)
-    for bucket, part in enumerate(parts):
-        write_parquet(status_rows(part, cut, rules, stamp), folder / STATUSES.name / bucket_file(bucket))
-        part_done(STEP, night.buckets)
-    listed = [_explained(night, bucket, _listed(scores, bucket, part, cut)) for bucket, part in enumerate(parts)]
-    write_parquet(list_rows(pa.concat_tables(listed), stamp), folder / OUTREACH.name / LIST)
+    write_decision(night, scores, decision(night, scores, read_policy(policy)), folder)
 
 
 @step("read the policy")
@@ -56,15 +67,68 @@ def policy_in_force(contract: str, policy: str | None) -> str:
     return name
 
 
-def _part(night: Night, scores: Result, policy: Policy, bucket: int) -> pa.Table:
-    """The bucket's scores beside the columns that the policy's rules look at; both are in the order of the key."""
-    part = _scores(scores, bucket, ["customer_id", "probability", "customer_value"])
-    looked_at = sorted({rule.column for rule in policy.suppress})
-    if looked_at:
+def decision(night: Night, scores: Result, policy: PolicyInForce) -> Decision:
+    """Judges the buckets, several at a time, and draws the wave from the candidates of all.
+
+    One task for the whole base: a judgement is a few numbers a customer, and the wave needs all candidates.
+    """
+    contract = read_contract(night.contract)
+    terms = Terms.of(without_leavers(policy.policy, contract), policy.digest, night.as_of, contract)
+    past = past_at(night, terms)
+    parts = tuple(_at_once(lambda bucket: _judged(night, scores, terms, past, bucket), night.every_bucket))
+    return Decision(terms, parts, draw([part.candidates for part in parts], terms.policy))
+
+
+def write_decision(night: Night, scores: Result, decided: Decision, folder: Path) -> None:
+    """Writes a decision as the files of a run."""
+
+    def written(bucket: int) -> pa.Table:
+        judged, places = decided.parts[bucket], decided.wave.parts[bucket]
+        statuses = status_rows(judged, places, decided.terms)
+        write_parquet(statuses, folder / STATUSES.name / bucket_file(bucket))
+        theirs = _listed(night, scores, bucket, is_listed(judged, places))
+        part_done(STEP, night.buckets)
+        return listed_rows(theirs, statuses, judged, places)
+
+    listed = list(_at_once(written, night.every_bucket))
+    write_parquet(list_rows(listed, decided.terms), folder / OUTREACH.name / LIST)
+    write_parquet(team_rows(decided.parts, decided.wave, decided.terms), folder / TEAMS.name / BY_TEAM)
+
+
+def past_at(night: Night, terms: Terms) -> Past:
+    """What the list has to respect: contacts as they were known at the night's moment, and the newest list before."""
+    settings = current_settings()
+    contacts = history(settings, night.base, known_at=night.known_at)
+    before = open_publisher(settings).newest_before(night.base, LISTS, night.as_of)
+    if before is None:
+        return past_of(terms.policy, night.as_of, contacts, no_statuses())
+    files = sorted((before.folder / STATUSES.name).glob("*.parquet"))
+    return past_of(terms.policy, night.as_of, contacts, read_parquet(files, list(REMEMBERED)))
+
+
+def _at_once(work: Callable[[int], R], buckets: Iterable[int]) -> Iterable[R]:
+    """Several buckets at a time: Arrow and NumPy let go of the interpreter while they work."""
+    with ThreadPoolExecutor(current_settings().cores) as threads:
+        yield from threads.map(work, buckets)
+
+
+def _judged(night: Night, scores: Result, terms: Terms, past: Past, bucket: int) -> Judged:
+    rows = _part(night, scores, terms, bucket)
+    if terms.policy.asks_for_reasons and _untold(rows):
+        may_matter = judge(rows, terms.whatever_the_reasons, past).place
+        rows = _with_reasons(rows, _explained(night, bucket, rows.take(pa.array(may_matter))), may_matter)
+    return judge(rows, terms, past)
+
+
+def _part(night: Night, scores: Result, terms: Terms, bucket: int) -> pa.Table:
+    """The bucket's scores beside the columns that the terms look at; both are in the order of the key."""
+    reasons = REASONS if terms.policy.asks_for_reasons else []
+    part = _scores(scores, bucket, ["customer_id", "probability", "customer_value", "model_digest", *reasons])
+    if terms.columns:
         key = read_contract(night.contract).key
-        rows = base_rows(night, bucket, [key, *looked_at])
+        rows = base_rows(night, bucket, list(dict.fromkeys([key, *terms.columns])))
         _require_same_customers(rows[key], part["customer_id"], bucket)
-        for name in looked_at:
+        for name in set(terms.columns) - set(part.column_names):
             part = part.append_column(name, rows[name])
     return part
 
@@ -79,26 +143,39 @@ def _require_same_customers(snapshot: pa.ChunkedArray, scores: pa.ChunkedArray, 
         )
 
 
-def _listed(scores: Result, bucket: int, part: Judged, cut: Cut) -> pa.Table:
-    """The score rows of the bucket's listed customers, with what each is worth."""
-    listed = pa.array(is_listed(part, cut))
-    wanted = [name for name in OUTREACH.names if name in SCORES.names]
-    rows = _scores(scores, bucket, wanted).filter(listed)
-    return rows.append_column("expected_value", pa.array(part.expected_value).filter(listed))
+def _listed(night: Night, scores: Result, bucket: int, listed: Flags) -> pa.Table:
+    """The score rows of the bucket's listed customers, with their reasons."""
+    rows = _scores(scores, bucket, FROM_SCORES).filter(pa.array(listed))
+    return _explained(night, bucket, rows) if _untold(rows) else rows
 
 
-def _explained(night: Night, bucket: int, listed: pa.Table) -> pa.Table:
-    """The listed customers with their reasons, which the scores of a champion that is no scorecard may lack."""
-    if all(isinstance(model_of(digest), Scorecard) for digest in pc.unique(listed["model_digest"]).to_pylist()):
-        return listed
+def _untold(rows: pa.Table) -> bool:
+    """Whether reasons may be missing: the scores of a champion that is no scorecard need not have them."""
+    return not all(isinstance(model_of(digest), Scorecard) for digest in pc.unique(rows["model_digest"]).to_pylist())
+
+
+def _explained(night: Night, bucket: int, some: pa.Table) -> pa.Table:
+    """Some score rows of the bucket, with the reasons of all of them."""
     key = read_contract(night.contract).key
     rows = base_rows(night, bucket)
-    rows = rows.filter(pc.is_in(rows[key], listed["customer_id"].cast(pa.string())))
-    _require_same_customers(rows[key], listed["customer_id"], bucket)
-    reasons = scored_by_model(rows, listed["model_digest"], lambda digest, theirs: explained(model_of(digest), theirs))
-    for name in set(reasons.column_names) & set(listed.column_names):
-        listed = listed.set_column(listed.column_names.index(name), name, reasons[name])
-    return listed
+    rows = rows.filter(pc.is_in(rows[key], some["customer_id"].cast(pa.string())))
+    _require_same_customers(rows[key], some["customer_id"], bucket)
+    reasons = scored_by_model(rows, some["model_digest"], lambda digest, theirs: explained(model_of(digest), theirs))
+    for name in set(reasons.column_names) & set(some.column_names):
+        some = some.set_column(some.column_names.index(name), name, reasons[name])
+    return some
+
+
+def _with_reasons(rows: pa.Table, some: pa.Table, place: Ints) -> pa.Table:
+    """All rows with the reasons of some of them, who have those places among all; null for the others."""
+    found = np.zeros(rows.num_rows, np.int64)
+    found[place] = np.arange(len(place))
+    nobody = np.ones(rows.num_rows, np.bool_)
+    nobody[place] = False
+    for name in REASONS:
+        told = some[name].take(pa.array(found, mask=nobody))
+        rows = rows.set_column(rows.column_names.index(name), name, told)
+    return rows
 
 
 def _scores(scores: Result, bucket: int, columns: list[str]) -> pa.Table:

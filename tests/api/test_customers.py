@@ -31,6 +31,8 @@ def publish_list(settings: Settings, as_of: date, **statuses: str) -> None:
         "status": list(statuses.values()),
         "rule": ["in words"] * len(statuses),
         "expected_value": [12.5] * len(statuses),
+        **{name: pa.nulls(len(statuses), pa.string()) for name in ("team", "action", "arm")},
+        "wave_since": pa.nulls(len(statuses), pa.date32()),
         "policy_digest": ["p" * 64] * len(statuses),
     }
     publish(settings, "outreach", as_of, outreach_status=pa.table(rows))

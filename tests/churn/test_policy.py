@@ -13,14 +13,21 @@ from schemas.contract import Contract
 from store.contracts import read_contract, shipped_contracts
 from store.policies import POLICIES, policy_for, read_policy
 
+OFFER = {
+    "name": "offer",
+    "channel": "phone",
+    "offer_cost": 4.0,
+    "contact_cost": 0.5,
+    "keep_probability": 0.3,
+    "says": "Offer it.",
+}
 SOUND = {
     "name": "shop",
     "version": "1.0.0",
     "description": "Contact whoever is worth it.",
-    "capacity": 10,
-    "keep_probability": 0.3,
-    "offer_cost": 4.0,
-    "contact_cost": 0.5,
+    "actions": [OFFER],
+    "channels": [{"name": "phone"}],
+    "teams": [{"name": "retention", "capacity": 10}],
 }
 
 CUSTOMER = Table(
@@ -29,7 +36,7 @@ CUSTOMER = Table(
     (
         Column("customer_id", LogicalType.STRING, "", roles=(Role.KEY,)),
         Column("in_dispute", LogicalType.BOOLEAN, ""),
-        Column("visits", LogicalType.INTEGER, ""),
+        Column("visits", LogicalType.INTEGER, "", roles=(Role.FEATURE,)),
         Column("bill", LogicalType.NUMBER, ""),
         Column("plan", LogicalType.STRING, "", allowed=("basic", "family")),
         Column("joined_on", LogicalType.DATE, ""),
@@ -39,19 +46,36 @@ SHOP = Contract("shop", "1", "", "", sources=(CUSTOMER,), customer=CUSTOMER, fla
 
 WRONG_FIELDS = [
     # field             value      said
-    ("capacity", -1, "capacity: Input should be greater than or equal to 0"),
-    ("keep_probability", 0, "keep_probability: Input should be greater than 0"),
-    ("keep_probability", 1.2, "keep_probability: Input should be less than or equal to 1"),
-    ("offer_cost", float("nan"), "offer_cost: Input should be a finite number"),
+    ("teams", [{"name": "t", "capacity": -1}], "teams.0.capacity: Input should be greater than or equal to 0"),
+    ("teams", [], "teams: Tuple should have at least 1 item"),
+    ("actions", [OFFER | {"keep_probability": 0}], "actions.0.keep_probability: Input should be greater than 0"),
+    ("actions", [OFFER | {"keep_probability": 1.2}], "actions.0.keep_probability: Input should be less than or equal"),
+    ("actions", [OFFER | {"offer_cost": float("nan")}], "actions.0.offer_cost: Input should be"),
+    ("holdout", {"share": 0.6}, "holdout.share: Input should be less than or equal to 0.5"),
+    ("holdout", {"unit": "street"}, "holdout.unit: Input should be 'customer' or 'household'"),
+    ("household_limit", 0, "household_limit: Input should be greater than or equal to 1"),
+    ("stickiness_days", 0, "stickiness_days: Input should be greater than or equal to 1"),
     ("version", "1", "version: String should match pattern"),
     ("name", "../shop", "name: String should match pattern"),
     ("capasity", 10, "capasity: Extra inputs are not permitted"),
     ("suppress", [{"status": "angry"}], "suppress.0.column: Field required"),
 ]
 
+CONTRADICTIONS = [
+    # field      value    said
+    ("actions", [OFFER | {"channel": "sms"}], "actions: offer needs the channel sms, which is not there"),
+    ("actions", [OFFER, OFFER], "actions: offer is there twice"),
+    ("actions", [OFFER | {"says": "It is {reason}."}], "actions: offer says {reason} and answers none"),
+    ("channels", [{"name": "phone"}, {"name": "phone"}], "channels: phone is there twice"),
+    ("teams", [{"name": "t", "capacity": 1}, {"name": "t", "capacity": 1}], "teams: t is there twice"),
+    ("teams", [{"name": "t", "capacity": 1, "of": ["a"]}], "teams: `of` means nothing without team_by"),
+    ("team_by", "plan", ""),
+    ("suppress", [{"status": "held_out", "column": "visits", "equals": 0, "because": "so"}], "a status of the program"),
+]
+
 UNFIT = [
     # column        equals         said
-    ("mood", True, "rule careful looks at mood, a column that a customer row does not have"),
+    ("mood", True, "suppress: rule careful looks at mood, a column that a customer row does not have"),
     ("in_dispute", "yes please", "rule careful compares in_dispute (boolean) with 'yes please'"),
     ("in_dispute", 1, "rule careful compares in_dispute (boolean) with 1"),
     ("visits", True, "rule careful compares visits (integer) with True"),
@@ -78,11 +102,52 @@ def test_what_is_no_mapping_is_no_policy(fields: object) -> None:
         parse_policy(fields, "shop.yaml")
 
 
+@pytest.mark.parametrize(("field", "value", "said"), CONTRADICTIONS)
+def test_a_policy_that_contradicts_itself_is_refused(field: str, value: object, said: str) -> None:
+    if not said:
+        parse_policy(SOUND | {field: value}, "shop.yaml")  # one team alone has everybody
+        return
+    with pytest.raises(PolicyError) as refused:
+        parse_policy(SOUND | {field: value}, "shop.yaml")
+    assert said in str(refused.value)
+
+
+def test_of_teams_by_a_column_exactly_one_has_the_rest() -> None:
+    for teams in ([("a", ["basic"]), ("b", ["family"])], [("a", []), ("b", [])]):
+        fields = [{"name": name, "capacity": 1, "of": of} for name, of in teams]
+        with pytest.raises(PolicyError, match="one of them, and no more, must be without `of`"):
+            parse_policy(SOUND | {"team_by": "plan", "teams": fields}, "shop.yaml")
+
+
 @pytest.mark.parametrize("statuses", [("listed",), ("beyond_capacity",), ("angry", "angry")])
 def test_a_rule_has_a_status_of_its_own(statuses: tuple[str, ...]) -> None:
     rules = [_rule("visits", 0) | {"status": status} for status in statuses]
-    with pytest.raises(PolicyError, match=f"named twice or reserved: {statuses[0]}"):
+    with pytest.raises(PolicyError, match=statuses[0]):
         parse_policy(SOUND | {"suppress": rules}, "shop.yaml")
+
+
+UNFIT_PARTS = [
+    # field              value   said
+    ("actions", [OFFER | {"answers": ["mood"]}], "actions: offer answers mood, which is no feature"),
+    ("actions", [OFFER | {"answers": ["visits"]}], "offer answers visits, which the contract does not call actionable"),
+    ("customer_value", {"column": "plan"}, "customer_value: plan is no column of numbers"),
+    ("customer_value", {"column": "worth"}, "customer_value: worth is no column of numbers"),
+    ("household_limit", 1, "household_limit: no column of the contract has the role household"),
+]
+
+
+@pytest.mark.parametrize(("field", "value", "said"), UNFIT_PARTS)
+def test_a_part_that_the_contract_cannot_serve_is_named(field: str, value: object, said: str) -> None:
+    with pytest.raises(PolicyError) as refused:
+        require_columns(parse_policy(SOUND | {field: value}, "shop.yaml"), SHOP)
+    assert said in str(refused.value)
+
+
+def test_a_team_that_waits_for_what_never_comes_is_named() -> None:
+    teams = [{"name": "gold", "capacity": 1, "of": ["gold"]}, {"name": "rest", "capacity": 1}]
+    policy = parse_policy(SOUND | {"team_by": "plan", "teams": teams}, "shop.yaml")
+    with pytest.raises(PolicyError, match="teams: gold waits for 'gold', which plan may not hold"):
+        require_columns(policy, SHOP)
 
 
 @pytest.mark.parametrize(("column", "equals", "said"), UNFIT)

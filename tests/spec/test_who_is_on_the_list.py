@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
-from hypothesis import given, settings
-from hypothesis import strategies as st
+import pytest
 
-from churn.outreach import Judged, best, draw_cut, is_listed, judge, status_columns
-from schemas.policy import Policy, Suppression
+from churn.listing import status_rows
+from churn.outreach import Terms, judge
+from churn.past import no_contacts, no_statuses, nothing_before, past_of
+from churn.wave import draw
+from schemas.policy import Action, Channel, CoolDown, Holdout, Policy, Suppression, Team
 
-CAPACITY = 2
+TONIGHT = date(2026, 3, 1)
+OFFER = Action(name="offer", channel="phone", offer_cost=10, contact_cost=1, keep_probability=0.3, says="Offer it.")
 POLICY = Policy(
     name="spec",
     version="1.0.0",
-    description="",
-    capacity=CAPACITY,
-    keep_probability=0.3,
-    offer_cost=10,
-    contact_cost=1,
+    description="A small one.",
+    actions=(OFFER,),
+    channels=(Channel(name="phone"),),
+    teams=(Team(name="retention", capacity=2),),
     suppress=(
         Suppression(status="do_not_contact", column="do_not_contact", equals=True, because="asked not to be"),
         Suppression(status="no_consent", column="consent", equals=False, because="did not agree"),
     ),
 )
+NO_RULES = POLICY.model_copy(update={"suppress": ()})
 
-BASE = """
+FILTERS = """
 customer  probability  value  do_not_contact  consent  status
 anna             0.60    900              no      yes  listed
 boris            0.90    900             yes      yes  do_not_contact
@@ -38,52 +45,209 @@ hugo             0.90     15              no      yes  not_worth_it
 ines             0.90      ?              no      yes  not_worth_it
 """
 
+# Three actions by two channels; the phone has one place. A call costs more, and keeps more.
+ACTIONS = NO_RULES.model_copy(
+    update={
+        "actions": (
+            OFFER.model_copy(update={"name": "call", "answers": ("complaints",), "keep_probability": 0.5}),
+            OFFER.model_copy(update={"name": "upgrade", "answers": ("handset",), "contact_cost": 30}),
+            OFFER.model_copy(update={"name": "discount", "channel": "message", "answers": ("price", "complaints")}),
+        ),
+        "channels": (Channel(name="phone", capacity=1, cool_down_days=30), Channel(name="message", cool_down_days=7)),
+        "teams": (Team(name="retention", capacity=4),),
+    }
+)
+REASONS = """
+customer  probability  value  reason_1  reason_2             status           action
+anna             0.60    900  tenure    complaints           listed           call
+boris            0.50    900  tenure    complaints           listed           discount
+clara            0.50    900  price     handset              listed           discount
+david            0.50    900  tenure    -                    no_action        -
+elif             0.08    100  handset   -                    not_worth_it     -
+farid            0.30    900  handset   -                    beyond_capacity  -
+gita             0.20    900  tenure    price_&_tenure       listed           discount
+hugo             0.10    900  price     -                    beyond_capacity  -
+"""
+
+COOL_DOWN = ACTIONS.model_copy(
+    update={
+        "cool_down": CoolDown(refused_days=90, accepted_days=180),
+        "channels": (Channel(name="phone", cool_down_days=30), Channel(name="message", cool_down_days=7)),
+        "teams": (Team(name="retention", capacity=99),),
+    }
+)
+CONTACTED = """
+customer  probability  value  reason_1    channel  days_ago  outcome   status        action
+anna             0.60    900  complaints  phone          29  -         listed        discount
+boris            0.60    900  complaints  phone          30  -         listed        call
+clara            0.60    900  handset     phone          29  -         cooling_down  -
+david            0.60    900  price       message         6  -         cooling_down  -
+elif             0.60    900  complaints  message         7  -         listed        call
+farid            0.60    900  complaints  phone          89  refused   cooling_down  -
+gita             0.60    900  complaints  phone          90  refused   listed        call
+hugo             0.60    900  price       message       179  accepted  cooling_down  -
+ines             0.60    900  tenure      phone           3  -         no_action     -
+"""
+
+HOUSEHOLDS = NO_RULES.model_copy(update={"household_limit": 1, "teams": (Team(name="retention", capacity=3),)})
+LIVING_TOGETHER = """
+customer  probability  value  household  status
+anna             0.60    900  H1         household_limit
+boris            0.90    900  H1         listed
+clara            0.50    900  H2         household_limit
+david            0.70    900  H2         listed
+elif             0.40    900  -          listed
+farid            0.30    900  -          beyond_capacity
+"""
+
+TEAMS = NO_RULES.model_copy(
+    update={"team_by": "region", "teams": (Team(name="north", capacity=1, of=("N",)), Team(name="rest", capacity=2))}
+)
+BY_REGION = """
+customer  probability  value  region  status           team
+anna             0.90    900  N       listed           north
+boris            0.80    900  N       beyond_capacity  north
+clara            0.30    900  S       listed           rest
+david            0.20    900  ?       listed           rest
+elif             0.10    900  S       beyond_capacity  rest
+farid            0.01    900  S       not_worth_it     -
+"""
+
+# Two places; a stay lasts three nights, and a month passes before the next one.
+STAYS = NO_RULES.model_copy(update={"stickiness_days": 3, "cool_down": CoolDown(wave_days=30)})
+YESTERDAY = """
+customer  probability  value  was              since  called  status           wave_since
+anna             0.20    900  listed               2  -       listed           2
+boris            0.90    900  listed               3  -       cooling_down     3
+clara            0.90    900  listed               1  1       cooling_down     1
+david            0.80    900  -                    -  -       listed           0
+elif             0.70    900  beyond_capacity      -  -       beyond_capacity  -
+farid            0.90    900  not_worth_it        29  -       cooling_down     29
+gita             0.30    900  not_worth_it        30  -       beyond_capacity  -
+hugo             0.01    900  listed               1  -       not_worth_it     1
+"""
+
 
 def rows_of(text: str) -> list[dict[str, str]]:
     header, *lines = (line.split() for line in text.strip().splitlines())
     return [dict(zip(header, line, strict=True)) for line in lines]
 
 
-def base_table(rows: list[dict[str, str]]) -> pa.Table:
-    return pa.table(
+def base_table(rows: Sequence[dict[str, str]]) -> pa.Table:
+    """The customers of a table as the list sees them: - is null, ? is unknown."""
+    read = {
+        "probability": float,
+        "value": lambda text: None if text == "?" else float(text),
+        "do_not_contact": lambda text: text == "yes",
+        "consent": lambda text: text == "yes",
+    }
+    columns = {
+        name: [read.get(name, lambda text: None if text in "-?" else text)(row[name]) for row in rows]
+        for name in rows[0]
+    }
+    names = {"customer": "customer_id", "value": "customer_value", "reason_1": "reason_1_feature"}
+    table = {names.get(name, name): column for name, column in columns.items()}
+    table["reason_2_feature"] = [
+        (word or "").replace("_", " ") or None for word in columns.get("reason_2", [None] * len(rows))
+    ]
+    table["reason_3_feature"] = [None] * len(rows)
+    kinds = {"customer_value": pa.float64(), "probability": pa.float64(), "do_not_contact": pa.bool_()}
+    kinds |= {"consent": pa.bool_()}
+    return pa.table({name: pa.array(column, kinds.get(name, pa.string())) for name, column in table.items()})
+
+
+def contacts_of(rows: Sequence[dict[str, str]]) -> pa.Table:
+    contacted = [
         {
-            "customer_id": [row["customer"] for row in rows],
-            "probability": [float(row["probability"]) for row in rows],
-            "customer_value": pa.array(
-                [None if row["value"] == "?" else float(row["value"]) for row in rows], pa.float64()
-            ),
-            "do_not_contact": [row["do_not_contact"] == "yes" for row in rows],
-            "consent": [row["consent"] == "yes" for row in rows],
+            "customer_id": row["customer"],
+            "channel": row["channel"],
+            "last_contact": TONIGHT - timedelta(int(row["days_ago"])),
+            "outcome": None if row["outcome"] == "-" else row["outcome"],
+            "outcome_at": None if row["outcome"] == "-" else TONIGHT - timedelta(int(row["days_ago"])),
         }
+        for row in rows
+    ]
+    return pa.Table.from_pylist(contacted, schema=no_contacts().schema)
+
+
+def decided(
+    table: str, policy: Policy, *, household: str = "", past: Any = None, part: int = 99
+) -> list[dict[str, Any]]:
+    """Everybody's status, from parts of so many customers."""
+    base = base_table(rows_of(table))
+    terms = Terms(policy, "d" * 64, TONIGHT, household)
+    parts = [judge(base.slice(at, part), terms, past or nothing_before(policy)) for at in range(0, len(base), part)]
+    wave = draw([judged.candidates for judged in parts], policy)
+    pairs = zip(parts, wave.parts, strict=True)
+    return [row for judged, places in pairs for row in status_rows(judged, places, terms).to_pylist()]
+
+
+def as_told(table: str, *columns: str) -> list[tuple[str | None, ...]]:
+    return [tuple(None if row[name] == "-" else row[name] for name in columns) for row in rows_of(table)]
+
+
+@pytest.mark.parametrize("part", [99, 2])
+def test_each_customer_has_the_status_of_the_table_however_the_base_is_split(part: int) -> None:
+    statuses = decided(FILTERS, POLICY, part=part)
+    assert [(row["customer_id"], row["status"]) for row in statuses] == as_told(FILTERS, "customer", "status")
+
+
+@pytest.mark.parametrize("part", [99, 3])
+def test_an_action_answers_a_reason_and_the_dear_channel_goes_to_whom_it_is_worth_most(part: int) -> None:
+    statuses = decided(REASONS, ACTIONS, part=part)
+    assert [(row["customer_id"], row["status"], row["action"]) for row in statuses] == as_told(
+        REASONS, "customer", "status", "action"
     )
 
 
-def decide(parts: list[Judged], capacity: int) -> dict[str, str]:
-    policy = POLICY.model_copy(update={"capacity": capacity})
-    cut = draw_cut([best(part, capacity) for part in parts], capacity)
-    return {
-        customer: status
-        for part in parts
-        for customer, status in zip(
-            part.customer_id.to_pylist(), status_columns(part, cut, policy)[0].to_pylist(), strict=True
-        )
-    }
+def test_who_was_contacted_is_left_alone_on_that_channel_and_after_an_answer_on_all() -> None:
+    past = past_of(COOL_DOWN, TONIGHT, contacts_of(rows_of(CONTACTED)), no_statuses())
+    statuses = decided(CONTACTED, COOL_DOWN, past=past)
+    assert [(row["customer_id"], row["status"], row["action"]) for row in statuses] == as_told(
+        CONTACTED, "customer", "status", "action"
+    )
 
 
-def test_each_customer_has_the_status_of_the_table() -> None:
-    rows = rows_of(BASE)
-    assert decide([judge(base_table(rows), POLICY)], CAPACITY) == {row["customer"]: row["status"] for row in rows}
+def test_a_household_is_contacted_through_its_best_member() -> None:
+    statuses = decided(LIVING_TOGETHER, HOUSEHOLDS, household="household")
+    assert [(row["customer_id"], row["status"]) for row in statuses] == as_told(LIVING_TOGETHER, "customer", "status")
 
 
-def test_the_way_the_base_is_split_changes_nothing() -> None:
-    rows = rows_of(BASE)
-    parts = [judge(base_table(rows[start : start + 2]), POLICY) for start in range(0, len(rows), 2)]
-    assert decide(parts, CAPACITY) == {row["customer"]: row["status"] for row in rows}
+def test_each_team_has_its_own_places_and_one_has_all_whom_no_other_has() -> None:
+    statuses = decided(BY_REGION, TEAMS)
+    assert [(row["customer_id"], row["status"], row["team"]) for row in statuses] == as_told(
+        BY_REGION, "customer", "status", "team"
+    )
 
 
-def test_one_rule_over_half_the_base_still_fills_the_list() -> None:
-    count, capacity = 1_600, 50
-    table = pa.table(
+def test_who_is_on_the_list_stays_for_three_nights_unless_a_rule_says_otherwise() -> None:
+    rows = rows_of(YESTERDAY)
+    before = [
+        {"customer_id": row["customer"], "status": row["was"], "wave_since": days_ago(row["since"])} for row in rows
+    ]
+    called = [
+        {"customer_id": row["customer"], "channel": "phone", "last_contact": days_ago(row["called"])}
+        for row in rows
+        if row["called"] != "-"
+    ]
+    past = past_of(
+        STAYS,
+        TONIGHT,
+        pa.Table.from_pylist(called, schema=no_contacts().schema),
+        pa.Table.from_pylist(before, schema=no_statuses().schema),
+    )
+    statuses = decided(YESTERDAY, STAYS, past=past)
+    assert [(row["customer_id"], row["status"], row["wave_since"]) for row in statuses] == [
+        (row["customer"], row["status"], days_ago(row["wave_since"])) for row in rows
+    ]
+
+
+def days_ago(days: str) -> date | None:
+    return None if days == "-" else TONIGHT - timedelta(int(days))
+
+
+def large_base(count: int = 1_600) -> pa.Table:
+    return pa.table(
         {
             "customer_id": [f"c{number:05d}" for number in range(count)],
             "probability": np.linspace(0.2, 0.9, count),
@@ -92,33 +256,28 @@ def test_one_rule_over_half_the_base_still_fills_the_list() -> None:
             "consent": np.full(count, True),
         }
     )
-    statuses = list(decide([judge(table, POLICY)], capacity).values())
-    assert statuses.count("listed") == capacity
 
 
-@settings(max_examples=60, deadline=None)
-@given(
-    st.lists(
-        st.tuples(st.sampled_from([0.1, 0.5, 0.9]), st.sampled_from([50.0, 500.0]), st.booleans()),
-        min_size=1,
-        max_size=40,
-    ),
-    st.integers(0, 45),
-    st.integers(1, 7),
+@pytest.mark.parametrize(
+    ("said", "share", "policy"),
+    [
+        ("one rule over half the base", 0.0, POLICY),
+        ("a tenth held out", 0.1, NO_RULES),
+        ("both", 0.1, POLICY),
+    ],
 )
-def test_exactly_full_whenever_enough_are_worth_it(
-    customers: list[tuple[float, float, bool]], capacity: int, part: int
-) -> None:
-    table = pa.table(
-        {
-            "customer_id": [f"c{number:03d}" for number in range(len(customers))],
-            "probability": [customer[0] for customer in customers],
-            "customer_value": [customer[1] for customer in customers],
-            "do_not_contact": [customer[2] for customer in customers],
-            "consent": [True] * len(customers),
-        }
+def test_fifty_places_give_fifty_contacts(said: str, share: float, policy: Policy) -> None:
+    policy = policy.model_copy(
+        update={"teams": (Team(name="retention", capacity=50),), "holdout": Holdout(share=share, experiment="spec")}
     )
-    parts = [judge(table.slice(start, part), POLICY) for start in range(0, len(customers), part)]
-    worth_it = sum(int((judged.verdict == -1).sum()) for judged in parts)
-    cut = draw_cut([best(judged, capacity) for judged in parts], capacity)
-    assert sum(int(is_listed(judged, cut).sum()) for judged in parts) == min(capacity, worth_it)
+    terms = Terms(policy, "d" * 64, TONIGHT)
+    judged = judge(large_base(), terms, nothing_before(policy))
+    wave = draw([judged.candidates], policy)
+    statuses = status_rows(judged, wave.parts[0], terms)["status"].to_pylist()
+    assert statuses.count("listed") == 50, said
+    assert (statuses.count("held_out") > 0) == (share > 0)
+    best = np.argsort(-judged.offers.worth[:, 0])
+    passed = [statuses[place] for place in best if statuses[place] in ("listed", "held_out", "beyond_capacity")]
+    wave_ends = passed.index("beyond_capacity")
+    assert set(passed[:wave_ends]) == {"listed", *(["held_out"] if share else [])}
+    assert set(passed[wave_ends:]) == {"beyond_capacity"}, "nobody after the last contact is held out"

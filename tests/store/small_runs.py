@@ -10,7 +10,7 @@ import pyarrow as pa
 from churn.buckets import bucket_of
 from churn.contract import arrow_schema
 from schemas.columns import LogicalType, Table
-from schemas.outreach import OUTREACH, STATUSES
+from schemas.outreach import OUTREACH, STATUSES, TEAMS
 from schemas.quarantine import QUARANTINE
 from schemas.scores import SCORES
 from store import lake
@@ -41,6 +41,7 @@ def _write(publisher: Publisher, claim: Claim, customers: int) -> None:
     else:
         lake.write_parquet(_rows(OUTREACH, 5, as_of), folder / OUTREACH.name / "list.parquet")
         _write_buckets(publisher, _rows(STATUSES, customers, as_of), folder / STATUSES.name)
+        lake.write_parquet(_rows(TEAMS, 2, as_of), folder / TEAMS.name / "teams.parquet")
 
 
 def _write_buckets(publisher: Publisher, rows: pa.Table, folder: object) -> None:

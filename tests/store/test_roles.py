@@ -36,6 +36,7 @@ reader     SELECT * FROM score_history
 reader     SELECT * FROM outreach_current
 reader     SELECT * FROM outreach_history
 reader     SELECT * FROM outreach_status_current
+reader     SELECT * FROM outreach_team_current
 reader     SELECT * FROM quarantine_current
 reader     SELECT * FROM night_status
 reader     SELECT * FROM data_dictionary

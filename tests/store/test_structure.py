@@ -20,6 +20,7 @@ VIEWS = {
     "outreach_current",
     "outreach_history",
     "outreach_status_current",
+    "outreach_team_current",
     "night_status",
 }
 

@@ -1,0 +1,105 @@
+"""What went before a list: whom contacts have closed a channel for, and who was in a wave lately."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from schemas.columns import Table
+from schemas.interventions import CONTACTS, Event
+from schemas.outreach import IN_THE_WAVE, STATUSES
+from schemas.policy import Policy
+
+WAVE = pa.schema([("customer_id", pa.string()), ("wave_since", pa.date32()), ("staying", pa.bool_())])
+REMEMBERED = ("customer_id", "status", "wave_since")  # what a list tells the next one of a customer
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What a list has to respect.
+
+    `closed` has for each of the policy's channels the customers whom nobody may contact there. `wave` has a row of WAVE
+    for each customer who was in a wave lately: since when, and whether the stay goes on.
+    """
+
+    closed: tuple[pa.Array, ...]
+    wave: pa.Table
+
+
+def past_of(policy: Policy, as_of: date, contacts: pa.Table, statuses: pa.Table) -> Past:
+    """The past of a list, from the rows of CONTACTS and those of STATUSES of the newest list before it."""
+    return Past(_closed(policy, as_of, contacts), _wave(policy, as_of, contacts, statuses))
+
+
+def nothing_before(policy: Policy) -> Past:
+    """The past of the first list ever."""
+    return Past(tuple(pa.array([], pa.string()) for _ in policy.channels), WAVE.empty_table())
+
+
+def no_contacts() -> pa.Table:
+    """The rows of CONTACTS where nobody was contacted yet."""
+    return _empty(CONTACTS, CONTACTS.names)
+
+
+def no_statuses() -> pa.Table:
+    """What there is to remember where no list came before."""
+    return _empty(STATUSES, REMEMBERED)
+
+
+def _closed(policy: Policy, as_of: date, contacts: pa.Table) -> tuple[pa.Array, ...]:
+    answers = {Event.REFUSED: policy.cool_down.refused_days, Event.ACCEPTED: policy.cool_down.accepted_days}
+    everywhere = [
+        _since(contacts.filter(pc.equal(contacts["outcome"], outcome)), "outcome_at", as_of, days)
+        for outcome, days in answers.items()
+    ]
+    return tuple(
+        _together(
+            *everywhere,
+            _since(
+                contacts.filter(pc.equal(contacts["channel"], channel.name)),
+                "last_contact",
+                as_of,
+                channel.cool_down_days,
+            ),
+        )
+        for channel in policy.channels
+    )
+
+
+def _since(rows: pa.Table, column: str, as_of: date, days: int) -> pa.ChunkedArray:
+    """The customers for whom fewer than so many days have passed."""
+    return rows.filter(_younger(rows[column], as_of, days))["customer_id"].cast(pa.string())
+
+
+def _younger(dates: pa.ChunkedArray, as_of: date, days: int) -> pa.ChunkedArray:
+    return pc.greater(dates, pa.scalar(as_of - timedelta(days=days), pa.date32()))
+
+
+def _wave(policy: Policy, as_of: date, contacts: pa.Table, statuses: pa.Table) -> pa.Table:
+    rows = statuses.filter(
+        _younger(statuses["wave_since"], as_of, max(policy.cool_down.wave_days, policy.stickiness_days))
+    )
+    in_the_wave = pc.is_in(rows["status"].cast(pa.string()), pa.array(IN_THE_WAVE, pa.string()))
+    in_time = _younger(rows["wave_since"], as_of, policy.stickiness_days)
+    staying = pc.and_(pc.and_(in_the_wave, in_time), pc.invert(_contacted_since(rows, contacts)))
+    keys = rows["customer_id"].cast(pa.string())
+    return pa.table([keys, rows["wave_since"], staying], schema=WAVE)
+
+
+def _contacted_since(rows: pa.Table, contacts: pa.Table) -> pa.ChunkedArray:
+    """Whether there was a contact since the customer's stay began: it has done what it was for."""
+    last = contacts.group_by("customer_id").aggregate([("last_contact", "max")])
+    place = pc.index_in(rows["customer_id"].cast(pa.string()), last["customer_id"].cast(pa.string()))
+    return pc.fill_null(pc.greater_equal(last["last_contact_max"].take(place), rows["wave_since"]), False)
+
+
+def _together(*parts: pa.ChunkedArray) -> pa.Array:
+    return pa.concat_arrays([chunk for part in parts for chunk in part.chunks] or [pa.array([], pa.string())])
+
+
+def _empty(table: Table, names: tuple[str, ...]) -> pa.Table:
+    kinds = {"date": pa.date32(), "string": pa.string()}
+    return pa.schema([(name, kinds[table.column(name).logical_type]) for name in names]).empty_table()
