@@ -68,7 +68,7 @@ def _nights_shown(console: Console) -> Iterator[None]:
     from tasks.parameters import refused_in_words
 
     with console.status(START) as status:
-        listener = _Listener(status.update)
+        listener = _Listener(status.update, lambda text: console.print(text, markup=False, highlight=False))
         LOGGER.addHandler(listener)
         LOGGER.setLevel(logging.INFO)
         try:
@@ -99,12 +99,13 @@ def _table(outcomes: Sequence[Outcome]) -> Table:
 
 
 class _Listener(logging.Handler):
-    """Hears which step has begun, and what became of a night."""
+    """Hears which step has begun, which nights are missing, and what became of each."""
 
-    def __init__(self, show: Callable[[str], None]) -> None:
+    def __init__(self, show: Callable[[str], None], say: Callable[[str], None]) -> None:
         super().__init__()
         self.outcomes: list[Outcome] = []
         self._show = show
+        self._say = say
 
     def emit(self, record: logging.LogRecord) -> None:
         progress, outcome = getattr(record, "progress", None), getattr(record, "outcome", None)
@@ -112,3 +113,5 @@ class _Listener(logging.Handler):
             self._show(progress.step)
         if outcome is not None:
             self.outcomes.append(outcome)
+        if hasattr(record, "missing"):
+            self._say(record.getMessage())

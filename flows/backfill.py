@@ -12,7 +12,7 @@ from flows.etl import build_base
 from flows.outreach import decide_list
 from flows.scoring import score_with
 from tasks import backfill as steps
-from tasks import checks, intake
+from tasks import checks, intake, publishing
 from tasks import outreach as policies
 from tasks.parameters import (
     FOR_THE_LIST,
@@ -66,6 +66,7 @@ def score_night(plan: steps.Plan, extract: steps.Extract, policy: str, as_of: da
     if kept is not None:
         return kept
     night = build_base(intake.open_night(plan.contract, str(as_of), plan.known_at, extract))
-    scores = score_with(night, steps.champions_for(night, plan), force=plan.force)
+    with publishing.told(night):
+        scores = score_with(night, steps.champions_for(night, plan), force=plan.force)
     listed = decide_list(night, scores, policy) if steps.may_get_a_list(night, plan) else None
     return steps.outcome_of(night, scores, listed)

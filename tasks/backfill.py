@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -27,8 +26,6 @@ from tasks.step import SOON, step
 
 PUBLISHED, UNCHANGED, KEPT, FAILED = "published", "already published", "kept", "failed"
 NOT_OF_ONE_NIGHT = (SettingsError, ContractError, StoreUnreachable)  # the next night would fail the same way
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +89,9 @@ def nights_missed_by(contract: str, until: str | None) -> Plan:
         raise RequestError("no night is published yet", where=base, to_do="Run `churn night` for the first one.")
     today = datetime.now(settings.zone).date()
     nights = nights_missed(newest.unit.as_of, caught_up_until(until, today=today))
-    log.info("%s: %d nights are missing after %s", base, len(nights), newest.unit.as_of)
+    if nights:
+        days = ", ".join(map(str, nights))
+        LOGGER.info("%s: missing after %s: %s", base, newest.unit.as_of, days, extra={"missing": nights})
     return Plan(contract, base, nights, listed=nights[-1:])
 
 
