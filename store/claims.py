@@ -112,9 +112,10 @@ class Keeping:
         while not self.gone.is_set() and not self.ended.wait(pause.total_seconds()):
             # A database that stays away is met by whoever works, and the lease outlives a few beats.
             with suppress(SQLAlchemyError):
-                self._renew(engine, lease)
+                self.renew(engine, lease)
 
-    def _renew(self, engine: Engine, lease: timedelta) -> None:
+    def renew(self, engine: Engine, lease: timedelta) -> None:
+        """Renews the claim once, or remembers why that could not be."""
         try:
             renew(engine, self.claim, lease)
         except Fenced:
@@ -132,8 +133,9 @@ def keeping(engine: Engine, claim: Claim, *, lease: timedelta = LEASE, beat: tim
     try:
         yield kept
     except Exception:
-        with suppress(SQLAlchemyError):  # what fails once the night was taken over fails for that reason: Fenced
-            renew(engine, claim, lease)
+        with suppress(SQLAlchemyError):
+            kept.renew(engine, lease)
+        kept.check()  # what fails once the night was taken over fails for that reason
         raise
     finally:
         kept.ended.set()

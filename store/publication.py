@@ -79,14 +79,17 @@ class Published:
 
 
 def open_publisher(settings: Settings) -> Publisher:
-    """The publisher of the settings' database and lake; creates the tables that are not there.
+    """The publisher of the settings' database and lake; makes the tables that are not there, and `_CURRENT` true.
 
     StoreUnreachable where the database does not answer.
     """
     engine = engine_for(settings.database_url)
     with answering(engine):
         create_all(engine)
-    return Publisher(engine, Lake(settings.lake))
+    publisher = Publisher(engine, Lake(settings.lake))
+    with suppress(SQLAlchemyError, OSError):  # not everybody may write the files, or read the pointers
+        publisher.reconcile_all()
+    return publisher
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,21 +230,31 @@ class Publisher:
             found: date | None = connection.scalar(earlier)
         return found
 
+    def reconcile_all(self) -> int:
+        """Does so for every base and kind whose `_CURRENT` is behind; gives the number that was."""
+        with self.engine.connect() as connection:
+            pointers = connection.execute(sa.select(current_pointer.c.contract, current_pointer.c.kind)).all()
+        return sum(self.reconcile(*which) for which in pointers if not self._is_true(*which))
+
     def reconcile(self, contract: str, kind: str) -> bool:
         """Makes the lake's `_CURRENT` follow the database's pointer; whether it had to be changed."""
+        path = self.lake.published(contract, kind) / CURRENT
         with alone(self.engine):  # so that of two the one with the older pointer cannot write last
-            shown = self.current(contract, kind)
-            path = self.lake.published(contract, kind) / CURRENT
-            text = _pointer_text(shown, self.lake) if shown else ""
             for left in files.left_beside(path):
                 left.unlink()
-            if shown is None or (path.is_file() and path.read_text(encoding="utf-8") == text):
+            shown = self.current(contract, kind)
+            if shown is None or self._is_true(contract, kind):
                 return False
             with files.replacing(path) as beside:
-                beside.write_text(text, encoding="utf-8")
+                beside.write_text(_pointer_text(shown, self.lake), encoding="utf-8")
                 reached("pointing")
             reached("pointed")
             return True
+
+    def _is_true(self, contract: str, kind: str) -> bool:
+        """Whether `_CURRENT` says what the database's pointer says."""
+        shown, path = self.current(contract, kind), self.lake.published(contract, kind) / CURRENT
+        return shown is not None and path.is_file() and path.read_text("utf-8") == _pointer_text(shown, self.lake)
 
     def sweep(self) -> int:
         """Removes whatever ended runs left that no reader ever saw; gives the number of things removed.

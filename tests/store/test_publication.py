@@ -538,6 +538,22 @@ def test_a_claim_that_was_used_is_not_lost_for_whoever_tidies_up_behind_it(publi
     assert publisher.current("telco", "scores") == run
 
 
+def test_what_fails_after_the_publication_fails_with_its_own_error(publisher: Publisher) -> None:
+    claim = claimed(publisher, SECOND)
+    write(publisher, claim)
+    publisher.seal(claim)
+    publisher.load(claim)
+
+    def work() -> None:
+        with publisher.keeping(claim):
+            publisher.publish(claim)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        work()
+    assert seen(publisher) == {(D2, claim.run_id, 100)}
+
+
 def test_work_that_fails_under_a_claim_fails_with_its_own_error(publisher: Publisher) -> None:
     with pytest.raises(ZeroDivisionError), publisher.keeping(claimed(publisher, FIRST)):
         raise ZeroDivisionError
@@ -552,9 +568,9 @@ def test_one_base_more_than_the_views_can_show_is_refused_before_it_is_scored(pu
         publisher.claim(replace(FIRST, contract="one_more"), made_of("k"))
 
 
-@pytest.mark.parametrize("again", ["claim", "publish"])
+@pytest.mark.parametrize("again", ["claim", "publish", "open"])
 def test_the_file_pointer_follows_the_database_after_a_death_between_the_two(
-    publisher: Publisher, monkeypatch: pytest.MonkeyPatch, again: str
+    publisher: Publisher, settings: Settings, monkeypatch: pytest.MonkeyPatch, again: str
 ) -> None:
     old = published(publisher, FIRST)
     with monkeypatch.context() as patch:
@@ -564,6 +580,8 @@ def test_the_file_pointer_follows_the_database_after_a_death_between_the_two(
     assert current_folder(publisher.lake, "telco", "scores") == old.folder
     if again == "claim":
         assert publisher.claim(SECOND, made_of("k")) == new
+    elif again == "open":
+        open_publisher(replace(settings, database_url=publisher.engine.url.render_as_string(hide_password=False)))
     else:
         assert publisher.publish(Claim(SECOND, new.run_id, new.fence, new.content_key)) == new
     assert current_folder(publisher.lake, "telco", "scores") == new.folder
