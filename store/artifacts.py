@@ -10,6 +10,7 @@ import secrets
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from churn.training import Trained
 
 SUMS, SIGNATURE = "SHA256SUMS", "SIGNATURE"
+STAGED, DELETED = LEFT_BEHIND = ".staged-", ".deleted-"  # folders on their way in or out, which nobody reads
+ABANDONED_SECONDS = 24 * 60 * 60  # no save takes a day
 LARGEST_FILE = 256 << 20  # bytes; what is larger is refused before it is read
 LARGEST_LIST = 4 << 10  # bytes of the list of files, and of its signature
 SUM_LINE = re.compile(r"[0-9a-f]{64}  (.+)")
@@ -78,6 +81,7 @@ def save_model(model: Model, settings: Settings) -> str:
     if folder.exists() and not _lies_whole(folder, files):
         delete_model(digest, settings)
     if not folder.exists():
+        sweep_models(settings)
         _write_folder(folder, files)
     return digest
 
@@ -103,12 +107,22 @@ def verify_model(digest: str, settings: Settings) -> None:
     load_model(digest, settings)
 
 
+def sweep_models(settings: Settings) -> int:
+    """Removes what a save or a deletion that was killed more than a day ago left; gives the number of folders."""
+    oldest = time.time() - ABANDONED_SECONDS
+    left = [folder for name in LEFT_BEHIND for folder in _models(settings).glob(f"{name}*")]
+    abandoned = [folder for folder in left if folder.stat().st_mtime < oldest]
+    for folder in abandoned:
+        shutil.rmtree(folder, ignore_errors=True)
+    return len(abandoned)
+
+
 def delete_model(digest: str, settings: Settings) -> None:
     """Removes the model's folder, which nobody sees half of; one that is not there is no error."""
     folder = model_folder(digest, settings)
     with contextlib.suppress(FileNotFoundError):
-        folder.rename(folder.with_name(f".deleted-{secrets.token_hex(8)}"))
-    for deleted in folder.parent.glob(".deleted-*"):  # a killed predecessor may have left its own
+        folder.rename(folder.with_name(f"{DELETED}{secrets.token_hex(8)}"))
+    for deleted in folder.parent.glob(f"{DELETED}*"):  # a killed predecessor may have left its own
         shutil.rmtree(deleted, ignore_errors=True)
 
 
@@ -116,7 +130,11 @@ def model_folder(digest: str, settings: Settings) -> Path:
     """Where the model of that digest lies; ArtifactRefused if this can be no digest."""
     if not re.fullmatch("[0-9a-f]{64}", digest):
         raise ArtifactRefused(f"{digest!r} is no sha256", where="model digest", to_do="Take it from the registry.")
-    return settings.artifacts / "models" / digest
+    return _models(settings) / digest
+
+
+def _models(settings: Settings) -> Path:
+    return settings.artifacts / "models"
 
 
 def _contents(model: Model) -> dict[str, bytes]:
@@ -177,7 +195,7 @@ def _write_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
     from store.lake import sync  # brings Parquet along, which whoever loads a model need not wait for
 
     folder.parent.mkdir(parents=True, exist_ok=True)
-    staged = Path(tempfile.mkdtemp(prefix=".staged-", dir=folder.parent))
+    staged = Path(tempfile.mkdtemp(prefix=STAGED, dir=folder.parent))
     try:
         for name, content in contents.items():
             (staged / name).write_bytes(content)

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,16 @@ from churn.estimators import ESTIMATORS, LOGISTIC_REGRESSION, contributions, log
 from churn.lookup import score, score_one
 from schemas.manifest import CalibrationPoint, FallbackEntry, Figure, GainsPoint, SliceEntry
 from store import artifacts
-from store.artifacts import Model, delete_model, load_model, model_folder, model_of, save_model, verify_model
+from store.artifacts import (
+    Model,
+    delete_model,
+    load_model,
+    model_folder,
+    model_of,
+    save_model,
+    sweep_models,
+    verify_model,
+)
 from store.settings import Settings
 from store.signatures import new_key_pair
 from tests import cards, models
@@ -50,6 +60,19 @@ def test_an_estimator_comes_back_with_the_same_scores_and_contributions(kind: st
     np.testing.assert_allclose(contributions(loaded.model, rows), contributions(model.model, rows), atol=1e-12)
     assert loaded.manifest == model.manifest
     assert loaded.manifest.kind == kind
+
+
+@pytest.mark.parametrize("name", [".staged-0123", ".deleted-0123"])
+def test_what_a_killed_save_or_deletion_left_goes_a_day_later(model: Model, settings: Settings, name: str):
+    left = settings.artifacts / "models" / name
+    left.mkdir(parents=True)
+    (left / "model.json").touch()
+    save_model(model, settings)
+    assert left.is_dir(), "somebody may still be writing there"
+    yesterday = time.time() - 25 * 60 * 60
+    os.utime(left, (yesterday, yesterday))
+    assert (sweep_models(settings), sweep_models(settings)) == (1, 0)
+    assert not left.exists()
 
 
 @pytest.mark.parametrize("kind", ESTIMATORS)
