@@ -1,4 +1,4 @@
-"""What a model looks like, as SVG: the shape of each term, its calibration and its gains.
+"""What a model looks like, as SVG: the shape of each term, its calibration and its gains; and what waves changed.
 
 Text stays text, which is a fraction of the size of outlines and can be searched. The same model gives the same bytes.
 """
@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +21,7 @@ from schemas.manifest import CalibrationPoint, GainsPoint
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.ticker import Formatter
 
 # Blue and vermilion of Okabe and Ito, which every kind of colour blindness tells apart.
 LOWERS, RAISES = "#0072B2", "#D55E00"
@@ -33,6 +34,16 @@ NORMAL_95 = 1.959963984540054  # 95 % of a normal distribution lie within so man
 
 Shares = Sequence[float]
 Ticks = tuple[list[float], list[str]]
+
+
+class LiftPoint(NamedTuple):
+    """A wave of that name: its effect, with the ends of the 95 % interval, as shares."""
+
+    name: str
+    effect: float
+    low: float
+    high: float
+
 
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -80,6 +91,11 @@ def calibration_curve(points: Sequence[CalibrationPoint]) -> str:
 def gains_curve(points: Sequence[GainsPoint]) -> str:
     """The share of churners among the customers that score highest, against the share of customers."""
     return _svg(partial(_draw_gains, points), SQUARE, width=SQUARE)
+
+
+def lift_plot(points: Sequence[LiftPoint]) -> str:
+    """How much more, or less, of the listed left than of those held out: each wave with its 95 % interval."""
+    return _svg(partial(_draw_lift, points), HEIGHT)
 
 
 def _draw_steps(term: Term, feature: Feature, shares: Shares, axes: Axes) -> None:
@@ -152,6 +168,18 @@ def _draw_gains(points: Sequence[GainsPoint], axes: Axes) -> None:
     axes.legend(frameon=False, loc="lower right", fontsize=8)
     _in_percent(axes)
     _say(axes, "How many churners are found?", "customers contacted, highest score first", "churners among them")
+
+
+def _draw_lift(points: Sequence[LiftPoint], axes: Axes) -> None:
+    places = np.arange(len(points))
+    effect, low, high = np.array([point[1:] for point in points], np.float64).reshape(-1, 3).T
+    axes.axhline(0.0, color=PALE, linewidth=0.8)
+    axes.vlines(places, low, high, color=LOWERS, linewidth=2.0, alpha=0.45)
+    axes.plot(places, effect, "o", color=LOWERS, markersize=5.0)
+    step = -(-len(points) // MOST_TICKS) or 1
+    axes.set_xticks(places[::step], [point.name for point in points][::step])
+    axes.yaxis.set_major_formatter(_percent())
+    _say(axes, "Do contacts keep customers?", "wave", "left, listed less held out")
 
 
 def _draw_customers(held: Floats, width: float, axes: Axes) -> None:
@@ -229,11 +257,17 @@ def _say(axes: Axes, title: str, across: str, up: str) -> None:
 
 
 def _in_percent(axes: Axes) -> None:
-    from matplotlib.ticker import MaxNLocator, PercentFormatter
+    from matplotlib.ticker import MaxNLocator
 
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(6))
-        axis.set_major_formatter(PercentFormatter(1.0, decimals=None, symbol=" %"))
+        axis.set_major_formatter(_percent())
+
+
+def _percent() -> Formatter:
+    from matplotlib.ticker import PercentFormatter
+
+    return PercentFormatter(1.0, decimals=None, symbol=" %")
 
 
 def _plain(text: str) -> str:

@@ -23,6 +23,9 @@ ENOUGH_CHURNERS = 10  # of those held out, to take their rate for what happens w
 DAYS_A_WEEK = 7
 EXAMPLES = 3
 
+# What people see of a comparison.
+COLUMNS = ("waves", "action", "listed", "held out", "left", "left of held out", "effect, points", "money", "verdict")
+
 Yes = npt.NDArray[np.bool_]
 
 _STRATUM = ("policy_digest", "segment", "band")
@@ -94,6 +97,13 @@ class Lift:
     alarm: str | None
     says: str
 
+    @property
+    def dates(self) -> str:
+        """The date of the wave, or the first and the last of several."""
+        if self.first_as_of == self.last_as_of:
+            return str(self.first_as_of)
+        return f"{self.first_as_of} to {self.last_as_of}"
+
 
 def lifts(members: pa.Table, terms: Terms) -> list[Lift]:
     """The comparisons of `members`: of all waves together, then of each; all actions together, then each.
@@ -118,6 +128,31 @@ def lift_rows(found: Sequence[Lift], contract: str, known_at: datetime) -> pa.Ta
     """The rows of LIFT for these comparisons, measured with what was known at a moment."""
     rows = [_row(one) | {"contract": contract, "known_at": known_at} for one in found]
     return pa.Table.from_pylist(rows, schema=arrow_schema(LIFT))
+
+
+def lift_markdown(found: Sequence[Lift]) -> str:
+    """The comparisons as a table, under each alarm and verdict of all waves in a sentence."""
+    lines = [f"| {' | '.join(COLUMNS)} |", f"|{'---|' * len(COLUMNS)}"]
+    lines += [f"| {' | '.join(cells(one))} |" for one in found]
+    said = [f"**{one.action}**: {one.says}" for one in found if one.scope is Scope.WAVES]
+    alarms = [f"**Alarm** ({one.dates}, {one.action}): {one.alarm}" for one in found if one.alarm]
+    return "\n\n".join([*alarms, *said, "\n".join(lines)]) + "\n"
+
+
+def cells(one: Lift) -> tuple[str, ...]:
+    """A comparison as a line of a table for people, under COLUMNS."""
+    heads = one.heads
+    return (
+        one.dates,
+        one.action,
+        f"{heads.listed:,}",
+        f"{heads.held_out:,}",
+        f"{heads.listed_churned:,}",
+        f"{heads.held_out_churned:,}",
+        _points(one.effect) if one.effect else "",
+        _money(one.saved) if one.saved else "",
+        f"{one.verdict}, {one.size.weeks_more} more weeks" if one.size.weeks_more else one.verdict.value,
+    )
 
 
 class _Compared:
@@ -276,7 +311,7 @@ def _says(verdict: Verdict, heads: Heads, size: Size, effect: Figure | None, sav
         f"Of {heads.listed:,} listed {heads.listed_churned / heads.listed:.1%} left, of {heads.held_out:,} held out"
         f" {heads.held_out_churned / heads.held_out:.1%}; over strata {_points(effect)} points"
     )
-    money = f", money {saved.value:,.0f} ({saved.low:,.0f} to {saved.high:,.0f})" if saved else ""
+    money = f", money {_money(saved)}" if saved else ""
     match verdict:
         case Verdict.NOT_YET if size.weeks_more:
             return f"Not yet, {size.weeks_more} more weeks: {heads.both:,} of {size.needed:,} customers. {said}{money}."
@@ -289,6 +324,10 @@ def _says(verdict: Verdict, heads: Heads, size: Size, effect: Figure | None, sav
 def _points(effect: Figure) -> str:
     value, low, high = (100.0 * each for each in effect)
     return f"{value:+.1f} ({low:+.1f} to {high:+.1f})"
+
+
+def _money(saved: Figure) -> str:
+    return f"{saved.value:,.0f} ({saved.low:,.0f} to {saved.high:,.0f})"
 
 
 def _row(one: Lift) -> dict[str, Any]:

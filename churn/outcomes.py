@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
 
 import numpy as np
@@ -9,9 +10,35 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas.interventions import CONTACT_EVENTS, Event
+from schemas.outreach import IN_THE_WAVE, Status
+
+MEMBERS = pa.schema(
+    [
+        ("as_of", pa.date32()),
+        ("customer_id", pa.string()),
+        ("held_out", pa.bool_()),
+        ("action", pa.string()),
+        ("policy_digest", pa.string()),
+        ("segment", pa.string()),
+        ("band", pa.string()),
+        ("probability", pa.float64()),
+        ("customer_value", pa.float64()),
+    ]
+)
+IN_SCORES = ("segment", "band", "probability", "customer_value")
 
 
-def matured(as_ofs: list[date], horizon_days: int, known_at: datetime) -> list[date]:
+def wave_members(statuses: pa.Table, scores: pa.Table) -> pa.Table:
+    """The MEMBERS of a wave: who of STATUSES was listed or held out, and what SCORES said of them."""
+    rows = statuses.filter(pc.is_in(statuses["status"].cast(pa.string()), pa.array(IN_THE_WAVE, pa.string())))
+    columns = {name: rows[name] for name in ("as_of", "customer_id", "action", "policy_digest")}
+    columns["held_out"] = pc.equal(rows["status"].cast(pa.string()), Status.HELD_OUT.value)
+    for name in IN_SCORES:
+        columns[name] = _looked_up(scores[name], scores["customer_id"], rows["customer_id"])
+    return pa.table([columns[field.name].cast(field.type) for field in MEMBERS], schema=MEMBERS)
+
+
+def matured(as_ofs: Iterable[date], horizon_days: int, known_at: datetime) -> list[date]:
     """The dates of which by known_at everybody who left within the horizon can be known, in order."""
     return sorted(as_of for as_of in as_ofs if _midnight(as_of + timedelta(days=horizon_days)) <= known_at)
 

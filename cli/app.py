@@ -14,7 +14,7 @@ from cli.contract import app as contract_app
 from cli.model import app as model_app
 from cli.nights import night, outreach, score, train
 from cli.outreach import app as outcome_app
-from cli.outreach import outreach_export
+from cli.outreach import lift, outreach_export
 from cli.simulate import simulate
 from cli.storage import gc, verify
 from cli.upkeep import backfill, catch_up
@@ -35,6 +35,7 @@ app.command()(train)
 app.command()(score)
 app.command()(outreach)
 app.command()(outreach_export)
+app.command()(lift)
 app.command()(backfill)
 app.command()(catch_up)
 app.command()(verify)

@@ -47,7 +47,7 @@ def kept_apart(source: str | None) -> str | None:
 
 
 @contextmanager
-def _flow_shown(console: Console) -> Iterator[None]:
+def flow_shown(console: Console) -> Iterator[None]:
     """Shows the progress of the flow that runs in the block, and tells refused parameters in words."""
     with progress_shown(console, START):
         from tasks.parameters import refused_in_words  # Prefect takes seconds to import, and --help needs none of it
@@ -68,7 +68,7 @@ def night(
 ) -> None:
     """Score a night: take the base in, check it, score everyone with reasons, write the outreach list."""
     console = Console()
-    with _flow_shown(console):
+    with flow_shown(console):
         from flows.nightly import nightly
 
         summary = nightly(contract, as_of, known_at, kept_apart(source), policy, force, evaluate, reasons)
@@ -92,7 +92,7 @@ def train(
 ) -> None:
     """Train candidates on matured months, let the gate judge them beside the champions, and promote who passes."""
     console = Console()
-    with _flow_shown(console):
+    with flow_shown(console):
         from flows.retraining import retraining
 
         asked = (contract, as_of, known_at, kept_apart(source), estimator, per_segment, promote, gate, explanation)
@@ -110,7 +110,7 @@ def score(
 ) -> None:
     """Score the base and publish the scores; writes no list."""
     console = Console()
-    with _flow_shown(console):
+    with flow_shown(console):
         from flows.scoring import scoring
 
         scores = scoring(contract, as_of, known_at, kept_apart(source), force, reasons)
@@ -128,7 +128,7 @@ def outreach(
 ) -> None:
     """Decide the outreach list of a night, and publish its scores first where they are not yet."""
     console = Console()
-    with _flow_shown(console):
+    with flow_shown(console):
         from flows.outreach import outreach as decide
 
         listed = decide(contract, as_of, known_at, kept_apart(source), policy, force, reasons)

@@ -1,11 +1,11 @@
-"""`churn outreach-export` and `churn outcome`: hand a list over, and take back what came of it."""
+"""`churn outreach-export`, `churn outcome` and `churn lift`: hand a list over, take back what came of it, judge it."""
 
 from __future__ import annotations
 
 import json
 from datetime import date
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import pyarrow as pa
 import typer
@@ -14,6 +14,8 @@ from rich.table import Table
 
 from churn.errors import RequestError
 from churn.handover import handed_over
+from churn.lift import COLUMNS, cells
+from cli.nights import Policy, Source, flow_shown, kept_apart
 from schemas.interventions import Event
 from schemas.outreach import OUTREACH
 from store.contracts import read_contract
@@ -23,6 +25,9 @@ from store.lake import read_parquet
 from store.publication import Published, open_publisher
 from store.settings import current_settings
 from store.write_backs import read_write_backs
+
+if TYPE_CHECKING:
+    from tasks.lift import Measured  # Prefect takes seconds to import, and --help needs none of it
 
 app = typer.Typer(help="Record what came of contacts, and list it.", no_args_is_help=True)
 
@@ -82,6 +87,40 @@ def list_(
         Console().print(_counts(events, f"Written back of {base}'s list of {day}"))
     else:
         typer.echo(f"Nothing was written back of {base}'s list of {day}. `churn outcome record` takes it.")
+
+
+def lift(
+    contract: Contract = "telco",
+    as_of: Annotated[str | None, typer.Option(help="Date of one wave, or `latest`. Default: every wave.")] = None,
+    known_at: Annotated[str | None, typer.Option(help="Moment up to which facts count. Default: now.")] = None,
+    source: Source = None,
+    policy: Policy = None,
+) -> None:
+    """Tell what the lists saved: churn of the listed against those held out, once their horizon is over."""
+    console = Console()
+    with flow_shown(console):
+        from flows.outcomes import outcomes
+
+        measured = outcomes(contract, as_of, known_at, kept_apart(source), policy)
+    _show_lift(console, measured)
+
+
+def _show_lift(console: Console, measured: Measured) -> None:
+    if not measured.lifts:
+        console.print(
+            f"No list of {measured.base} can be measured yet; {len(measured.waiting)} wait for their horizon."
+        )
+        return
+    table = Table(*COLUMNS, title=f"What waves of {measured.base} saved, known at {measured.known_at:%Y-%m-%d %H:%M}")
+    for one in measured.lifts:
+        table.add_row(*cells(one))
+    console.print(table)
+    for one in measured.lifts:
+        if one.alarm:
+            console.print(f"[bold red]Alarm[/] {one.dates}, {one.action}: ", end="")
+            console.print(one.alarm, markup=False, highlight=False)
+    console.print(measured.lifts[0].says, markup=False, highlight=False)
+    console.print(f"drawing: {measured.plot}", soft_wrap=True, highlight=False)
 
 
 def _published(base: str, as_of: str | None) -> Published:

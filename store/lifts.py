@@ -37,7 +37,5 @@ def kept_lifts(settings: Settings, contract: str, known_at: datetime | None = No
     with answering(engine):
         bring_up_to_date(engine)
         with engine.connect() as connection:
-            rows = connection.execute(
-                measured.order_by(lift.c.action, lift.c.scope.desc(), lift.c.last_as_of)
-            ).mappings()
-            return pa.Table.from_pylist([dict(row) for row in rows], schema=arrow_schema(LIFT))
+            rows = [dict(row) for row in connection.execute(in_order).mappings()]
+    return pa.Table.from_pylist(rows, schema=arrow_schema(LIFT))

@@ -1,4 +1,4 @@
-"""Pages for people about models, kept beside the lake: an artifact's own folder takes no further file."""
+"""Pages for people about models and waves, kept beside the lake: an artifact's own folder takes no further file."""
 
 from __future__ import annotations
 
@@ -13,4 +13,12 @@ def keep_model_page(page: str, digest: str, settings: Settings) -> Path:
     path = settings.data / "reports" / "models" / f"{digest}.html"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(page, path)
+    return path
+
+
+def keep_lift_page(drawing: str, contract: str, settings: Settings) -> Path:
+    """Writes the drawing of what a base's waves saved, over an older one, and says where it lies."""
+    path = settings.data / "reports" / "lift" / f"{contract}.svg"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(drawing, path)
     return path

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from churn.drawings import calibration_curve, gains_curve, shape, shape_plots
+from churn.drawings import LiftPoint, calibration_curve, gains_curve, lift_plot, shape, shape_plots
 from churn.scorecard import Kind
 from schemas.manifest import CalibrationPoint, GainsPoint
 from tests import cards
@@ -108,3 +108,14 @@ def test_a_feature_without_cuts_and_one_that_adds_nothing_can_be_drawn():
     uncut = replace(card.features[0], kind=Kind.NUMBER, cuts=np.empty(0))
     term = replace(card.terms[0], bins=(np.array([0, 1]),), table=np.zeros(2))
     assert "tenure" in texts(shape(replace(card, features=(uncut,), terms=(term,)), 0))
+
+
+def test_a_drawing_of_waves_names_each_of_them_or_as_many_as_there_is_room_for():
+    few = [LiftPoint("all", -0.02, -0.03, -0.01), LiftPoint("2026-01-01", -0.04, -0.12, 0.03)]
+    assert {"all", "2026-01-01", "Do contacts keep customers?"} <= set(texts(lift_plot(few)))
+    many = [LiftPoint(f"wave {number}", 0.0, -0.1, 0.1) for number in range(60)]
+    assert 2 <= sum(text.startswith("wave ") for text in texts(lift_plot(many))) <= 10
+
+
+def test_before_the_first_wave_the_drawing_is_empty_and_whole():
+    assert "Do contacts keep customers?" in texts(lift_plot([]))

@@ -1,0 +1,176 @@
+"""Measures what waves saved: keeps who was in each of them, asks the source who left, and reports it."""
+
+from __future__ import annotations
+
+import logging
+from base64 import b64encode
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from prefect.artifacts import create_image_artifact, create_markdown_artifact
+
+from churn.drawings import LiftPoint, lift_plot
+from churn.errors import RequestError
+from churn.lift import Cost, Lift, Terms, lift_markdown, lift_rows, lifts
+from churn.night import LATEST, chosen_known_at
+from churn.outcomes import IN_SCORES, entries, matured, wave_members, with_contacts, with_departures
+from schemas.lift import ALL_ACTIONS, Scope
+from schemas.outreach import OUTREACH, STATUSES
+from schemas.scores import SCORES
+from store.contracts import read_contract
+from store.interventions import wave_events
+from store.lake import read_parquet, write_parquet
+from store.lifts import keep_lifts
+from store.pages import keep_lift_page
+from store.policies import policy_for, read_policy
+from store.publication import Publisher, open_publisher
+from store.runs import Run, published_runs, shown_run
+from store.settings import Settings, current_settings
+from store.snapshots import known_departures
+from store.source import Extract
+from tasks.progress import begun
+from tasks.step import LATER, SOON, step
+
+STEP = "measure what waves saved"
+NOTHING = "Nothing to compare yet."
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptWave:
+    """The date of a published list, and the file of those who were listed and held out."""
+
+    as_of: date
+    members: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What the waves saved by what was known at a moment, which waves have not matured, and where the drawing is."""
+
+    base: str
+    known_at: datetime
+    lifts: tuple[Lift, ...]
+    waiting: tuple[date, ...]
+    plot: Path
+
+
+@step("keep who was in the waves of {contract}", again_after=SOON)
+def keep_waves(contract: str) -> tuple[KeptWave, ...]:
+    """A small file for each published list, in order of their dates; the scores beside them are not kept as long."""
+    settings, base = current_settings(), read_contract(contract).name
+    publisher = open_publisher(settings)
+    runs = [run for run in published_runs(publisher, base) if run.unit.kind == OUTREACH.name and run.shown]
+    waves = [_kept(publisher, run, settings) for run in sorted(runs, key=lambda run: run.unit.as_of)]
+    return tuple(wave for wave in waves if wave is not None)
+
+
+@step("measure what waves of {contract} saved", again_after=LATER)
+def measure(
+    contract: str, waves: Sequence[KeptWave], extract: Extract, known_at: str | None, policy: str | None = None
+) -> Measured:
+    """Compares the listed with those held out of each wave whose horizon is over, and keeps what came of it."""
+    begun(STEP)
+    settings, terms = current_settings(), read_contract(contract)
+    moment = _moment(known_at, settings)
+    departures = known_departures(extract.folder, terms, moment)
+    ready = matured([wave.as_of for wave in waves], terms.horizon_days, _told_until(departures, moment))
+    found: list[Lift] = []
+    if ready:
+        first = entries(read_parquet([wave.members for wave in waves if wave.as_of in ready]))
+        left = with_departures(first, departures, terms.horizon_days)
+        found = lifts(with_contacts(left, _events(terms.name, ready, moment)), _terms(policy or policy_for(terms.name)))
+    keep_lifts(settings, lift_rows(found, terms.name, moment))
+    page = keep_lift_page(lift_plot(_points(found)), terms.name, settings)
+    waiting = tuple(wave.as_of for wave in waves if wave.as_of not in ready)
+    return Measured(terms.name, moment, tuple(found), waiting, page)
+
+
+@step("show what waves saved")
+def show_lift(measured: Measured, as_of: str | None) -> Measured:
+    """Leaves the comparisons as artifacts, a table and a drawing, and gives those that were asked for."""
+    title = f"What waves of {measured.base} saved, as known at {measured.known_at:%Y-%m-%d %H:%M}"
+    table = lift_markdown(measured.lifts) if measured.lifts else f"{NOTHING}\n"
+    create_markdown_artifact(key="lift", description=title, markdown=f"# {title}\n\n{table}")
+    picture = b64encode(lift_plot(_points(measured.lifts)).encode()).decode()
+    create_image_artifact(key="lift-plot", description=title, image_url=f"data:image/svg+xml;base64,{picture}")
+    for one in measured.lifts:
+        if one.alarm:
+            log.warning("%s, %s: %s", one.dates, one.action, one.alarm)
+    return asked_for(measured, as_of)
+
+
+def _kept(publisher: Publisher, run: Run, settings: Settings) -> KeptWave | None:
+    """The run's wave; None where its scores went before anybody kept it."""
+    unit = run.unit
+    path = settings.lake / "waves" / unit.contract / f"as_of={unit.as_of}" / f"{run.run_id}.parquet"
+    if not path.exists():
+        scores = shown_run(publisher, unit.contract, SCORES.name, unit.as_of)
+        if scores is None:
+            log.warning("%s: its scores are not kept any more, so nobody can say what it saved", run)
+            return None
+        write_parquet(_members(run, scores), path)
+    return KeptWave(unit.as_of, path)
+
+
+def _members(run: Run, scores: Run) -> pa.Table:
+    statuses = read_parquet(_files(run.folder / STATUSES.name))
+    return wave_members(statuses, read_parquet(_files(scores.folder / SCORES.name), ["customer_id", *IN_SCORES]))
+
+
+def _files(folder: Path) -> Iterable[Path]:
+    return sorted(folder.glob("*.parquet"))
+
+
+def _moment(known_at: str | None, settings: Settings) -> datetime:
+    now = datetime.now(settings.zone).replace(tzinfo=None)
+    return now if known_at is None else chosen_known_at(known_at, as_of=date.min, now=now)
+
+
+def _told_until(departures: pa.Table, moment: datetime) -> datetime:
+    """Up to when the source tells who left: an old source says of nobody that he left since."""
+    told = pc.max(departures["told_until"]).as_py()
+    return min(told, moment) if told else datetime.combine(date.min, time.min)
+
+
+def _events(base: str, as_ofs: Sequence[date], moment: datetime) -> pa.Table:
+    settings = current_settings()
+    return pa.concat_tables([wave_events(settings, base, as_of, known_at=moment) for as_of in as_ofs])
+
+
+def _terms(policy: str) -> Terms:
+    in_force = read_policy(policy)
+    costs = {action.name: Cost(action.contact_cost, action.offer_cost) for action in in_force.policy.actions}
+    return Terms(in_force.digest, in_force.policy.holdout.share, costs)
+
+
+def _points(found: Sequence[Lift]) -> list[LiftPoint]:
+    """All waves together, then each, for all actions."""
+    compared = [one for one in found if one.action == ALL_ACTIONS and one.effect]
+    return [
+        LiftPoint("all" if one.scope is Scope.WAVES else str(one.first_as_of), *one.effect)
+        for one in compared
+        if one.effect
+    ]
+
+
+def asked_for(measured: Measured, as_of: str | None) -> Measured:
+    """With the comparisons of one wave alone, where one was asked for; RequestError where it has not matured."""
+    if as_of is None:
+        return measured
+    waves = [one for one in measured.lifts if one.scope is Scope.WAVE]
+    newest = max((one.first_as_of for one in waves), default=None)
+    wanted = newest if as_of == LATEST else date.fromisoformat(as_of)
+    chosen = tuple(one for one in waves if one.first_as_of == wanted)
+    if not chosen:
+        raise RequestError(
+            f"no wave of that date can be measured yet; the newest that can is {newest}",
+            where=f"{measured.base}, as of {as_of}",
+            to_do="Wait until its horizon is over and the source tells who left, or ask for another date.",
+        )
+    return Measured(measured.base, measured.known_at, chosen, measured.waiting, measured.plot)
