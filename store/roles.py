@@ -3,7 +3,7 @@
 loader     makes, fills and attaches the partition of a run that somebody claimed, and moves no pointer
 publisher  claims nights, ends runs and moves pointers, and writes no row of theirs
 reader     asks the views and the data dictionary, which show whole published nights
-auditor    asks which runs there were and who moved what, and writes nothing
+auditor    asks which runs there were, who moved what and who was contacted, but no run's rows, and writes nothing
 
 Roles do not log in by themselves: grant each of them to the users of the database that shall have it. What is older
 than a night's work, such as sweeping what dead runs left, stays with the owner of the tables.
@@ -11,21 +11,21 @@ than a night's work, such as sweeping what dead runs left, stays with the owner 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from churn.errors import SettingsError
-from store.tables import TABLES_OF, alone
+from store.tables import TABLES_OF, alone, database_role
 from store.views import views
 
 LOADER, PUBLISHER, READER, AUDITOR = ROLES = ("loader", "publisher", "reader", "auditor")
 
 _LOADED = tuple(table.name for tables in TABLES_OF.values() for table in tables)
 _POINTERS = ("night_pointer", "current_pointer")
-_REGISTRY = ("model_version", "alias", "alias_event")
+_ALL_BUT_ROWS = "*"  # every table that holds no run's rows, whatever release or migration made it
 _VIEWS = tuple(view.name for view in views("postgresql"))
 
 # What each role may do with which tables and views. A claim is renewed, and held against others, by its lease.
@@ -37,7 +37,7 @@ GRANTS: Mapping[str, tuple[tuple[str, tuple[str, ...]], ...]] = MappingProxyType
             ("SELECT, INSERT, UPDATE", ("publication", *_POINTERS)),
         ),
         READER: (("SELECT", (*_VIEWS, "data_dictionary")),),
-        AUDITOR: (("SELECT", ("publication", *_POINTERS, "night_status", "data_dictionary", *_REGISTRY)),),
+        AUDITOR: (("SELECT", (_ALL_BUT_ROWS, "night_status")),),
     }
 )
 
@@ -45,7 +45,7 @@ GRANTS: Mapping[str, tuple[tuple[str, tuple[str, ...]], ...]] = MappingProxyType
 def grant_roles(engine: Engine, prefix: str = "churn") -> dict[str, str]:
     """Makes the roles `<prefix>_loader` and so on with their rights and no others; gives the name of each.
 
-    It may be repeated, and has to be after a release that added tables or views. SettingsError in SQLite.
+    It may be repeated. What a release makes later is granted as it is made. SettingsError in SQLite.
     """
     if engine.dialect.name == "sqlite":
         raise SettingsError("SQLite has no roles", where="CHURN_DATABASE_URL", to_do="Use PostgreSQL, or no roles.")
@@ -53,8 +53,24 @@ def grant_roles(engine: Engine, prefix: str = "churn") -> dict[str, str]:
     with alone(engine) as connection:
         for role, name in names.items():
             _make(connection, name)
-            _grant(connection, role, _quoted(connection, name))
+            _remember(connection, role, name)
+        grant_again(connection)
     return names
+
+
+def grant_again(connection: Connection) -> None:
+    """Gives every role that was made its rights on the tables and views of now, and takes away all others."""
+    if connection.dialect.name == "sqlite" or not sa.inspect(connection).has_table(database_role.name):
+        return
+    there = sa.text("name IN (SELECT rolname FROM pg_roles)")
+    given = sa.select(database_role).where(there).order_by(database_role.c.name)
+    for name, role in connection.execute(given).all():
+        _grant(connection, role, _quoted(connection, name))
+
+
+def _remember(connection: Connection, role: str, name: str) -> None:
+    connection.execute(sa.delete(database_role).where(database_role.c.name == name))
+    connection.execute(sa.insert(database_role).values(name=name, role=role))
 
 
 def _make(connection: Connection, name: str) -> None:
@@ -64,18 +80,24 @@ def _make(connection: Connection, name: str) -> None:
 
 
 def _grant(connection: Connection, role: str, name: str) -> None:
-    there = sa.inspect(connection)
-    found = {*there.get_table_names(), *there.get_view_names()}
     connection.exec_driver_sql(f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {name}")
     connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA public TO {name}")
     for rights, relations in GRANTS[role]:
-        named = ", ".join(relation for relation in relations if relation in found)
-        connection.exec_driver_sql(f"GRANT {rights} ON {named} TO {name}")
+        connection.exec_driver_sql(f"GRANT {rights} ON {', '.join(_found(connection, relations))} TO {name}")
     if role == LOADER:
         connection.exec_driver_sql(f"GRANT CREATE ON SCHEMA public TO {name}")
         connection.exec_driver_sql(f"GRANT EXECUTE ON FUNCTION attach_run TO {name}")
         # The owner takes a partition over when it is attached, and may only take from roles that he is a member of.
         connection.exec_driver_sql(f"GRANT {name} TO CURRENT_USER")
+
+
+def _found(connection: Connection, relations: Iterable[str]) -> list[str]:
+    """Those of the tables and views that are there."""
+    there = sa.inspect(connection)
+    tables, wanted = set(there.get_table_names()), set(relations)
+    if _ALL_BUT_ROWS in wanted:
+        wanted |= {name for name in tables if name.partition("_run_")[0] not in _LOADED}
+    return sorted(wanted & (tables | set(there.get_view_names())))
 
 
 def _quoted(connection: Connection, name: str) -> str:

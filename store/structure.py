@@ -15,8 +15,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Dialect, Engine
 from sqlalchemy.schema import CreateIndex, CreateTable, DDLElement, SetColumnComment, SetTableComment
 
+from store.intervention_tables import intervention
 from store.partitions import attach_function
 from store.reshaping import make_tables
+from store.roles import grant_again
 from store.tables import TABLES_OF, alone, data_dictionary, metadata, structure
 from store.views import View, views
 
@@ -82,8 +84,9 @@ def _literal(text: str, dialect: Dialect) -> str:
 
 
 def _digest(dialect: Dialect) -> str:
-    statements = "\n".join([*table_statements(dialect), *view_statements(dialect), *function_statements(dialect)])
-    return hashlib.sha256(statements.encode()).hexdigest()
+    statements = [*table_statements(dialect), *view_statements(dialect), *function_statements(dialect)]
+    words = [f"{said['relation']} {said['name']} {said['description']}" for said in _descriptions(dialect.name)]
+    return hashlib.sha256("\n".join([*statements, *words]).encode()).hexdigest()
 
 
 def _stored(connection: Connection) -> str | None:
@@ -100,6 +103,7 @@ def _make(connection: Connection) -> None:
     _execute(connection, view_statements(dialect))
     _execute(connection, function_statements(dialect))
     _describe(connection)
+    grant_again(connection)
 
 
 def _execute(connection: Connection, statements: Iterable[str]) -> None:
@@ -114,7 +118,8 @@ def _describe(connection: Connection) -> None:
 
 
 def _descriptions(dialect: str) -> Iterator[dict[str, str | int]]:
-    for table in metadata.sorted_tables:
+    # Those of the migrations have one metadata for all of them.
+    for table in (*metadata.sorted_tables, *intervention.metadata.sorted_tables):
         columns = {column.name: str(column.comment) for column in table.columns}
         yield from _described("table", table.name, str(table.comment), columns)
     for view in views(dialect):

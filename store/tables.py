@@ -131,6 +131,16 @@ data_dictionary = sa.Table(
     comment="What each table and view is, and each of their columns",
 )
 
+database_role = sa.Table(
+    "database_role",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True, comment="Name of the role in PostgreSQL"),
+    sa.Column(
+        "role", sa.Text, nullable=False, comment="What it may do: that of a loader, publisher, reader or auditor"
+    ),
+    comment="Who was given which role; they get their rights again whenever tables or views are made anew",
+)
+
 scores = published_table(SCORES)
 quarantine = published_table(QUARANTINE)
 outreach = published_table(OUTREACH)

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from churn.errors import RegistryError
+from store.roles import grant_again
 from store.tables import alone
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def _migrate(connection: Connection) -> None:
     if found is None and sa.inspect(connection).has_table("model_version"):
         command.stamp(config, FIRST)
     command.upgrade(config, HEAD)
+    grant_again(connection)
 
 
 def _config(connection: Connection) -> Config:

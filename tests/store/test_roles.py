@@ -12,10 +12,12 @@ from sqlalchemy.exc import DBAPIError
 
 from churn.errors import SettingsError
 from store.claims import Claim
+from store.migrations import bring_up_to_date
 from store.publication import Publisher, open_publisher
 from store.registry import open_registry
 from store.roles import ROLES, grant_roles
 from store.settings import Settings
+from store.structure import create_all
 from store.tables import engine_for
 from tests.store.test_publication import D1, FIRST, SECOND, made_of, published, seen, write
 
@@ -43,6 +45,8 @@ reader     SELECT * FROM data_dictionary
 auditor    SELECT * FROM publication
 auditor    SELECT * FROM current_pointer
 auditor    SELECT * FROM alias_event
+auditor    SELECT * FROM verdict
+auditor    SELECT * FROM intervention
 auditor    SELECT * FROM night_status
 """
 FORBIDDEN = """
@@ -79,6 +83,8 @@ auditor    UPDATE current_pointer SET fence = fence
 auditor    DELETE FROM alias_event
 auditor    UPDATE alias_event SET why = 'mine'
 auditor    SELECT * FROM scores
+auditor    SELECT * FROM scores_run_1
+auditor    SELECT * FROM score_current
 auditor    CREATE TABLE mine (one bigint)
 """
 
@@ -169,6 +175,19 @@ def test_roles_may_be_granted_again(owner: Publisher, users: dict[str, Publisher
     prefix = str(users["reader"].engine.url.username).removesuffix("_reader_user")
     assert grant_roles(owner.engine, prefix) == {role: f"{prefix}_{role}" for role in ROLES}
     assert outcome(users["reader"], "SELECT * FROM score_current") == "done"
+
+
+def test_tables_and_views_that_are_made_anew_are_granted_with_them(
+    owner: Publisher, users: dict[str, Publisher]
+) -> None:
+    with owner.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE structure SET digest = 'of another release'")
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0002'")
+        connection.exec_driver_sql("DROP TABLE intervention, lift")
+    create_all(owner.engine)
+    bring_up_to_date(owner.engine)
+    outcomes = {(role, statement): outcome(users[role], statement) for role, statement in statements(ALLOWED)}
+    assert {pair: said for pair, said in outcomes.items() if said != "done"} == {}
 
 
 def test_sqlite_has_no_roles(tmp_path: object) -> None:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from churn.errors import PublicationError
+from store.migrations import bring_up_to_date
 from store.structure import create_all
 from store.tables import engine_for, metadata
 from store.views import views
@@ -28,6 +29,7 @@ VIEWS = {
 @pytest.fixture
 def engine(database_url: str) -> Iterator[Engine]:
     engine = engine_for(database_url)
+    bring_up_to_date(engine)
     create_all(engine)
     yield engine
     engine.dispose()
@@ -41,7 +43,7 @@ def dictionary(engine: Engine) -> dict[tuple[str, str], str]:
 
 def test_the_dictionary_describes_every_table_and_view_and_each_of_their_columns(engine: Engine) -> None:
     there, said = sa.inspect(engine), dictionary(engine)
-    for relation in (*there.get_table_names(), *there.get_view_names()):
+    for relation in {*there.get_table_names(), *there.get_view_names()} - {"alembic_version"}:
         assert said[relation, relation]
         assert all(said[relation, column["name"]] for column in there.get_columns(relation))
     assert said["score_current", "stale"].startswith("Whether a newer night is due")
@@ -61,6 +63,7 @@ def test_every_view_is_there_and_can_be_asked(engine: Engine) -> None:
 @pytest.mark.postgres
 def test_postgresql_keeps_what_the_dictionary_says_as_comments(postgres_url: str) -> None:
     engine = engine_for(postgres_url)
+    bring_up_to_date(engine)
     create_all(engine)
     query = """
         SELECT c.relname, coalesce(a.attname, c.relname), d.description
