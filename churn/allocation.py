@@ -52,9 +52,9 @@ class Allocation:
 
 
 def in_micros(money: npt.NDArray[np.float64], possible: Flags) -> Ints:
-    """Money as whole millionths, and NEVER where it is not possible."""
-    bounded = np.clip(np.where(possible, money, 0.0), -MOST_MONEY, MOST_MONEY)
-    return np.where(possible, np.rint(bounded * MICRO).astype(np.int64), NEVER)
+    """Money as whole millionths, one at least, and NEVER where it is not possible."""
+    bounded = np.minimum(np.where(possible, money, 0.0), MOST_MONEY)
+    return np.where(possible, np.maximum(np.rint(bounded * MICRO), 1).astype(np.int64), NEVER)
 
 
 def without_stay(price: Ints) -> Ints:
