@@ -14,13 +14,19 @@ from types import MappingProxyType
 
 from rich.console import Console
 
+from tests.faults.long.doubles import double_starts
 from tests.faults.long.kills import random_kills
+from tests.faults.long.servers import server_kills
 from tests.faults.long.tally import Tally, as_table, last_line
 from tests.faults.long.trials import Ground, ground
+from tests.faults.long.zombies import woken_zombies
 
 FAULTS: Mapping[str, Callable[[Ground], Iterator[Tally]]] = MappingProxyType(
     {
         "F3": random_kills,
+        "F4": server_kills,
+        "F6": double_starts,
+        "F7": woken_zombies,
     }
 )
 WIDTH = 150

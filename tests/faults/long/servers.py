@@ -8,7 +8,6 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import date
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -22,6 +21,7 @@ from churn.errors import ChurnError
 from store.claims import Claim
 from store.publication import Published, Publisher
 from store.tables import engine_for
+from tests.faults.long.pids import kill_family
 from tests.faults.long.runs import begun, usual_seconds, wait_for_chance
 from tests.faults.long.tally import Tally
 from tests.faults.long.trials import Ground, Trials
@@ -95,13 +95,19 @@ def _patiently(step: Callable[[Claim], Result], claim: Claim) -> Result:
 
 def _kill_server(engine: Engine, random: Random) -> None:
     """Ends all of a server's processes at once, and starts it again with the settings that it had."""
-    cluster = _cluster(engine)
+    with engine.connect() as connection:
+        folder = Path(connection.scalar(sa.text("SHOW data_directory")))
     try:
-        for pid in cluster.processes():
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        kill_family(int((folder / "postmaster.pid").read_text().split()[0]))
     finally:
-        cluster.start_again()
+        _start_again(folder)
+
+
+def _start_again(folder: Path) -> None:
+    program = Path((folder / "postmaster.opts").read_text().split()[0])
+    as_user = ["runuser", "-u", folder.owner(), "--"] if os.geteuid() == 0 else []
+    restart = [program.parent / "pg_ctl", "--pgdata", folder, "--log", folder.parent / "log", "restart"]
+    subprocess.run([*as_user, *restart], check=True, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def _kill_backend(engine: Engine, random: Random) -> None:
@@ -118,41 +124,3 @@ def _answers(engine: Engine) -> bool:
     with suppress(sa.exc.DBAPIError), engine.connect():
         return True
     return False
-
-
-def _cluster(engine: Engine) -> Cluster:
-    with engine.connect() as connection:
-        return Cluster(Path(connection.scalar(sa.text("SHOW data_directory"))))
-
-
-@dataclass(frozen=True, slots=True)
-class Cluster:
-    """The folder of a PostgreSQL server, which says which process it is and how it was started."""
-
-    folder: Path
-
-    def processes(self) -> list[int]:
-        """The server's own process, which starts no other any more once it is killed, then those it started."""
-        server = int(self._pid_file.read_text().split()[0])
-        return [server, *(pid for pid in _pids() if _parent(pid) == server)]
-
-    def start_again(self) -> None:
-        program = Path((self.folder / "postmaster.opts").read_text().split()[0])
-        as_user = ["runuser", "-u", self.folder.owner(), "--"] if os.geteuid() == 0 else []
-        self._pid_file.unlink(missing_ok=True)  # a killed process may linger until its parent has asked for it
-        restart = [program.parent / "pg_ctl", "--pgdata", self.folder, "--log", self.folder.parent / "log", "restart"]
-        subprocess.run([*as_user, *restart], check=True, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    @property
-    def _pid_file(self) -> Path:
-        return self.folder / "postmaster.pid"
-
-
-def _pids() -> list[int]:
-    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
-
-
-def _parent(pid: int) -> int | None:
-    with suppress(FileNotFoundError, ProcessLookupError):
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    return None

@@ -79,7 +79,7 @@ class Trials:
                 self.tally.partial.append(seen.flaw)
             elif (seen.as_of, seen.run_id) != (as_of, run_id):
                 self.tally.lost.append(f"{seen} is shown after run {run_id} of {as_of}")
-        self.tally.leftovers += sorted(left_over(self.base))
+        self.tally.leftovers += sorted(left_over(self.base) - set(self.tally.leftovers))
 
     def check_history(self) -> None:
         """Every night that was tried is there in the end, once and whole."""

@@ -7,16 +7,18 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
-from multiprocessing.connection import Connection
 
-from tests.faults.long.runs import a_told_run, begun, usual_seconds, wait_for_chance
+from tests.faults.long.runs import a_later_run, a_told_run, begun, usual_seconds, wait_for_chance
 from tests.faults.long.tally import Tally
 from tests.faults.long.trials import Ground, Trials
-from tests.faults.nights import Base, days_later, outcome
 from tests.faults.processes import Run, start
 
 TRIES = 25
-PATIENCE = 5  # seconds that the next run gets before the one that stands still is woken
+PATIENCE = 5  # times the usual seconds has the next run before the one that stands still is woken
+LOST = (
+    "Fenced",
+    "FileNotFoundError",
+)  # a zombie meets the fence, or finds its files cleared away
 
 
 def woken_zombies(ground: Ground) -> Iterator[Tally]:
@@ -27,8 +29,8 @@ def woken_zombies(ground: Ground) -> Iterator[Tally]:
 def _stop_many(trials: Trials) -> None:
     seconds = usual_seconds(trials.base, trials.next_night())
     said = [_stop_one(trials, seconds) for _ in range(TRIES)]
-    fenced, locked = said.count("Fenced"), said.count("locked")
-    trials.tally.remark = f"fenced {fenced}; stopped inside a transaction that kept the next run waiting {locked}"
+    fenced, cleared, locked = (said.count(word) for word in (*LOST, "locked"))
+    trials.tally.remark = f"fenced {fenced}, found its files cleared away {cleared}, kept the next run waiting {locked}"
 
 
 def _stop_one(trials: Trials, seconds: float) -> str:
@@ -38,7 +40,7 @@ def _stop_one(trials: Trials, seconds: float) -> str:
         met = trials.in_flight(as_of) is not None
         trials.tally.landed += met
         heir = start(a_later_run, trials.base, as_of)
-        alone = heir.told.poll(PATIENCE)
+        alone = heir.told.poll(PATIENCE * seconds)
         zombie.wake()
         said = [zombie.outcome(), heir.outcome()]
     _judge(trials, as_of, said, fenced=met and alone)
@@ -62,14 +64,7 @@ def _judge(trials: Trials, as_of: date, said: list[str], *, fenced: bool) -> Non
     zombie, heir = said
     shown = trials.committed(as_of)
     run = shown.run_id if shown else None
-    if fenced and not (zombie.startswith("Fenced") and heir == f"published {run}"):
+    if fenced and not (zombie.startswith(LOST) and heir == f"published {run}"):
         trials.tally.broken.append(f"{as_of}: the zombie {zombie}, its heir {heir}")
     if [zombie, heir].count(f"published {run}") != 1:
         trials.tally.broken.append(f"{as_of}: {said}, and readers see {run}")
-
-
-def a_later_run(base: Base, as_of: date, told: Connection) -> None:
-    """The night's next run, after the lease of the one before."""
-    publisher = base.publisher()
-    days_later(publisher)
-    told.send(outcome(publisher, as_of))
