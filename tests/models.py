@@ -6,6 +6,8 @@ from dataclasses import fields, replace
 from datetime import date
 from functools import cache
 
+import pyarrow as pa
+
 from churn.estimators import Estimator
 from churn.metrics import Evaluation, Line
 from churn.scorecard import Scorecard
@@ -29,8 +31,8 @@ def challenger(kind: str) -> Model:
     return model_of(trained(replace(fitted, slope=0.9, shift=-0.1)), cards.contract(), "0.1.0")
 
 
-def trained(model: Scorecard | Estimator) -> Trained:
-    """What a training that gave this model would say of it."""
+def trained(model: Scorecard | Estimator, probe: pa.Table | None = None) -> Trained:
+    """What a training that gave this model would say of it; the probe is of the small card's customers, or given."""
     features = model.features if isinstance(model, Scorecard) else model.inputs
     return Trained(
         model=model,
@@ -47,5 +49,5 @@ def trained(model: Scorecard | Estimator) -> Trained:
         calibration=Line(1.0, 0.0),
         data_digest="d" * 64,
         reference={},
-        probe=cards.customers(20).select([feature.name for feature in features]),
+        probe=probe or cards.customers(20).select([feature.name for feature in features]),
     )
