@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,8 +15,9 @@ from sqlalchemy.schema import CreateTable
 from churn.buckets import bucket_of
 from churn.contract import arrow_schema
 from churn.errors import AuditFailed
-from schemas.outreach import OUTREACH, TEAMS
+from schemas.outreach import OUTREACH, STATUSES, TEAMS
 from schemas.quarantine import QUARANTINE
+from schemas.scores import SCORES
 from store import lake as files
 from store.lake import MANIFEST, Manifest, bucket_file
 from store.loading import loader
@@ -29,9 +31,18 @@ from store.verification import SCHEMAS, Difference, Side, added_files, file_rows
 ONE_FILE = {
     OUTREACH.name: ("list.parquet", ("rank",)),
     TEAMS.name: ("teams.parquet", ("team",)),
+    TEAMS.name: ("teams.parquet", ("team",)),
     QUARANTINE.name: ("rows.parquet", ("file", "row", "column", "rule")),
 }
 KEY = "customer_id"
+
+# The texts that a night writes as places in a dictionary: asked where no file of the run is left that tells.
+_REASONS = tuple(f"{reason}_{part}" for reason in ("reason_1", "reason_2", "reason_3") for part in ("feature", "value"))
+CODED = {
+    SCORES.name: ("band", *_REASONS, "relief_1_feature", "relief_1_value"),
+    OUTREACH.name: ("team", "action", "channel", *_REASONS),
+    STATUSES.name: ("status", "rule", "team", "action", "arm"),
+}
 
 
 def rebuild_side(publisher: Publisher, found: Sequence[Difference], side: Side, buckets: int) -> Iterator[str]:
@@ -56,7 +67,8 @@ def rebuild_files(publisher: Publisher, run: Run, buckets: int) -> tuple[str, ..
     """
     with files.staging_folder(publisher.lake, "rebuilt") as staged:
         for table in TABLES_OF[run.unit.kind]:
-            _write_files(publisher, run, table, staged / table.name, buckets)
+            if _had_files(run, table.name):
+                _write_files(publisher, run, table, staged / table.name, buckets)
         manifest = files.describe(staged, manifest_facts(run.unit, run.content_key))
         if files.write_manifest(manifest, staged) != run.manifest_sha256:
             raise AuditFailed(
@@ -101,7 +113,7 @@ def _put_back(manifest: Manifest, staged: Path, run: Run) -> Iterator[str]:
 
 
 def _write_files(publisher: Publisher, run: Run, table: sa.Table, folder: Path, buckets: int) -> None:
-    schema = _written_schema(publisher, run, table.name)
+    schema = _written_schema(run, table.name)
     parts = [arrow_schema(SCHEMAS[table.name]).empty_table(), *table_rows(publisher.engine, table, run.fence)]
     rows = pa.concat_tables(parts).combine_chunks()
     if table.name in ONE_FILE:
@@ -115,22 +127,28 @@ def _write_files(publisher: Publisher, run: Run, table: sa.Table, folder: Path, 
         files.write_parquet(_coded(rows.filter(pa.array(places == bucket)), schema), folder / bucket_file(bucket))
 
 
+def _had_files(run: Run, table: str) -> bool:
+    """Whether the run has the table at all: an earlier release may have had one fewer."""
+    manifest = whole_manifest(run)
+    return manifest is None or bool(manifest.files_in(table))
+
+
 def _bucket_count(run: Run, table: str) -> int:
     """How many bucket files the manifest names, or how many lie there where it is damaged; 0 where nothing tells."""
     manifest = whole_manifest(run)
     return len(manifest.files_in(table)) if manifest else len(list((run.folder / table).glob("bucket=*.parquet")))
 
 
-def _written_schema(publisher: Publisher, run: Run, table: str) -> pa.Schema:
-    """The schema of the files, which says whose texts are coded: from any file of the table that can still be read."""
-    night = run.folder.parent
-    anywhere = night.parent.glob(f"*/*/{table}/*.parquet")
-    for path in (*sorted((run.folder / table).glob("*.parquet")), *anywhere):
-        try:
+def _written_schema(run: Run, table: str) -> pa.Schema:
+    """The schema of the files, which says whose texts are coded: that of any file of the run that can still be read."""
+    for path in sorted((run.folder / table).glob("*.parquet")):
+        with suppress(OSError, pa.ArrowException):
             return pq.read_schema(path).remove_metadata()
-        except (OSError, pa.ArrowException):
-            continue
-    return arrow_schema(SCHEMAS[table])
+    schema = arrow_schema(SCHEMAS[table])
+    for name in CODED.get(table, ()):
+        place = schema.get_field_index(name)
+        schema = schema.set(place, schema.field(place).with_type(pa.dictionary(pa.int32(), pa.string())))
+    return schema
 
 
 def _coded(rows: pa.Table, schema: pa.Schema) -> pa.Table:

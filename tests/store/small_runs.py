@@ -16,6 +16,7 @@ from schemas.scores import SCORES
 from store import lake
 from store.claims import Claim, Content, Unit
 from store.publication import Published, Publisher, content_key
+from store.rebuilding import CODED
 
 BUCKETS = 3
 
@@ -65,7 +66,7 @@ def _rows(schema: Table, count: int, as_of: date) -> pa.Table:
     for column in schema.columns:
         if not column.required:
             columns[column.name] = pa.array(columns[column.name].to_pylist(), columns[column.name].type, mask=missing)
-        if column.name.startswith("reason") and column.logical_type is LogicalType.STRING:
+        if column.name in CODED.get(schema.name, ()):
             columns[column.name] = columns[column.name].dictionary_encode()
     assert list(columns) == arrow_schema(schema).names
     return pa.table(columns)

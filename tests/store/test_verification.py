@@ -109,7 +109,7 @@ def test_a_manifest_that_was_touched_is_named_and_restored(publisher: Publisher)
 
 @pytest.mark.parametrize("kind", ["scores", "outreach"])
 def test_a_folder_that_is_gone_is_restored_from_the_tables_alone(publisher: Publisher, kind: str) -> None:
-    run = newest(publisher, kind)  # the other night's files say how texts are coded
+    run = newest(publisher, kind)
     shutil.rmtree(run.folder)
     assert len(rebuild_files(publisher, run, BUCKETS)) == len(lake.read_manifest(run.folder).files) + 1
     assert told(publisher) == []
