@@ -15,6 +15,7 @@ from types import MappingProxyType
 from rich.console import Console
 
 from tests.faults.long.doubles import double_starts
+from tests.faults.long.full_disks import full_disks
 from tests.faults.long.kills import random_kills
 from tests.faults.long.servers import server_kills
 from tests.faults.long.tally import Tally, as_table, last_line
@@ -27,6 +28,7 @@ FAULTS: Mapping[str, Callable[[Ground], Iterator[Tally]]] = MappingProxyType(
         "F4": server_kills,
         "F6": double_starts,
         "F7": woken_zombies,
+        "F11": full_disks,
     }
 )
 WIDTH = 150
@@ -35,8 +37,8 @@ WIDTH = 150
 def main() -> int:
     """Tries them all, or those that were asked for."""
     chosen = _arguments()
-    # Who is told to end cleans up first, as after Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for told_to_end in (signal.SIGINT, signal.SIGTERM):  # a shell starts what runs in the background deaf to Ctrl-C
+        signal.signal(told_to_end, signal.default_int_handler)
     with ground(chosen.seed) as where:
         tallies = [_told(tally) for fault in chosen.only for tally in FAULTS[fault](where)]
     Console(width=WIDTH).print(as_table(tallies, f"seed {chosen.seed}, load {os.getloadavg()[0]:.1f}"))

@@ -17,6 +17,7 @@ SUMS = ("tries", "landed", "reads", "partial", "lost", "leftovers")
 class Tally:
     """One fault on one database; `landed` counts the tries that met a run between its claim and its end.
 
+    `reads` are those that had an answer, which a killed server gives nobody.
     `partial`, `lost` and `leftovers` are what went wrong, and `broken` what else was promised and not kept.
     """
 
@@ -25,6 +26,7 @@ class Tally:
     tries: int = 0
     landed: int = 0
     reads: int = 0
+    unanswered: int = 0
     partial: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     leftovers: list[str] = field(default_factory=list)
@@ -34,6 +36,7 @@ class Tally:
     def saw(self, reads: Reads) -> None:
         """Adds what readers met meanwhile."""
         self.reads += reads.looks - reads.unanswered
+        self.unanswered += reads.unanswered
         self.partial += reads.partial
         self.lost += reads.lost
 
@@ -64,7 +67,9 @@ def as_table(tallies: Sequence[Tally], title: str) -> Table:
         table.add_column(name, justify="right")
     table.add_column("remark", overflow="fold")
     for tally in tallies:
-        table.add_row(tally.fault, tally.database, *(f"{n:,}" for n in tally.figures().values()), tally.remark)
+        silence = f"{tally.unanswered:,} looks had no answer" if tally.unanswered else ""
+        remark = "; ".join(filter(None, (tally.remark, silence)))
+        table.add_row(tally.fault, tally.database, *(f"{n:,}" for n in tally.figures().values()), remark)
     table.add_section()
     table.add_row("all", "", *(f"{n:,}" for n in sums(tallies).values()), "")
     return table
