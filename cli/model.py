@@ -21,7 +21,7 @@ from store.artifacts import Model, delete_model, load_model, model_folder, verif
 from store.contracts import SUFFIXES, read_contract
 from store.exports import export_file, export_secret
 from store.people import who_am_i
-from store.registry import ALL, Promotion, Registry, open_registry
+from store.registry import ALL, Promotion, Registry, Rollback, open_registry
 from store.settings import Settings, current_settings
 
 app = typer.Typer(
@@ -122,16 +122,22 @@ def promote(
 def rollback(
     why: Why,
     contract: Contract = "telco",
-    segment: Annotated[str, typer.Option(help="Segment whose champion goes.")] = ALL,
+    segment: Annotated[
+        list[str] | None, typer.Option(help="Segment whose champion goes, repeatable. Default: all.")
+    ] = None,
     to: Annotated[int | None, typer.Option(metavar="M", help="Which earlier champion. Default: the last one.")] = None,
+    expected: Annotated[
+        int | None, typer.Option(metavar="M", help="Refuse where another than M is champion. Default: whoever is.")
+    ] = None,
     who: Who = None,
 ) -> None:
-    """Give the place back to an earlier champion, whatever a gate said of it, after its files were verified."""
+    """Give places back to an earlier champion at once, whatever a gate said of it, after its files were verified."""
     settings, registry, base = _opened(contract)
-    earlier = registry.champion_before(base, segment) if to is None else registry.version(base, to)
-    verify_model(earlier.digest, settings)
-    registry.rollback(base, segment, who=who or who_am_i(), why=why, to=earlier.version)
-    typer.echo(f"Version {earlier.version} of {base} is champion of {segment} again.")
+    wish = registry.way_back(Rollback(base, who or who_am_i(), why, tuple(segment or [ALL]), to, expected))
+    for number in wish.earlier:
+        verify_model(registry.version(base, number).digest, settings)
+    for place, earlier in registry.rollback(wish).items():
+        typer.echo(f"Version {earlier} of {base} is champion of {place} again.")
 
 
 @app.command()

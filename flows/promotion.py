@@ -23,7 +23,7 @@ def promotion(
     """Changes who is champion, and gives each segment's champion then."""
     move = steps.wished(contract, version, segments, expected)
     if action == "promote":
-        steps.promote(move, who=who, why=why, override=override)
+        steps.promote(steps.promotion_of(move, who=who, why=why, override=override))
     else:
-        steps.roll_back(move, who=who, why=why)
+        steps.roll_back(steps.way_back(move, who=who, why=why))
     return steps.show_champions(move.base)

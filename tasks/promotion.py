@@ -9,9 +9,9 @@ from prefect.artifacts import create_table_artifact
 from churn.contract import parse_contract
 from churn.errors import RequestError
 from churn.segments import require_places
-from store.artifacts import load_model
+from store.artifacts import load_model, verify_model
 from store.contracts import read_contract
-from store.registry import Event, Promotion, Registry, open_registry
+from store.registry import Event, Promotion, Registry, Rollback, open_registry
 from store.settings import current_settings
 from tasks.night import Candidate, Move
 from tasks.step import SOON, step
@@ -22,13 +22,13 @@ NOBODY = 0  # what is expected where no champion is; versions count from 1
 
 @step("promote who passed for {base}", again_after=SOON)
 def promote_passed(base: str, candidates: Sequence[Candidate]) -> tuple[str, ...]:
-    """Gives each candidate that passed the gate its segment's place, unless somebody else has got it meanwhile.
+    """Gives all candidates that passed the gate their segments' places at once.
 
-    Gives the segments that have a new champion.
+    Gives the segments that have a new champion. Nobody is promoted where somebody else has got one of the places
+    meanwhile: the segments' models were judged beside each other.
     """
     passed = [candidate for candidate in candidates if candidate.verdict.passed]
-    for candidate in passed:
-        _give_place(base, candidate, "it passed the gate")
+    open_registry(current_settings()).promote(*(_wish(base, candidate, "it passed the gate") for candidate in passed))
     return tuple(candidate.segment for candidate in passed)
 
 
@@ -38,7 +38,7 @@ def promote_first(base: str, candidate: Candidate) -> None:
 
     A refusal stays in the history beside it.
     """
-    _give_place(base, candidate, "the first model of this base", override=True)
+    open_registry(current_settings()).promote(_wish(base, candidate, "the first model of this base", override=True))
 
 
 @step("read the wish for {contract}")
@@ -50,9 +50,9 @@ def wished(contract: str, version: int | None, segments: str, expected: int | No
     return Move(read_contract(contract).name, version, places, expected)
 
 
-@step("promote version {move.version} of {move.base}", again_after=SOON)
-def promote(move: Move, *, who: str, why: str, override: bool) -> None:
-    """Makes the version champion of all the places at once, after its files were verified."""
+@step("verify version {move.version} of {move.base}", again_after=SOON)
+def promotion_of(move: Move, *, who: str, why: str, override: bool) -> Promotion:
+    """The wish for the version as champion of all the places, whose files were verified."""
     if move.version is None:
         raise RequestError("no version is named", where="version", to_do="Give the number of the version to promote.")
     settings = current_settings()
@@ -60,16 +60,33 @@ def promote(move: Move, *, who: str, why: str, override: bool) -> None:
     manifest = load_model(registry.version(move.base, move.version).digest, settings).manifest
     contract = parse_contract(manifest.contract_text, where=f"contract inside version {move.version}")
     require_places(move.segments, contract, learnt_from=manifest.segment)
-    expected = _expected(registry, move)
-    registry.promote(Promotion(move.base, move.version, expected, who, why, move.segments, override))
+    return Promotion(move.base, move.version, _expected(registry, move), who, why, move.segments, override)
 
 
-@step("roll {move.base} back", again_after=SOON)
-def roll_back(move: Move, *, who: str, why: str) -> None:
-    """Gives each place back to its champion before, or to the version that was named."""
-    registry = open_registry(current_settings())
-    for segment in move.segments:
-        registry.rollback(move.base, segment, who=who, why=why, to=move.version)
+@step("promote version {wish.version} of {wish.contract}", again_after=SOON)
+def promote(wish: Promotion) -> None:
+    """Grants the wish; a second try changes nothing more."""
+    open_registry(current_settings()).promote(wish)
+
+
+@step("verify the earlier champions of {move.base}", again_after=SOON)
+def way_back(move: Move, *, who: str, why: str) -> Rollback:
+    """The wish that gives each place back to its champion before, or to the version named; their files were verified.
+
+    It names who is champion now and who shall be, so that it undoes nobody else and may be tried again.
+    """
+    settings = current_settings()
+    registry = open_registry(settings)
+    wish = registry.way_back(Rollback(move.base, who, why, move.segments, move.version, move.expected))
+    for number in wish.earlier:
+        verify_model(registry.version(move.base, number).digest, settings)
+    return wish
+
+
+@step("roll {wish.contract} back", again_after=SOON)
+def roll_back(wish: Rollback) -> None:
+    """Grants the wish; a second try changes nothing more."""
+    open_registry(current_settings()).rollback(wish)
 
 
 @step("show the champions of {base}")
@@ -97,9 +114,8 @@ def _told(event: Event) -> dict[str, str]:
     }
 
 
-def _give_place(base: str, candidate: Candidate, why: str, *, override: bool = False) -> None:
-    wish = Promotion(base, candidate.version, candidate.expected, WHO, why, (candidate.segment,), override)
-    open_registry(current_settings()).promote(wish)
+def _wish(base: str, candidate: Candidate, why: str, *, override: bool = False) -> Promotion:
+    return Promotion(base, candidate.version, candidate.expected, WHO, why, (candidate.segment,), override)
 
 
 def _expected(registry: Registry, move: Move) -> Mapping[str, int | None] | int | None:

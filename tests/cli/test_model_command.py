@@ -261,6 +261,18 @@ def test_one_rolls_back_to_the_champion_before_or_to_a_named_one(registry: Regis
         model("rollback", "--segment", "moon", "--why", "a mistake")
 
 
+def test_several_places_go_back_together_unless_another_than_expected_is_champion(registry: Registry):
+    both = ("--segment", "all", "--segment", "prepaid")
+    for version, expected in ((1, None), (2, 1)):
+        registry.promote(Promotion("tiny", version, expected, who="Grace", why="theirs", segments=("prepaid",)))
+    with pytest.raises(PromotionRefused, match="version 2 is champion, not version 1"):
+        model("rollback", *both, "--expected", "1", "--why", "complaints")
+    assert model("rollback", *both, "--expected", "2", "--why", "complaints").splitlines() == [
+        "Version 1 of tiny is champion of all again.",
+        "Version 1 of tiny is champion of prepaid again.",
+    ]
+
+
 def test_no_place_is_given_back_to_a_version_whose_files_differ(registry: Registry, settings: Settings):
     harm(registry, settings, 1)
     for to in ((), ("--to", "1")):

@@ -69,13 +69,32 @@ def test_what_cannot_be_is_refused_and_changes_nothing(change: Any) -> None:
     assert {"all": open_registry(current_settings()).resolve(TINY.name).version} == before
 
 
-def test_a_model_whose_files_were_changed_is_not_promoted(change: Any) -> None:
-    settings = current_settings()
-    digest = open_registry(settings).version(TINY.name, 2).digest
-    manifest = model_folder(digest, settings) / "model.json"
-    manifest.write_bytes(manifest.read_bytes() + b" ")
+def test_a_model_whose_files_were_changed_becomes_champion_on_no_way(change: Any) -> None:
+    change(version=1, why="the first")
+    change(version=3, segments="all, prepaid", why="newer")
+    for version in (1, 2):
+        harm(version)
     with pytest.raises(ArtifactRefused):
         change(version=2, why="better")
+    for version in (None, 1):
+        with pytest.raises(ArtifactRefused):
+            change(action="rollback", version=version, why="worse after all")
+    assert [event.to_version for event in history()] == [1, 3]
+
+
+def test_a_rollback_undoes_only_whom_it_expects(change: Any) -> None:
+    for version in (1, 2, 3):
+        change(version=version, why="newer")
+    with pytest.raises(PromotionRefused, match="version 3 is champion, not version 2"):
+        change(action="rollback", expected=2, why="worse after all")
+    assert change(action="rollback", expected=3, why="worse after all") == {"all": 2}
+
+
+def harm(version: int) -> None:
+    settings = current_settings()
+    digest = open_registry(settings).version(TINY.name, version).digest
+    manifest = model_folder(digest, settings) / "model.json"
+    manifest.write_bytes(manifest.read_bytes() + b" ")
 
 
 def history() -> Any:

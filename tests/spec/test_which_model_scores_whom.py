@@ -14,7 +14,7 @@ from churn.contract import arrow_schema
 from churn.errors import NoChampion
 from schemas.quarantine import QUARANTINE
 from store.lake import bucket_file, read_parquet, write_parquet
-from store.registry import Promotion, Registry, open_registry
+from store.registry import Promotion, Registry, Rollback, open_registry
 from store.settings import Settings, current_settings
 from tasks import scoring
 from tasks.night import Night
@@ -73,7 +73,7 @@ def decide(registry: Registry, decision: str) -> None:
             expected = now.version if now else None
             registry.promote(Promotion(TINY.name, int(version), expected, "Ada", "better", (segment,)))
         case [segment, "back"]:
-            registry.rollback(TINY.name, segment, who="Ada", why="worse after all")
+            registry.rollback(Rollback(TINY.name, "Ada", "worse after all", (segment,)))
 
 
 @pytest.mark.parametrize(("decisions", "versions"), WHO_SCORES, ids=[", ".join(case[0]) for case in WHO_SCORES])

@@ -19,7 +19,7 @@ import store.migrations
 from churn.errors import RegistryError
 from store.intervention_tables import registry_metadata
 from store.migrations import HEAD, bring_up_to_date
-from store.registry import Promotion, Registry, open_registry
+from store.registry import Promotion, Registry, Rollback, open_registry
 from store.settings import Settings
 from store.tables import engine_for
 
@@ -113,7 +113,7 @@ def test_a_database_from_before_migrations_is_taken_over_without_loss(database_u
         (1, 2, "better"),
         (2, 2, "the same again"),
     ]
-    assert registry.rollback("telco", who="Grace", why="complaints") == 1
+    assert registry.rollback(Rollback("telco", who="Grace", why="complaints")) == {"all": 1}
     registry.promote(Promotion("telco", registry.register("telco", "cccc"), 1, who="Ada", why="the third"))
     assert [event.to_version for event in registry.history("telco")] == [1, 2, 2, 1, 3]
     # In PostgreSQL the old tables had comments, too, which are not repeated here.

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from churn.errors import NoChampion, PromotionRefused, RegistryError, StoreUnreachable
 from store.migrations import bring_up_to_date
-from store.registry import Promotion, Registry, VerdictEntry, open_registry
+from store.registry import Promotion, Registry, Rollback, VerdictEntry, open_registry
 from store.registry_tables import alias, alias_event, model_version, verdict
 from store.tables import engine_for
 
@@ -45,6 +45,10 @@ def with_versions(registry: Registry, count: int) -> Registry:
 
 def promotion(version: int, expected: int | None, *segments: str) -> Promotion:
     return Promotion("telco", version, expected, "Ada", "better in October", segments or ("all",))
+
+
+def back(to: int | None = None, *segments: str, expected: int | None = None) -> Rollback:
+    return Rollback("telco", "Grace", "complaints", segments or ("all",), to, expected)
 
 
 def judged(version: int, *, passed: bool, segment: str = "all") -> VerdictEntry:
@@ -96,10 +100,10 @@ def test_a_promotion_that_expects_another_champion_is_refused_and_changes_nothin
 
 
 def test_several_segments_are_promoted_together_or_not_at_all(registry):
-    with_versions(registry, 2).promote(promotion(1, None, "prepaid", "postpaid"))
+    with_versions(registry, 3).promote(promotion(1, None, "prepaid", "postpaid"))
     registry.promote(promotion(2, 1, "postpaid"))
     with pytest.raises(PromotionRefused, match="segment postpaid"):
-        registry.promote(promotion(2, 1, "prepaid", "postpaid"))
+        registry.promote(promotion(3, 1, "prepaid", "postpaid"))
     assert registry.resolve("telco", "prepaid").version == 1
     assert len(registry.history("telco", "prepaid")) == 1
 
@@ -113,7 +117,7 @@ def test_who_was_champion_is_known_for_every_moment_through_promotions_and_a_rol
     with_versions(registry, 3)  # the clock moves an hour with each version and each change: 1:00, 2:00, 3:00
     for version in (1, 2, 3):  # at 4:00, 5:00 and 6:00
         registry.promote(promotion(version, version - 1 or None))
-    assert registry.rollback("telco", who="Grace", why="complaints", to=2) == 2  # at 7:00
+    assert registry.rollback(back(2)) == {"all": 2}  # at 7:00
     table = [
         # at      champion
         ("03:59", None),
@@ -144,9 +148,68 @@ def test_going_back_twice_goes_back_two_champions_and_no_further_than_the_first(
     with_versions(registry, 3)
     for version in (1, 2, 3):
         registry.promote(promotion(version, version - 1 or None))
-    assert [registry.rollback("telco", who="Grace", why="again") for _ in range(2)] == [2, 1]
+    assert [registry.rollback(back()) for _ in range(2)] == [{"all": 2}, {"all": 1}]
     with pytest.raises(NoChampion, match="nobody was champion before"):
-        registry.rollback("telco", who="Grace", why="once more")
+        registry.rollback(back())
+
+
+def test_going_back_comes_to_the_first_champion_though_one_was_promoted_twice(registry):
+    for version, before in ((1, None), (2, 1), (3, 2), (2, 3)):
+        with_versions(registry, 3).promote(promotion(version, before))
+    assert [registry.rollback(back())["all"] for _ in range(3)] == [3, 2, 1]
+
+
+def test_a_rollback_to_a_named_champion_undoes_all_who_came_after(registry):
+    for version, before in ((1, None), (2, 1), (3, 2), (4, 3)):
+        with_versions(registry, 4).promote(promotion(version, before))
+    assert registry.rollback(back(2)) == {"all": 2}
+    assert registry.rollback(back()) == {"all": 1}
+
+
+def test_several_segments_go_back_together_or_not_at_all(registry):
+    with_versions(registry, 2).promote(promotion(1, None, "prepaid", "postpaid"))
+    registry.promote(promotion(2, 1, "prepaid"))
+    with pytest.raises(NoChampion, match="segment postpaid: nobody was champion before"):
+        registry.rollback(back(None, "prepaid", "postpaid"))
+    assert registry.resolve("telco", "prepaid").version == 2
+    registry.promote(promotion(2, 1, "postpaid"))
+    assert registry.rollback(back(None, "prepaid", "postpaid")) == {"prepaid": 1, "postpaid": 1}
+
+
+def test_a_rollback_undoes_nobody_who_was_promoted_meanwhile(registry):
+    for version, before in ((1, None), (2, 1), (3, 2)):
+        with_versions(registry, 4).promote(promotion(version, before))
+    settled = registry.way_back(back())
+    registry.promote(promotion(4, 3))
+    for wish in (settled, back(2, expected=3)):
+        with pytest.raises(PromotionRefused, match="version 4 is champion, not version 3"):
+            registry.rollback(wish)
+    assert registry.resolve("telco").version == 4
+
+
+def test_who_did_not_hear_that_it_was_done_may_ask_again(registry):
+    with_versions(registry, 3).promote(promotion(1, None))
+    for _ in range(2):
+        registry.promote(promotion(2, 1))
+    registry.promote(promotion(3, 2))
+    settled = registry.way_back(back())
+    assert [registry.rollback(settled) for _ in range(2)] == [{"all": 2}, {"all": 2}]
+    assert [event.to_version for event in registry.history("telco")] == [1, 2, 3, 2]
+
+
+def test_several_versions_are_promoted_together_or_not_at_all(registry):
+    with_versions(registry, 3).promote(promotion(1, None))
+    wishes = [promotion(2, 1), promotion(3, None, "prepaid")]
+    with pytest.raises(PromotionRefused, match="segment postpaid: nobody is champion, not version 1"):
+        registry.promote(*wishes, promotion(3, 1, "postpaid"))
+    assert {segment: found.version for segment, found in registry.resolve_all("telco").items()} == {"all": 1}
+    registry.promote(*wishes)
+    assert {segment: found.version for segment, found in registry.resolve_all("telco").items()} == {
+        "all": 2,
+        "prepaid": 3,
+    }
+    with pytest.raises(PromotionRefused, match="version 3 is champion, not nobody"):
+        registry.promote(promotion(3, None, "postpaid"), promotion(2, None, "postpaid"))
 
 
 def test_one_goes_back_only_to_who_was_champion_of_that_segment(registry):
@@ -154,10 +217,10 @@ def test_one_goes_back_only_to_who_was_champion_of_that_segment(registry):
     registry.promote(promotion(2, None, "prepaid"))
     registry.promote(promotion(3, 1))
     with pytest.raises(NoChampion, match="telco, segment all: version 2 was never champion"):
-        registry.rollback("telco", who="Grace", why="complaints", to=2)
+        registry.rollback(back(2))
     with pytest.raises(NoChampion, match="version 3 is champion now"):
-        registry.rollback("telco", who="Grace", why="complaints", to=3)
-    assert registry.rollback("telco", who="Grace", why="complaints", to=1) == 1
+        registry.rollback(back(3))
+    assert registry.rollback(back(1)) == {"all": 1}
 
 
 def test_all_champions_are_resolved_at_once(registry):
@@ -188,7 +251,7 @@ def test_who_is_champion_already_stays_it_without_an_event(registry):
     registry.promote(promotion(2, 1))
     registry.promote(promotion(2, 2))
     assert len(registry.history("telco")) == 2
-    assert registry.rollback("telco", who="Grace", why="complaints") == 1
+    assert registry.rollback(back()) == {"all": 1}
 
 
 def test_a_refused_challenger_is_promoted_only_by_an_override_which_the_event_keeps(registry):
@@ -221,7 +284,7 @@ def test_no_verdict_stands_in_the_way_back(registry):
     with_versions(registry, 2).promote(promotion(1, None))
     registry.promote(promotion(2, 1))
     registry.record_verdict(judged(1, passed=False))
-    assert registry.rollback("telco", who="Grace", why="complaints") == 1
+    assert registry.rollback(back()) == {"all": 1}
 
 
 def test_a_champion_of_any_segment_cannot_be_deleted(registry):
@@ -242,8 +305,8 @@ def test_a_deleted_version_keeps_its_row_and_is_refused_wherever_it_would_be_use
     attempts = [
         lambda: registry.version("telco", 1),
         lambda: registry.promote(promotion(1, 2)),
-        lambda: registry.rollback("telco", who="Grace", why="complaints"),
-        lambda: registry.rollback("telco", who="Grace", why="complaints", to=1),
+        lambda: registry.rollback(back()),
+        lambda: registry.rollback(back(1)),
         lambda: registry.register("telco", f"{1:064x}"),
         lambda: registry.delete("telco", 1, who="Ada", why="again"),
         lambda: registry.record_verdict(judged(1, passed=True)),

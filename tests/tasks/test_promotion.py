@@ -62,6 +62,23 @@ def test_whose_place_went_to_another_meanwhile_is_told(registry: Registry) -> No
     assert champions(registry) == {"all": 1}
 
 
+def test_nobody_is_promoted_where_one_of_the_places_went_to_another_meanwhile(registry: Registry) -> None:
+    registry.promote(Promotion("telco", 1, None, "Ada", "the first", ("all", "postpaid")))
+    candidates = [candidate(2, "all", PASSED, expected=1), candidate(3, "postpaid", PASSED)]
+    with pytest.raises(PromotionRefused, match="segment postpaid: version 1 is champion, not nobody"):
+        promotion.promote_passed.fn("telco", candidates)
+    assert champions(registry) == {"all": 1, "postpaid": 1}
+
+
+def test_a_second_try_of_a_promotion_that_was_made_is_content(registry: Registry) -> None:
+    registry.promote(Promotion("telco", 1, None, "Ada", "the first"))
+    candidates = [candidate(2, "all", PASSED, expected=1), candidate(3, "postpaid", PASSED)]
+    for _ in range(2):
+        assert promotion.promote_passed.fn("telco", candidates) == ("all", "postpaid")
+    assert champions(registry) == {"all": 2, "postpaid": 3}
+    assert len(registry.history("telco", None)) == 3
+
+
 def test_the_first_model_is_champion_even_against_the_gate_and_the_history_keeps_the_refusal(
     registry: Registry,
 ) -> None:
