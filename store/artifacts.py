@@ -133,6 +133,17 @@ def model_folder(digest: str, settings: Settings) -> Path:
     return _models(settings) / digest
 
 
+def read_plain(path: Path, limit: int) -> bytes:
+    """The bytes of a plain file that lies here itself; ArtifactRefused where it is none or larger than the limit."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)  # neither a link nor a pipe that would block
+        with os.fdopen(file, "rb") as opened:
+            _require_plain(os.fstat(file), path, limit)
+            return opened.read(limit + 1)
+    except OSError as error:
+        raise _refused(path, f"it cannot be read ({error.strerror})") from None
+
+
 def _models(settings: Settings) -> Path:
     return settings.artifacts / "models"
 
@@ -156,17 +167,17 @@ def _verified(folder: Path, digest: str, settings: Settings) -> dict[str, bytes]
     """The files' bytes, read once, so that what was checked is what is used."""
     if folder.resolve() != folder:
         raise _refused(folder, "it is a link to another place")
-    sums = _read(folder / SUMS, LARGEST_LIST)
+    sums = read_plain(folder / SUMS, LARGEST_LIST)
     if _sha256(sums) != digest:
         raise _refused(folder / SUMS, "it is not the list of files that the digest stands for")
     there = {path.name for path in folder.iterdir()}
-    signature = _read(folder / SIGNATURE, LARGEST_LIST) if SIGNATURE in there else None
+    signature = read_plain(folder / SIGNATURE, LARGEST_LIST) if SIGNATURE in there else None
     verify(sums, signature, settings, folder / SIGNATURE)
     names = _listed(sums, folder)
     extra = sorted(there - {*names, SUMS, SIGNATURE})
     if extra:
         raise _refused(folder / extra[0], "it is no part of the model")
-    contents = {name: _read(folder / name, LARGEST_FILE) for name in names}
+    contents = {name: read_plain(folder / name, LARGEST_FILE) for name in names}
     for name, content in contents.items():
         if _sum_line(name, content) not in sums.decode().splitlines():
             raise _refused(folder / name, "its sha256 is not the one it was saved with")
@@ -185,7 +196,7 @@ def _listed(sums: bytes, folder: Path) -> tuple[str, ...]:
 
 def _lies_whole(folder: Path, files: Mapping[str, bytes]) -> bool:
     try:
-        found = {path.name: _read(path, LARGEST_FILE) for path in folder.iterdir()}
+        found = {path.name: read_plain(path, LARGEST_FILE) for path in folder.iterdir()}
     except (ArtifactRefused, OSError):
         return False
     return {**found, **files} == found and found.keys() - files.keys() <= {SIGNATURE}  # which development leaves alone
@@ -214,17 +225,6 @@ def _rename(staged: Path, folder: Path) -> None:
     except OSError:
         if not folder.is_dir():  # else another process has just written the same content
             raise
-
-
-def _read(path: Path, limit: int) -> bytes:
-    """The file's bytes, of a plain file that lies here itself and is not larger than the limit."""
-    try:
-        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)  # neither a link nor a pipe that would block
-        with os.fdopen(file, "rb") as opened:
-            _require_plain(os.fstat(file), path, limit)
-            return opened.read(limit + 1)
-    except OSError as error:
-        raise _refused(path, f"it cannot be read ({error.strerror})") from None
 
 
 def _require_plain(found: os.stat_result, path: Path, limit: int) -> None:

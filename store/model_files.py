@@ -85,23 +85,27 @@ def read_files(contents: Mapping[str, bytes]) -> tuple[Scorecard | Estimator, Mo
     """What `files_of` was given.
 
     Raises WrongFile, also where a probe row does not score what it did: to the bit for a scorecard, to 1e-9 for an
-    estimator.
+    estimator. A probe without rows would prove nothing.
     """
     with _reading(MANIFEST):
         manifest = ModelManifest.model_validate_json(contents[MANIFEST])
     model = _estimator(manifest, contents) if FITTED in contents else _card(manifest, contents)
     with _reading(PROBE):
         probe = _table(contents[PROBE])
-        _require_probe(model, probe)
+        differing = _first_that_differs(model, probe)
+    if not probe.num_rows:
+        raise WrongFile(PROBE, "it has no rows, so that it proves nothing")
+    if differing is not None:
+        raise WrongFile(PROBE, f"row {differing} does not score what it did when the model was saved")
     return model, manifest, probe.drop_columns([PROBED])
 
 
 @contextmanager
 def _reading(name: str) -> Iterator[None]:
-    """Says of which file an error within is; files are read by libraries, and fail as those do."""
+    """Says of which file an error within is."""
     try:
         yield
-    except (ValueError, KeyError, TypeError, pa.ArrowException) as error:  # pydantic's is a ValueError
+    except Exception as error:  # libraries take what is in a file as it comes, and fail in any way on a wrong one
         raise WrongFile(name, f"its content is not a model's ({type(error).__name__}: {error})") from None
 
 
@@ -111,12 +115,12 @@ def _scores(model: Scorecard | Estimator, rows: pa.Table) -> Floats:
     return np.array([score_one(model, row).log_odds for row in rows.to_pylist()], np.float64)
 
 
-def _require_probe(model: Scorecard | Estimator, probe: pa.Table) -> None:
+def _first_that_differs(model: Scorecard | Estimator, probe: pa.Table) -> int | None:
+    """The first row of the probe that does not score what it did when the model was saved."""
     allowed = NEARLY if isinstance(model, Estimator) else 0.0
     saved = np.array(probe[PROBED].to_pylist(), np.float64)  # to_numpy would import pandas
     differs = ~(np.abs(_scores(model, probe) - saved) <= allowed)
-    if differs.any():
-        raise WrongFile(PROBE, f"row {int(differs.argmax())} does not score what it did when the model was saved")
+    return int(differs.argmax()) if differs.any() else None
 
 
 def _training(trained: Trained) -> TrainingEntry:

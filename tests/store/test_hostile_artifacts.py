@@ -29,6 +29,7 @@ from churn.scorecard import rescaled
 from store.arrays import array_bytes
 from store.artifacts import ESTIMATOR_FILES, LARGEST_FILE, SCORECARD_FILES, SIGNATURE, SUMS, Model, load_model, model_of
 from store.estimators import SCHEMA
+from store.manifests import read_manifest
 from store.settings import Settings
 from store.signatures import new_key_pair, sign
 from tests import cards, models
@@ -354,6 +355,30 @@ def test_each_file_is_refused_by_its_name_where_it_is_not_what_was_saved(
     refused(folder.name, settings, f"{name}: it")
 
 
+@pytest.mark.parametrize("name", ["model.json", SUMS])
+@pytest.mark.parametrize("harm", ["a link", "a pipe", "too large"])
+def test_a_list_of_models_neither_follows_a_link_nor_waits_for_a_pipe(
+    name: str, harm: str, card: Model, settings: Settings, tmp_path: Path
+):
+    folder = saved(card, settings)
+    file = folder / name
+    if harm == "too large":
+        os.truncate(file, LARGEST_FILE + 1)
+    else:
+        file.rename(tmp_path / "outside")
+        file.symlink_to(tmp_path / "outside") if harm == "a link" else os.mkfifo(file)
+    with pytest.raises(ArtifactRefused, match=f"{name}: it"):
+        read_manifest(folder.name, settings)
+
+
+def test_a_list_of_models_refuses_a_manifest_that_was_not_registered(card: Model, settings: Settings):
+    folder = saved(card, settings)
+    assert read_manifest(folder.name, settings) == card.manifest
+    (folder / "model.json").write_bytes((folder / "model.json").read_bytes().replace(b'"tiny"', b'"tidy"'))
+    with pytest.raises(ArtifactRefused, match="its manifest is not the one that was registered"):
+        read_manifest(folder.name, settings)
+
+
 def test_a_file_larger_than_any_of_ours_is_refused_before_it_is_read(card: Model, settings: Settings):
     folder = saved(card, settings)
     os.truncate(folder / "cells.npy", LARGEST_FILE + 1)
@@ -365,6 +390,61 @@ def test_an_array_that_asks_for_more_memory_than_there_is_is_refused(card: Model
     np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (10**15,)})
     digest = forged(settings, card, "cells.npy", header.getvalue() + bytes(8))
     refused(digest, settings, r"cells\.npy: .* claims 8000000000000000 bytes and has 8")
+
+
+# One change to a scorecard's manifest, which is then signed like any other.
+WRONG_MANIFESTS = {
+    "a term of a feature that there is not": lambda card: card["terms"][0].update(features=[99]),
+    "a term of a feature beyond all counting": lambda card: card["terms"][0].update(features=[10**30]),
+    "a table beyond all memory": lambda card: card["terms"][0].update(shape=[10**30]),
+}
+
+
+@pytest.mark.parametrize("change", WRONG_MANIFESTS.values(), ids=WRONG_MANIFESTS)
+def test_a_manifest_that_describes_no_possible_card_is_refused(change, card: Model, settings: Settings):
+    manifest = json.loads((saved(card, settings) / "model.json").read_text())
+    change(manifest["card"])
+    digest = forged(settings, card, "model.json", json.dumps(manifest).encode())
+    refused(digest, settings, r"model\.json: its content is not a model's")
+
+
+def test_an_array_whose_header_is_no_python_is_refused(card: Model, settings: Settings):
+    header = b"\x93NUMPY\x01\x00\x10\x00{'descr':'<f8', \n"
+    refused(forged(settings, card, "cells.npy", header), settings, r"cells\.npy: its content is not a model's")
+
+
+@pytest.mark.parametrize(
+    ("kind", "lost"),
+    [(LOGISTIC_REGRESSION, "intercept_"), (HIST_GRADIENT_BOOSTING, "n_trees_per_iteration_")],
+)
+def test_a_classifier_that_lacks_what_scoring_reads_is_refused(kind: str, lost: str, settings: Settings):
+    model = models.challenger(kind)
+    schema, members = taken_apart(saved(model, settings) / "estimator.skops")
+    assert without(schema, lost) != schema
+    digest = forged(settings, model, "estimator.skops", skops_file(without(schema, lost), members))
+    refused(digest, settings, rf"its content is not a model's \(AttributeError: .*{lost}")
+
+
+def test_a_forest_without_trees_is_refused(settings: Settings):
+    model = models.challenger(RANDOM_FOREST)
+    schema, members = taken_apart(saved(model, settings) / "estimator.skops")
+    schema["content"]["content"]["estimators_"]["content"] = []
+    refused(forged(settings, model, "estimator.skops", skops_file(schema, members)), settings, "its content is not")
+
+
+def without(part: Any, name: str) -> Any:
+    """The schema as if nothing had ever had an attribute of that name."""
+    if isinstance(part, dict):
+        return {key: without(value, name) for key, value in part.items() if key != name}
+    return [without(one, name) for one in part] if isinstance(part, list) else part
+
+
+def test_a_probe_without_rows_proves_nothing_and_is_refused(card: Model, settings: Settings):
+    sink = io.BytesIO()
+    columns = card.probe.append_column("log_odds", pa.array([0.0] * card.probe.num_rows)).slice(0, 0)
+    with pa.ipc.new_file(sink, columns.schema) as file:
+        file.write_table(columns)
+    refused(forged(settings, card, "probe.arrow", sink.getvalue()), settings, r"probe\.arrow: it has no rows")
 
 
 def test_a_probe_whose_texts_lie_outside_of_it_is_refused(card: Model, settings: Settings):
