@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import sqlalchemy as sa
 
+from churn.buckets import bucket_of
 from churn.errors import PublicationError
 from schemas.columns import LogicalType, Table
 from schemas.quarantine import QUARANTINE
@@ -101,18 +102,21 @@ def write(publisher: Publisher, claim: Claim) -> None:
 
 def scores_of(as_of: date, bucket: int) -> pa.Table:
     """A bucket's rows, each of which tells the date in its probability."""
-    customers = CUSTOMERS // BUCKETS
+    keys = pa.array([f"C{number:05d}" for number in range(CUSTOMERS)])
+    keys = keys.filter(pa.array(bucket_of(keys, BUCKETS) == bucket))
     own = {
-        "customer_id": pa.array([f"C{bucket}{number:05d}" for number in range(customers)]),
-        "probability": pa.array(np.full(customers, as_of.toordinal() / _DAYS)),
+        "customer_id": keys,
+        "probability": pa.array(np.full(len(keys), as_of.toordinal() / _DAYS)),
+        "band": pa.array(["low"] * len(keys)),
+        "percentile": pa.array(np.full(len(keys), 50)),
     }
-    rows = _rows(SCORES, customers, as_of)
+    rows = _rows(SCORES, len(keys), as_of)
     return pa.table({name: own.get(name, rows[name]) for name in rows.column_names})
 
 
 def _rows(schema: Table, rows: int, as_of: date) -> pa.Table:
     values = {
-        LogicalType.STRING: lambda: pa.array([f"v{number}" for number in range(rows)]),
+        LogicalType.STRING: lambda: pa.array([f"v{number:05d}" for number in range(rows)]),
         LogicalType.INTEGER: lambda: pa.array(range(rows), pa.int64()),
         LogicalType.NUMBER: lambda: pa.array(np.arange(rows) / 8),
         LogicalType.DATE: lambda: pa.array([as_of] * rows, pa.date32()),

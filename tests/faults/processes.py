@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import time
@@ -18,7 +19,7 @@ from store.fault_points import STOP, VARIABLE
 from tests.faults.nights import Base, outcome
 
 PROCESSES = get_context("forkserver")  # whose children begin with the libraries loaded
-PROCESSES.set_forkserver_preload([__name__, "tests.faults.readers", "pandas"])  # which Arrow imports sooner or later
+PROCESSES.set_forkserver_preload([__name__, "tests.faults.readers", "tests.faults.warm"])
 SECONDS = 60
 
 
@@ -63,6 +64,7 @@ def start(target: Callable[..., None], *arguments: Any) -> Run:
     here, there = PROCESSES.Pipe(duplex=False)
     process = PROCESSES.Process(target=target, args=(*arguments, there), daemon=True)
     process.start()
+    atexit.register(process.kill)  # one that still stands still would keep this process from ending
     there.close()
     return Run(process, here)
 

@@ -55,8 +55,9 @@ def reading(base: Base) -> Iterator[Reads]:
     stop, (here, there) = PROCESSES.Event(), PROCESSES.Pipe(duplex=False)
     reader = PROCESSES.Process(target=read_on, args=(base, stop, there), daemon=True)
     reader.start()
+    there.close()  # so that a reader that ends before its time is not waited for
     reads = Reads()
-    here.recv()  # the first look is done
+    here.recv()  # it has begun
     try:
         yield reads
     finally:
@@ -126,9 +127,13 @@ def seen_in_tables(base: Base) -> Seen:
 def seen_in_files(base: Base) -> Seen:
     """The newest night as `_CURRENT` and the manifest's digests vouch for it."""
     try:
-        folder = current_folder(base.lake, CONTRACT, KIND)
-    except AuditFailed as refused:
-        return Seen(date.min, "", refused.what)
+        return _in_files(base)
+    except (AuditFailed, OSError, ValueError) as refused:  # also what JSON and Parquet cannot read
+        return Seen(date.min, "", f"{type(refused).__name__}: {refused}")
+
+
+def _in_files(base: Base) -> Seen:
+    folder = current_folder(base.lake, CONTRACT, KIND)
     if folder is None:
         return Seen(date.min, "", "there is no pointer")
     manifest = lake.read_manifest(folder)
