@@ -110,12 +110,8 @@ ORDER BY customer_id"""
 
 
 def known_departures_sql() -> str:
-    """Everyone of whom it is known by $known_at that he left: customer_id, ordered, churned_on, and told_until.
-
-    `told_until` is the same in every row: when the last news of anybody's leaving came by then.
-    """
-    newest = "SELECT max(recorded_at) FROM churn_events WHERE recorded_at <= $known_at"
-    return f"WITH {_LEFT}\nSELECT customer_id, churned_on, ({newest}) AS told_until FROM departed ORDER BY customer_id"
+    """Everyone of whom it is known by $known_at that he left: customer_id, ordered, and churned_on."""
+    return f"WITH {_LEFT}\nSELECT customer_id, churned_on FROM departed ORDER BY customer_id"
 
 
 def covered_months_sql() -> str:

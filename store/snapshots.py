@@ -71,9 +71,8 @@ def training_rows(
 
 
 def known_departures(extract: Path, contract: Contract, known_at: datetime) -> pa.Table:
-    """Who left on which day, as far as it is known at a moment: customer_id, ordered, churned_on, and told_until.
+    """Who left on which day, as far as it is known at a moment: customer_id, ordered, and churned_on.
 
-    `told_until`, the same in every row, is when the last such news came: a source that says nothing since may be old.
     RequestError for a flat contract, which says of nobody when he left.
     """
     if contract.flat:

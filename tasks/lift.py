@@ -6,11 +6,10 @@ import logging
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from prefect.artifacts import create_image_artifact, create_markdown_artifact
 
 from churn.drawings import LiftPoint, lift_plot
@@ -79,7 +78,7 @@ def measure(
     settings, terms = current_settings(), read_contract(contract)
     moment = _moment(known_at, settings)
     departures = known_departures(extract.folder, terms, moment)
-    ready = matured([wave.as_of for wave in waves], terms.horizon_days, _told_until(departures, moment))
+    ready = matured([wave.as_of for wave in waves], terms.horizon_days, _told_until(extract, moment))
     found: list[Lift] = []
     if ready:
         first = entries(read_parquet([wave.members for wave in waves if wave.as_of in ready]))
@@ -132,10 +131,9 @@ def _moment(known_at: str | None, settings: Settings) -> datetime:
     return now if known_at is None else chosen_known_at(known_at, as_of=date.min, now=now)
 
 
-def _told_until(departures: pa.Table, moment: datetime) -> datetime:
-    """Up to when the source tells who left: an old source says of nobody that he left since."""
-    told = pc.max(departures["told_until"]).as_py()
-    return min(told, moment) if told else datetime.combine(date.min, time.min)
+def _told_until(extract: Extract, moment: datetime) -> datetime:
+    """Up to when the source tells who left: one that was copied earlier says of nobody that he left since."""
+    return min(extract.newest or moment, moment)
 
 
 def _events(base: str, as_ofs: Sequence[date], moment: datetime) -> pa.Table:

@@ -55,8 +55,9 @@ def extract(tmp_path: Path) -> Extract:
     return taken_in(tmp_path / "extract", LEFT)
 
 
-def taken_in(folder: Path, churn_events: str) -> Extract:
-    return Extract("telco", "digest", write_extract(folder, churn_events=churn_events), {}, None)
+def taken_in(folder: Path, churn_events: str, newest: str | None = None) -> Extract:
+    told = datetime.fromisoformat(newest) if newest else None
+    return Extract("telco", "digest", write_extract(folder, churn_events=churn_events), {}, told)
 
 
 def publish(publisher: Publisher, as_of: date, **customers: list[int]) -> None:
@@ -142,11 +143,11 @@ def test_a_wave_waits_until_its_horizon_is_over(home, extract, known_at, ready):
     assert found.waiting == (() if ready else (FIRST,))
 
 
-def test_a_source_that_stopped_telling_who_left_proves_nothing(home: Publisher, tmp_path: Path) -> None:
+def test_a_source_that_ends_before_the_horizon_proves_nothing(home: Publisher, tmp_path: Path) -> None:
     """Else nobody would seem to have left since it was copied."""
-    old = taken_in(tmp_path / "old", LEFT.replace("2025-12-", "2025-11-"))
     publish(home, FIRST, listed=[0], held_out=[6])
-    assert measured(old).waiting == (FIRST,)
+    assert measured(taken_in(tmp_path / "old", LEFT, "2025-11-30T23:00")).waiting == (FIRST,)
+    assert measured(taken_in(tmp_path / "new", LEFT, "2025-12-01T00:30")).waiting == ()
 
 
 def test_what_was_measured_is_kept_in_a_table_and_as_a_drawing(home: Publisher, extract: Extract) -> None:
