@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.schema import CreateTable
 
 from churn.buckets import bucket_of
@@ -93,8 +93,7 @@ def rebuild_tables(publisher: Publisher, run: Run) -> tuple[str, ...]:
         )
     for table in TABLES_OF[run.unit.kind]:
         paths = [run.folder / file.path for file in manifest.files_in(table.name)]
-        _load_beside(publisher, table, run, paths)
-        with publisher.engine.begin() as connection:
+        with _loaded_beside(publisher.engine, table, run.fence, paths), publisher.engine.begin() as connection:
             _replace_rows(connection, table, run.fence)
     return tuple(table.name for table in TABLES_OF[run.unit.kind])
 
@@ -162,28 +161,32 @@ def _as(values: pa.Array, kind: pa.DataType) -> pa.Array:
     return whole.dictionary_encode().cast(kind) if pa.types.is_dictionary(kind) else whole.cast(kind)
 
 
-def _load_beside(publisher: Publisher, table: sa.Table, run: Run, paths: list[Path]) -> None:
-    """Loads the files' rows into a table of their own, of which readers know nothing."""
-    beside = _beside(table, run.fence)
+@contextmanager
+def _loaded_beside(engine: Engine, table: sa.Table, fence: int, paths: list[Path]) -> Iterator[None]:
+    """The files' rows in a table of their own, of which readers know nothing, and which is gone afterwards."""
+    beside = _beside(table, fence)
     columns = (sa.Column(column.name, column.type, nullable=column.nullable) for column in table.columns)
-    with publisher.engine.begin() as connection:
+    with engine.begin() as connection:
         connection.exec_driver_sql(f"DROP TABLE IF EXISTS {beside}")
         connection.execute(CreateTable(sa.Table(beside, sa.MetaData(), *columns)))
-    with loader(publisher.engine) as load:
-        for rows in file_rows(paths, SCHEMAS[table.name]):
-            fence = pa.repeat(pa.scalar(run.fence, pa.int64()), len(rows))
-            load.append(beside, rows.append_column(FENCE, fence))
-        load.commit()
+    try:
+        with loader(engine) as load:
+            for rows in file_rows(paths, SCHEMAS[table.name]):
+                load.append(beside, rows.append_column(FENCE, pa.repeat(pa.scalar(fence, pa.int64()), len(rows))))
+            load.commit()
+        yield
+    finally:
+        with engine.begin() as connection:
+            connection.exec_driver_sql(f"DROP TABLE IF EXISTS {beside}")
 
 
 def _replace_rows(connection: Connection, table: sa.Table, fence: int) -> None:
-    """Takes the rows that were loaded beside in the place of those that are there, and drops the table beside."""
+    """Puts the rows that were loaded beside in the place of those that are there."""
     beside = sa.table(_beside(table, fence), *(sa.column(column.name) for column in table.columns))
     if connection.dialect.name != "sqlite" and not is_attached(connection, table, fence):
         _attach_empty(connection, table, fence)
     connection.execute(sa.delete(table).where(table.c[FENCE] == fence))
     connection.execute(sa.insert(table).from_select(list(table.columns.keys()), sa.select(beside)))
-    connection.exec_driver_sql(f"DROP TABLE {beside.name}")
 
 
 def _attach_empty(connection: Connection, table: sa.Table, fence: int) -> None:
