@@ -166,13 +166,13 @@ def rescaled(card: Scorecard, slope: float, shift: float) -> Scorecard:
     return replace(card, intercept=card.intercept * slope + shift, terms=terms)
 
 
-def centred(card: Scorecard, rows: pa.Table) -> Scorecard:
-    """The same scores with each term's mean over `rows` moved into the intercept.
+def centred(card: Scorecard, rows: pa.Table, weights: Floats | None = None) -> Scorecard:
+    """The same scores with each term's mean over `rows` moved into the intercept; each row counts `weights` times.
 
     A reason then says how far the customer is from the average customer of `rows`.
     """
     bins = binned(card, rows)
-    means = [float(term.table[_cells(term, bins)].mean()) for term in card.terms]
+    means = [float(np.average(term.table[_cells(term, bins)], weights=weights)) for term in card.terms]
     terms = tuple(replace(term, table=term.table - mean) for term, mean in zip(card.terms, means, strict=True))
     return replace(card, intercept=card.intercept + sum(means), terms=terms)
 

@@ -6,11 +6,12 @@ from dataclasses import replace
 from math import log
 from typing import TYPE_CHECKING, TypeAlias
 
+import numpy as np
 import pyarrow as pa
 
 from churn.errors import TrainingError
 from churn.lookup import score
-from churn.metrics import Floats, Line, calibration_line, probability
+from churn.metrics import Floats, Labels, Line, calibration_line, probability
 from churn.scorecard import Scorecard, centred, rescaled
 from churn.training.lessons import Lessons
 from schemas.contract import Contract
@@ -55,10 +56,18 @@ def at_source(line: Line, contract: Contract) -> Line:
     return Line(line.slope, line.shift + log(contract.training.sampling_rate))
 
 
-def calibrated(raw: Model, rows: pa.Table, line: Line) -> Model:
-    """The model of `line`; a scorecard's terms are centred on `rows`, so that a reason compares with their mean."""
+def stood_for(labels: Labels, contract: Contract) -> Floats:
+    """How many customers of the base each row stands for: a stayer for several where stayers had been sampled."""
+    return np.where(labels == 1, 1.0, 1.0 / contract.training.sampling_rate)
+
+
+def calibrated(raw: Model, rows: pa.Table, line: Line, weights: Floats) -> Model:
+    """The model of `line`; a scorecard's terms are centred on `rows`, so that a reason compares with their mean.
+
+    Each row counts `weights` times, as the base and not the sample is whom a customer is compared with.
+    """
     if isinstance(raw, Scorecard):
-        model: Model = centred(rescaled(raw, line.slope, line.shift), rows)
+        model: Model = centred(rescaled(raw, line.slope, line.shift), rows, weights)
     else:
         model = replace(raw, slope=line.slope, shift=line.shift)
-    return replace(model, base_rate=float(probability(log_odds_of(model, rows)).mean()))
+    return replace(model, base_rate=float(np.average(probability(log_odds_of(model, rows)), weights=weights)))

@@ -11,12 +11,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from churn.judging import Judged
-from churn.metrics import Evaluation, Line, evaluate
+from churn.metrics import Evaluation, Floats, Line, evaluate
 from churn.scorecard import Scorecard, binned
 from churn.segments import ALL
 from churn.slices import calibration_points, figures_with_intervals, gains_points, slice_of_month, slices_by_segment
 from churn.training.additive import fit
-from churn.training.calibration import Model, at_source, calibrated, held_out_line, line_on, log_odds_of
+from churn.training.calibration import (
+    Model,
+    at_source,
+    calibrated,
+    held_out_line,
+    line_on,
+    log_odds_of,
+    stood_for,
+)
 from churn.training.leaks import strongest_alone
 from churn.training.lessons import AS_OF, Lessons, digest_of, distinct_lessons, of_segment, varying
 from churn.training.plan import TrainingPlan
@@ -35,8 +43,8 @@ class Trained:
     """A model and how it came about.
 
     `rows`, `churners` and `fit_as_ofs` are what it was fitted on, before sampling; `test` are its figures on rows that
-    nothing behind them has seen, and `judged` are those rows. `reference` has each feature's share of customers in
-    each of its bins. `calibration` maps the fitted model's log-odds to those of the model.
+    nothing behind them has seen, and `judged` are those rows. `reference` has each feature's share of the base's
+    customers in each of its bins. `calibration` maps the fitted model's log-odds to those of the model.
     """
 
     model: Model
@@ -81,8 +89,9 @@ def train(rows: pa.Table, contract: Contract, plan: TrainingPlan) -> Trained:
     """
     given = of_segment(rows, contract, plan.segment)
     fitted = _fitted(distinct_lessons(given, contract), contract, plan)
-    line = held_out_line(fitted.raw, fitted.held)
-    model = calibrated(fitted.raw, fitted.held.rows, at_source(line, contract))
+    line = at_source(held_out_line(fitted.raw, fitted.held), contract)
+    stand_for = stood_for(fitted.held.labels, contract)
+    model = calibrated(fitted.raw, fitted.held.rows, line, stand_for)
     judged = _judged(fitted.raw, held_out_line(fitted.raw, fitted.calibrate), fitted.test, contract)
     trained = Trained(
         model=model,
@@ -97,7 +106,7 @@ def train(rows: pa.Table, contract: Contract, plan: TrainingPlan) -> Trained:
         sampling_rate=fitted.sampling_rate,
         calibration=line,
         data_digest=digest_of(fitted.lessons.rows),
-        reference=_reference(model, fitted.held.rows),
+        reference=_reference(model, fitted.held.rows, stand_for),
         probe=fitted.held.rows.select([column.name for column in fitted.columns]).slice(0, PROBE_ROWS),
         judged=judged,
         segment=plan.segment,
@@ -157,8 +166,8 @@ def _model(lessons: Lessons, columns: Sequence[Column], plan: TrainingPlan) -> M
 def _judged(raw: Model, line: Line, lessons: Lessons, contract: Contract) -> Judged:
     """The lessons with the log-odds of a twin of the model that this line calibrates."""
     line = at_source(line, contract)
-    weights = np.where(lessons.labels == 1, 1.0, 1.0 / contract.training.sampling_rate)
-    return Judged(lessons.rows, lessons.labels, line.slope * log_odds_of(raw, lessons.rows) + line.shift, weights)
+    log_odds = line.slope * log_odds_of(raw, lessons.rows) + line.shift
+    return Judged(lessons.rows, lessons.labels, log_odds, stood_for(lessons.labels, contract))
 
 
 def _with_figures(trained: Trained, judged: Judged, fitted: _Fitted, contract: Contract) -> Trained:
@@ -181,10 +190,10 @@ def _month_before(fitted: _Fitted, contract: Contract) -> SliceEntry:
     return slice_of_month(_judged(fitted.raw, line, fitted.calibrate, contract))
 
 
-def _reference(model: Model, rows: pa.Table) -> dict[str, list[float]]:
+def _reference(model: Model, rows: pa.Table, weights: Floats) -> dict[str, list[float]]:
     # Other models cut nothing: theirs is the share of missing values and of each category, as of a card without cuts.
     card = model if isinstance(model, Scorecard) else Scorecard(0.0, model.inputs, (), model.base_rate)
     return {
-        feature.name: (np.bincount(bins, minlength=feature.bins) / rows.num_rows).tolist()
+        feature.name: (np.bincount(bins, weights, feature.bins) / weights.sum()).tolist()
         for feature, bins in zip(card.features, binned(card, rows), strict=True)
     }

@@ -15,6 +15,7 @@ from churn.estimators import log_odds
 from churn.evaluation import cross_validate
 from churn.lookup import score
 from churn.metrics import auc, probability
+from churn.scorecard import centred
 from churn.training import TrainingPlan, auc_alone, labels_of, segments_to_train, train
 from schemas.columns import Column, LogicalType, Role
 from schemas.contract import TrainingFacts
@@ -182,6 +183,23 @@ def test_sampling_on_both_sides_still_predicts_the_true_base_rate():
     assert trained.test.observed == pytest.approx(labels.mean(), rel=0.05)
 
 
+def test_what_a_customer_is_compared_with_is_the_base_and_not_the_sample_of_it():
+    """One of five stayers reached us: rate, centre and reference are as if all had."""
+    base = cards.lessons(30_000)
+    labels = labels_of(base)
+    kept = pa.array((labels == 1) | (np.random.default_rng(7).random(len(labels)) < 0.2))
+    plan = replace(QUICK, interactions=0)
+    trained = train(base.filter(kept), cards.contract(training=TrainingFacts(sampling_rate=0.2)), plan)
+    assert trained.model.base_rate == pytest.approx(labels.mean(), abs=0.03), "of the sample, more than half left"
+    bound = (
+        base["in_contract"].is_null().to_numpy(),
+        *(pc.fill_null(pc.equal(base["in_contract"], state), False).to_numpy() for state in (False, True)),
+    )
+    np.testing.assert_allclose(trained.reference["in_contract"], [part.mean() for part in bound], atol=0.03)
+    whole = centred(trained.card, base)
+    assert whole.intercept == pytest.approx(trained.card.intercept, abs=0.06)
+
+
 def test_the_column_that_ranks_best_alone_is_kept_with_its_auc(panel):
     rows, trained = panel
     fitted = rows.filter(pa.array(np.isin(rows["as_of"].to_pylist(), MONTHS[:3])))
@@ -258,11 +276,13 @@ def test_another_kind_of_model_is_calibrated_and_judged_like_a_scorecard(kind):
     trained = train(rows, cards.contract(training=TrainingFacts(sampling_rate=0.5)), replace(QUICK, kind=kind))
     assert trained.model.kind == trained.kind == kind
     assert trained.model.slope == trained.calibration.slope
-    assert trained.model.shift == pytest.approx(trained.calibration.shift + np.log(0.5))
+    assert trained.model.shift == trained.calibration.shift
     assert trained.test.auc > 0.70
     newest = rows.filter(pa.array(np.isin(rows["as_of"].to_pylist(), MONTHS[-2:])))
-    predicted = probability(log_odds(trained.model, newest)).mean()
-    assert predicted == pytest.approx(trained.model.base_rate, rel=1e-9)
-    assert predicted < labels_of(newest).mean(), "half of the stayers did not reach us"
+    labels, predicted = labels_of(newest), probability(log_odds(trained.model, newest))
+    of_base = np.average(predicted, weights=np.where(labels == 1, 1.0, 2.0))
+    assert of_base == pytest.approx(trained.model.base_rate, rel=1e-9)
+    churners = labels.sum()
+    assert of_base == pytest.approx(churners / (2 * len(labels) - churners), rel=0.1), "each stayer stands for two"
     with pytest.raises(TypeError):
         _ = trained.card
