@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from churn.gate import Verdict
 from schemas.manifest import Figure
 
@@ -13,11 +15,9 @@ def figure_in_words(figure: Figure) -> str:
 
 
 def approval_command(contract: str, version: int, segment: str, expected: int | None) -> str:
-    """The command that makes the version champion, unless somebody else has become it since it was judged."""
-    return (
-        f"churn model promote {version} --contract {contract} --segment {segment} "
-        f"--expected {expected or 0} --why 'it passed the gate'"
-    )
+    """The shell command that makes the version champion, unless somebody else has become it since it was judged."""
+    named = ("--contract", contract, "--segment", segment, "--expected", str(expected or 0))
+    return shlex.join(("churn", "model", "promote", str(version), *named, "--why", "it passed the gate"))
 
 
 def verdict_markdown(verdict: Verdict) -> str:
