@@ -14,9 +14,11 @@ from types import MappingProxyType
 
 from rich.console import Console
 
+from tests.faults.long.detaching import no_detaching
 from tests.faults.long.doubles import double_starts
 from tests.faults.long.full_disks import full_disks
 from tests.faults.long.kills import random_kills
+from tests.faults.long.long_queries import long_queries
 from tests.faults.long.servers import server_kills
 from tests.faults.long.tally import Tally, as_table, last_line
 from tests.faults.long.trials import Ground, ground
@@ -26,9 +28,11 @@ FAULTS: Mapping[str, Callable[[Ground], Iterator[Tally]]] = MappingProxyType(
     {
         "F3": random_kills,
         "F4": server_kills,
+        "F5": no_detaching,
         "F6": double_starts,
         "F7": woken_zombies,
         "F11": full_disks,
+        "F14": long_queries,
     }
 )
 WIDTH = 150
@@ -40,10 +44,18 @@ def main() -> int:
     for told_to_end in (signal.SIGINT, signal.SIGTERM):  # a shell starts what runs in the background deaf to Ctrl-C
         signal.signal(told_to_end, signal.default_int_handler)
     with ground(chosen.seed) as where:
-        tallies = [_told(tally) for fault in chosen.only for tally in FAULTS[fault](where)]
+        tallies = [_told(tally) for fault in chosen.only for tally in _tried(fault, where)]
     Console(width=WIDTH).print(as_table(tallies, f"seed {chosen.seed}, load {os.getloadavg()[0]:.1f}"))
     print(last_line(tallies))
     return int(any(tally.wrong for tally in tallies))
+
+
+def _tried(fault: str, where: Ground) -> Iterator[Tally]:
+    """What came of the fault; one that ends early does not keep the others from being tried."""
+    try:
+        yield from FAULTS[fault](where)
+    except Exception as failed:
+        yield Tally(fault, "", broken=[f"ended early: {failed!r}"], remark="ended early")
 
 
 def _arguments() -> argparse.Namespace:

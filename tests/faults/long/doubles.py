@@ -7,10 +7,10 @@ from datetime import date
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 
-from tests.faults.long.runs import begun
+from tests.faults.long.runs import begun, in_words
 from tests.faults.long.tally import Tally
 from tests.faults.long.trials import Ground, Trials
-from tests.faults.nights import Base, outcome
+from tests.faults.nights import Base
 from tests.faults.processes import PROCESSES
 
 TRIES = 20
@@ -44,7 +44,6 @@ def _start_one(trials: Trials) -> None:
 
 def a_twin(base: Base, as_of: date, gate: Barrier, told: Connection) -> None:
     """A night's run that begins when the other one does."""
-    publisher = base.publisher()
     told.send("begins")
     gate.wait()
-    told.send(outcome(publisher, as_of))
+    told.send(in_words(base, as_of))

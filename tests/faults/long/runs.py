@@ -16,17 +16,21 @@ from tests.faults.processes import SECONDS, Run, start
 def a_told_run(base: Base, as_of: date, told: Connection) -> None:
     """A night's run that says when it begins, and what became of it."""
     told.send("begins")
-    try:
-        told.send(outcome(base.publisher(), as_of))
-    except Exception as failed:  # it has no room left, or whoever took the night over has cleared its files away
-        told.send(f"{type(failed).__name__} {failed}")
+    told.send(in_words(base, as_of))
 
 
 def a_later_run(base: Base, as_of: date, told: Connection) -> None:
     """The night's next run, after the lease of the one before."""
-    publisher = base.publisher()
-    days_later(publisher)
-    told.send(outcome(publisher, as_of))
+    days_later(base.publisher())
+    told.send(in_words(base, as_of))
+
+
+def in_words(base: Base, as_of: date) -> str:
+    """What becomes of the night's run, whichever way it ends."""
+    try:
+        return outcome(base.publisher(), as_of)
+    except Exception as failed:  # there is no room, or whoever took the night over has cleared its files away
+        return f"{type(failed).__name__} {failed}"
 
 
 def begun(target: Callable[..., None], *arguments: Any) -> Run:
