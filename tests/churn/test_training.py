@@ -112,6 +112,10 @@ def test_more_duplicates_than_the_contract_knows_of_stop_the_training():
 LEAKS = {
     "with noise": (LogicalType.NUMBER, lambda label: label + np.random.default_rng(0).normal(0.0, 0.2, len(label))),
     "turned round": (LogicalType.NUMBER, lambda label: -1.0 * label),
+    "in the middle of its range": (
+        LogicalType.NUMBER,
+        lambda label: np.where(label, 0.01, 1.0) * np.random.default_rng(0).normal(0.0, 1.0, len(label)),
+    ),
     "by being missing": (LogicalType.NUMBER, lambda label: pa.array([None if one else 1.0 for one in label])),
     "in words": (LogicalType.STRING, lambda label: ["closed" if one else None for one in label]),
 }
@@ -123,6 +127,15 @@ def test_a_column_that_knows_the_future_stops_the_training_by_its_name(kind, lea
     leaking, contract = with_column(rows, "closing_letter", leak(rows["label"].to_numpy()), kind)
     with pytest.raises(TrainingError, match="closing_letter: alone it tells churners apart with an AUC of"):
         train(leaking, contract, QUICK)
+
+
+@pytest.mark.parametrize("levels", [20, 2_000, 20_000])
+def test_many_categories_that_mean_nothing_are_no_leak(levels):
+    dice = np.random.default_rng(1)
+    labels = (dice.random(20_000) < 0.02).astype(np.int64)
+    rows = pa.table({"shop": dice.integers(0, levels, len(labels)).astype(str)})
+    noise = auc_alone(rows, Column("shop", LogicalType.STRING, "shop"), labels)
+    assert noise == pytest.approx(0.5, abs=0.05)
 
 
 def test_a_constant_column_is_left_out_by_name():
