@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,19 +15,21 @@ from sqlalchemy.engine import Connection, Engine
 
 from churn.contract import arrow_schema
 from schemas.columns import Table
-from schemas.interventions import CONTACT_EVENTS, CONTACTS, INTERVENTIONS, OUTCOMES, Event, Intervention
+from schemas.interventions import CONTACT_EVENTS, CONTACTS, INTERVENTIONS, OUTCOMES, Intervention
 from store.claims import database_now
 from store.intervention_tables import intervention
 from store.migrations import bring_up_to_date
 from store.settings import Settings
 from store.tables import answering, engine_for
 
-ROWS_AT_ONCE = 1_000  # eleven values each, of the 32,766 that a statement of SQLite may have
+ROWS_AT_ONCE = 10_000
 CLOCKS_DIFFER = timedelta(minutes=5)
 
 _SENT = tuple(Intervention.model_fields)
 
 Row = dict[str, Any]
+Name = tuple[str, str]  # of an event: its contract and its key
+Part = TypeVar("Part")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +60,7 @@ def record(settings: Settings, interventions: Sequence[Intervention]) -> Recorde
         refused = [Refusal(one.key, why) for one in interventions if (why := _impossible(one, now, settings))]
         impossible = {refusal.key for refusal in refused}
         possible = [_row(one) for one in interventions if one.key not in impossible]
-        firsts = _firsts(possible)
-        new = _added(connection, firsts, now)
-        kept = _kept(connection, firsts)
+        kept, new = _kept(connection, _firsts(possible), now)
     refused += [Refusal(row["key"], _differs(row, kept)) for row in possible if row != kept[_name(row)]]
     return Recorded(new, len(interventions) - new - len(refused), tuple(refused))
 
@@ -113,72 +113,71 @@ def _row(one: Intervention) -> Row:
     return one.model_dump() | {"event": one.event.value, "occurred_at": _naive(one.occurred_at)}
 
 
-def _name(row: Mapping[str, Any]) -> tuple[str, str]:
+def _name(row: Mapping[str, Any]) -> Name:
     return row["contract"], row["key"]
 
 
-def _firsts(rows: Sequence[Row]) -> list[Row]:
+def _firsts(rows: Sequence[Row]) -> dict[Name, Row]:
     """Each key's first row, by key: two batches that lock the same keys in the same order cannot block each other."""
     firsts = {_name(row): row for row in reversed(rows)}
-    return [firsts[name] for name in sorted(firsts)]
+    return {name: firsts[name] for name in sorted(firsts)}
 
 
-def _added(connection: Connection, rows: Sequence[Row], now: datetime) -> int:
-    """Adds the rows whose keys are not there yet, even if another batch is adding them now, and counts those."""
+def _kept(connection: Connection, rows: dict[Name, Row], now: datetime) -> tuple[dict[Name, Row], int]:
+    """What is written down under the rows' keys once they are added, and how many of them were new."""
+    new = _added(connection, list(rows.values()), now)
+    return rows | _written_down(connection, [name for name in rows if name not in new]), len(new)
+
+
+def _added(connection: Connection, rows: Sequence[Row], now: datetime) -> set[Name]:
+    """Adds the rows whose keys are not there yet, even if another batch is adding them now, and names those."""
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    insert = dialect.insert(intervention).on_conflict_do_nothing().returning(intervention.c.key)
+    insert = dialect.insert(intervention).on_conflict_do_nothing()
     stamped = [row | {"recorded_at": now} for row in rows]
-    return sum(len(connection.execute(insert.values(part)).all()) for part in _parts(stamped))
+    added = insert.returning(intervention.c.contract, intervention.c.key)
+    return {(row.contract, row.key) for part in _parts(stamped) for row in connection.execute(added, part)}
 
 
-def _kept(connection: Connection, rows: Sequence[Row]) -> dict[tuple[str, str], Row]:
-    """What is written down under the rows' keys."""
-    found: dict[tuple[str, str], Row] = {}
-    names = sa.tuple_(intervention.c.contract, intervention.c.key)
-    for part in _parts(rows):
-        kept = sa.select(*(intervention.c[name] for name in _SENT)).where(names.in_([_name(row) for row in part]))
-        found.update((_name(row), row) for row in map(dict, connection.execute(kept).mappings()))
-    return found
+def _written_down(connection: Connection, names: Sequence[Name]) -> dict[Name, Row]:
+    columns = [intervention.c[name] for name in _SENT]
+    place = sa.tuple_(intervention.c.contract, intervention.c.key)
+    found = [
+        dict(row)
+        for part in _parts(names)
+        for row in connection.execute(sa.select(*columns).where(place.in_(part))).mappings()
+    ]
+    return {_name(row): row for row in found}
 
 
-def _parts(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+def _parts(rows: Sequence[Part]) -> Iterator[Sequence[Part]]:
     return (rows[start : start + ROWS_AT_ONCE] for start in range(0, len(rows), ROWS_AT_ONCE))
 
 
-def _differs(row: Row, kept: Mapping[tuple[str, str], Row]) -> str:
+def _differs(row: Row, kept: Mapping[Name, Row]) -> str:
     known = kept[_name(row)]
     other = [f"{name} {known[name]}, not {row[name]}" for name in _SENT if known[name] != row[name]]
     return f"the key is written down already with {'; '.join(other)}: give another event another key"
 
 
 def _contacts(*of_base: sa.ColumnElement[bool]) -> sa.Select[Any]:
-    """Each customer's last contact by channel, beside his last answer there."""
-    contacts = _newest(CONTACT_EVENTS, *of_base)
-    answers = _newest(OUTCOMES, *of_base)
-    same = (answers.c.customer_id == contacts.c.customer_id) & (answers.c.channel == contacts.c.channel)
-    columns = (
-        contacts.c.customer_id,
-        contacts.c.channel,
-        contacts.c.occurred_at.label("last_contact"),
-        answers.c.event.label("outcome"),
-        answers.c.occurred_at.label("outcome_at"),
-    )
-    return (
-        sa.select(*columns)
-        .select_from(contacts.outerjoin(answers, same))
-        .order_by(contacts.c.customer_id, contacts.c.channel)
-    )
+    """Each customer's last contact by channel, beside his last answer there; of two at the same moment the larger key.
 
-
-def _newest(events: Sequence[Event], *of_base: sa.ColumnElement[bool]) -> sa.Subquery:
-    """The newest of these events by customer and channel; of two at the same moment the larger key counts."""
-    column = intervention.c
-    newest = sa.func.row_number().over(
-        partition_by=(column.customer_id, column.channel), order_by=(column.occurred_at.desc(), column.key.desc())
-    )
-    wanted = (*of_base, column.event.in_([event.value for event in events]))
-    ranked = sa.select(intervention, newest.label("place")).where(*wanted).subquery()
-    return sa.select(ranked).where(ranked.c.place == 1).subquery()
+    Each row is read once: a join of the last contacts with the last answers has no index, and takes hours in SQLite.
+    """
+    event, occurred_at, key = (intervention.c[name] for name in ("event", "occurred_at", "key"))
+    by_channel = (intervention.c.customer_id, intervention.c.channel)
+    answered = event.in_([outcome.value for outcome in OUTCOMES])
+    answers_first = (sa.case((answered, 0), else_=1), occurred_at.desc(), key.desc())
+    ranked = sa.select(
+        *by_channel,
+        sa.func.max(occurred_at).over(partition_by=by_channel).label("last_contact"),
+        sa.case((answered, event)).label("outcome"),
+        sa.case((answered, occurred_at)).label("outcome_at"),
+        sa.func.row_number().over(partition_by=by_channel, order_by=answers_first).label("place"),
+    ).where(*of_base, event.in_([contact.value for contact in CONTACT_EVENTS]))
+    rows = ranked.subquery()
+    wanted = [rows.c[name] for name in CONTACTS.names]
+    return sa.select(*wanted).where(rows.c.place == 1).order_by(rows.c.customer_id, rows.c.channel)
 
 
 def _table(columns: Sequence[Any], schema: Table) -> pa.Table:

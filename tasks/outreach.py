@@ -150,8 +150,9 @@ def _listed(night: Night, scores: Result, bucket: int, listed: Flags) -> pa.Tabl
 
 
 def _untold(rows: pa.Table) -> bool:
-    """Whether reasons may be missing: the scores of a champion that is no scorecard need not have them."""
-    return not all(isinstance(model_of(digest), Scorecard) for digest in pc.unique(rows["model_digest"]).to_pylist())
+    """Whether reasons are missing that there are: the scores of a champion that is no scorecard need not have them."""
+    without = rows.filter(pc.is_null(rows["reason_1_feature"]))
+    return not all(isinstance(model_of(digest), Scorecard) for digest in pc.unique(without["model_digest"]).to_pylist())
 
 
 def _explained(night: Night, bucket: int, some: pa.Table) -> pa.Table:
