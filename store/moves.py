@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from churn.errors import NoChampion, PromotionRefused
-from store.registry_entries import PROMOTION, ROLLBACK, Event, Promotion, Rollback
+from churn.segments import ALL
+from store.registry_entries import PROMOTION, ROLLBACK, Event, Promotion, Rollback, VerdictEntry
 from store.registry_queries import Place, champions, last_verdict, of, required
 from store.registry_tables import alias_event
 
@@ -20,14 +21,16 @@ def promotions(connection: Connection, wishes: Sequence[Promotion], at: datetime
 
     Raises what `Registry.promote` raises, where one of them cannot be granted.
     """
-    held, changes = champions(connection), []
+    before = champions(connection)
+    hoped = {(wish.contract, segment): wish.version for wish in wishes for segment in wish.segments}
+    held, changes = dict(before), []
     for wish in wishes:
         required(connection, wish.contract, wish.version)
         for segment in wish.segments:
             place = wish.contract, segment
             if held.get(place) != wish.version:
                 _require_champion(place, held.get(place), wish.expected_in(segment))
-                overridden = _overridden(connection, wish, segment)
+                overridden = _overridden(connection, wish, segment, _rivals(place, before, hoped))
                 changes.append(_promotion(wish, segment, at, overridden))
                 held[place] = wish.version
     return changes
@@ -82,19 +85,36 @@ def _require_champion(place: Place, now: int | None, expected: int | None) -> No
         )
 
 
-def _overridden(connection: Connection, wish: Promotion, segment: str) -> str | None:
-    """The refusal that the wish overrides; None where the gate refused nothing, PromotionRefused where it stands."""
-    last = last_verdict(connection, wish.contract, wish.version, segment)
-    if last is None or last.passed:
-        return None
-    refusal = f"the gate {last.gate} refused version {wish.version} by its rule {last.rule}: {last.says}"
-    if not wish.override:
+def _rivals(place: Place, before: Mapping[Place, int], hoped: Mapping[Place, int]) -> tuple[int | None, ...]:
+    """With whom the gate has to have compared: who scores the segment now, first, or the model of all that will."""
+    of_all = place[0], ALL
+    return (before[place],) if place in before else (before.get(of_all), hoped.get(of_all))
+
+
+def _overridden(connection: Connection, wish: Promotion, segment: str, rivals: tuple[int | None, ...]) -> str | None:
+    """What the wish overrides; None where no gate objects, PromotionRefused where the objection stands."""
+    objection = _objection(wish.version, last_verdict(connection, wish.contract, wish.version, segment), rivals)
+    if objection and not wish.override:
         raise PromotionRefused(
-            refusal,
+            objection,
             where=f"{wish.contract}, segment {segment}",
-            to_do="Promote another version, or override the gate and say why.",
+            to_do="Promote another version, train again so that the gate judges it now, or override and say why.",
         )
-    return refusal
+    return objection
+
+
+def _objection(version: int, verdict: VerdictEntry | None, rivals: tuple[int | None, ...]) -> str | None:
+    scores_now = rivals[0]
+    if verdict and not verdict.passed:
+        return f"the gate {verdict.gate} refused version {version} by its rule {verdict.rule}: {verdict.says}"
+    if scores_now is None:
+        return None  # the first model of a base has nobody to be compared with
+    if verdict is None:
+        return f"no gate has judged version {version}, and {_named(scores_now)} scores the segment"
+    if verdict.against_version not in rivals:
+        compared = f"the gate {verdict.gate} compared version {version} with {_named(verdict.against_version)}"
+        return f"{compared}, and {_named(scores_now)} scores the segment"
+    return None
 
 
 def _earlier_champion(connection: Connection, wish: Rollback, segment: str, now: int | None) -> int:

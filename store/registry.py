@@ -83,9 +83,10 @@ class Registry:
     def promote(self, *wishes: Promotion) -> None:
         """Grants all wishes in one transaction, or none; who is champion already stays it.
 
-        Raises PromotionRefused where another than the expected version is champion, or where the gate's last verdict
-        on the version was a refusal; RegistryError where the version is not registered, or deleted. A version that was
-        never judged may be promoted: the first model of a base has nobody to be compared with.
+        Raises PromotionRefused where another than the expected version is champion, and, but for an override, where the
+        gate's last verdict on the version was a refusal or compared it with another than who scores the segment now, or
+        where there is no verdict. The first model of a base needs none: it has nobody to be compared with.
+        RegistryError where the version is not registered, or deleted.
         """
         with alone(self.engine) as connection:
             self._move(connection, moves.promotions(connection, wishes, self.clock()))
@@ -130,7 +131,7 @@ class Registry:
             connection.execute(verdict_table.insert().values(values | {"judged_at": self.clock()}))
 
     def verdict(self, contract: str, version: int, segment: str = ALL) -> VerdictEntry | None:
-        """The gate's last verdict on the version for the segment; None where it was never judged."""
+        """The gate's last verdict on the version for the segment, or else for its own; None where there is none."""
         with self.engine.connect() as connection:
             return last_verdict(connection, contract, version, segment)
 

@@ -26,7 +26,7 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One change of champion; `overridden` is the refusal that did not stop it. Times are naive and in UTC."""
+    """One change of champion; `overridden` is the gate's objection that did not stop it. Times are naive and in UTC."""
 
     happened_at: datetime
     contract: str
@@ -63,7 +63,7 @@ class Promotion:
     """A wish: `version` as champion of all of `segments` at once, where `expected` (or nobody) is champion now.
 
     `expected` is one version for every segment, or each segment's own; a segment that is not in it has nobody.
-    `override` promotes against the gate's refusal, which the event then keeps.
+    `override` promotes without the gate's consent; the event then keeps what it objected.
     """
 
     contract: str

@@ -62,9 +62,10 @@ def verdicts() -> sa.Select[Any]:
 
 
 def last_verdict(connection: Connection, contract: str, version: int, segment: str) -> VerdictEntry | None:
-    """What the gate said last of the version for that segment."""
-    judged = verdicts().where(*of(verdict_table, contract, segment), verdict_table.c.version == version)
-    found = connection.execute(judged.order_by(verdict_table.c.verdict.desc()).limit(1)).first()
+    """What the gate said last of the version for that segment, or where it was never asked, for the version's own."""
+    judged = verdicts().where(verdict_table.c.contract == contract, verdict_table.c.version == version)
+    elsewhere = verdict_table.c.segment != segment
+    found = connection.execute(judged.order_by(elsewhere, verdict_table.c.verdict.desc()).limit(1)).first()
     return VerdictEntry(*found) if found else None
 
 

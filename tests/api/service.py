@@ -53,7 +53,9 @@ def promoted(
     """The segment's first champion: a card made by hand unless another model is given."""
     version = registered(settings, model or cards.card(), contract)
     registry = open_registry(settings)
-    registry.promote(Promotion(TINY.name, version, None, who="tests", why="the first", segments=(segment,)))
+    registry.promote(
+        Promotion(TINY.name, version, None, who="tests", why="the first", segments=(segment,), override=True)
+    )
     return registry.resolve(TINY.name, segment)
 
 

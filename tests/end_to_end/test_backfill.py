@@ -110,7 +110,7 @@ def test_a_promotion_since_changes_no_published_night_unless_it_is_asked_to(nigh
     manifest = model.manifest.model_copy(update={"card": entry})
     other = replace(model, model=replace(model.card, intercept=colder), manifest=manifest)
     version = registry.register("telco", save_model(other, settings))
-    registry.promote(Promotion("telco", version, now.version, who="the test", why="another champion"))
+    registry.promote(Promotion("telco", version, now.version, who="the test", why="another champion", override=True))
 
     (then,) = fill(nights, FIRST_NIGHT, FIRST_NIGHT)
     assert then.state == "already published"

@@ -31,7 +31,7 @@ def change(orchestrator: None, tmp_path: Path) -> Iterator[Any]:
     with living_in(tmp_path):
         for version in (1, 2, 3):
             registered(current_settings(), replace(cards.card(), intercept=-float(version)))
-        yield partial(promotion, who="Ada", contract=str(contract))
+        yield partial(promotion, who="Ada", contract=str(contract), override=True)
 
 
 def test_champions_come_and_go_and_the_history_says_who_and_why(change: Any) -> None:
@@ -62,6 +62,8 @@ def test_what_cannot_be_is_refused_and_changes_nothing(change: Any) -> None:
     before = change(version=1, why="the first")
     with pytest.raises(PromotionRefused, match="version 1 is champion, not version 3"):
         change(version=2, expected=3, why="thought so")
+    with pytest.raises(PromotionRefused, match="no gate has judged version 2"):
+        change(version=2, why="in haste", override=False)
     with pytest.raises(RequestError, match="no version is named"):
         change(why="in haste")
     with pytest.raises(RequestError, match="no segment is named"):

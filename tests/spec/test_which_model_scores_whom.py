@@ -71,7 +71,7 @@ def decide(registry: Registry, decision: str) -> None:
         case [version, "for", segment]:
             now = registry.resolve_all(TINY.name).get(segment)
             expected = now.version if now else None
-            registry.promote(Promotion(TINY.name, int(version), expected, "Ada", "better", (segment,)))
+            registry.promote(Promotion(TINY.name, int(version), expected, "Ada", "better", (segment,), override=True))
         case [segment, "back"]:
             registry.rollback(Rollback(TINY.name, "Ada", "worse after all", (segment,)))
 

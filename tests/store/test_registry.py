@@ -44,17 +44,22 @@ def with_versions(registry: Registry, count: int) -> Registry:
 
 
 def promotion(version: int, expected: int | None, *segments: str) -> Promotion:
-    return Promotion("telco", version, expected, "Ada", "better in October", segments or ("all",))
+    """A promotion whatever the gate says, since most of what is tried here is no matter of it."""
+    return Promotion("telco", version, expected, "Ada", "better in October", segments or ("all",), override=True)
+
+
+def by_the_gate(version: int, expected: int | None, *segments: str) -> Promotion:
+    return replace(promotion(version, expected, *segments), override=False)
 
 
 def back(to: int | None = None, *segments: str, expected: int | None = None) -> Rollback:
     return Rollback("telco", "Grace", "complaints", segments or ("all",), to, expected)
 
 
-def judged(version: int, *, passed: bool, segment: str = "all") -> VerdictEntry:
+def judged(version: int, *, passed: bool, segment: str = "all", against: int | None = 1) -> VerdictEntry:
     rule = None if passed else "money"
     says = "EMPC 1.90 is 0.20 below the champion's 2.10, interval -0.31 to -0.09."
-    return VerdictEntry("telco", version, segment, 1, "default", "f" * 64, passed, rule, says)
+    return VerdictEntry("telco", version, segment, against, "default", "f" * 64, passed, rule, says)
 
 
 def test_the_registry_lies_in_the_database_of_the_settings(settings):
@@ -259,8 +264,8 @@ def test_a_refused_challenger_is_promoted_only_by_an_override_which_the_event_ke
     registry.record_verdict(judged(2, passed=False))
     refusal = r"gate default refused version 2 by its rule money: EMPC 1\.90 .* interval -0\.31 to -0\.09"
     with pytest.raises(PromotionRefused, match=refusal):
-        registry.promote(promotion(2, 1))
-    registry.promote(replace(promotion(2, 1), override=True))
+        registry.promote(by_the_gate(2, 1))
+    registry.promote(promotion(2, 1))
     first, second = registry.history("telco")
     assert first.overridden is None
     assert second.overridden.startswith("the gate default refused version 2")
@@ -271,13 +276,55 @@ def test_the_last_verdict_of_the_segment_counts(registry):
     registry.record_verdict(judged(2, passed=False))
     registry.record_verdict(judged(2, passed=False, segment="prepaid"))
     registry.record_verdict(judged(2, passed=True))
-    registry.promote(replace(promotion(2, None), override=True))
+    registry.promote(promotion(2, None))
     assert registry.history("telco")[-1].overridden is None, "nothing was there to override"
     with pytest.raises(PromotionRefused, match="segment prepaid"):
-        registry.promote(promotion(2, None, "prepaid"))
+        registry.promote(by_the_gate(2, None, "prepaid"))
     assert registry.verdict("telco", 2) == replace(judged(2, passed=True), judged_at=moment_at("05:00"))
     assert registry.verdict("telco", 1) is None
     assert [entry.passed for entry in registry.verdicts("telco")] == [False, False, True]
+
+
+def test_who_was_refused_takes_no_other_segment_s_place_either(registry):
+    with_versions(registry, 2).promote(promotion(1, None))
+    registry.record_verdict(judged(2, passed=False))
+    for segments in (("prepaid",), ("postpaid", "prepaid")):
+        with pytest.raises(PromotionRefused, match="refused version 2 by its rule money"):
+            registry.promote(by_the_gate(2, None, *segments))
+    registry.record_verdict(judged(2, passed=True))
+    registry.promote(by_the_gate(2, None, "prepaid"))
+
+
+def test_who_was_never_judged_takes_only_a_place_that_nobody_scores(registry):
+    with_versions(registry, 2).promote(by_the_gate(1, None))
+    for segment, expected in (("all", 1), ("prepaid", None)):
+        with pytest.raises(PromotionRefused, match="no gate has judged version 2, and version 1 scores the segment"):
+            registry.promote(by_the_gate(2, expected, segment))
+    registry.promote(promotion(2, 1))
+    assert registry.history("telco")[-1].overridden.startswith("no gate has judged version 2")
+
+
+def test_a_verdict_beside_one_champion_unseats_no_other(registry):
+    with_versions(registry, 4).promote(promotion(1, None))
+    registry.record_verdict(judged(2, passed=True, against=1))
+    registry.promote(promotion(3, 1))
+    with pytest.raises(PromotionRefused, match="compared version 2 with version 1, and version 3 scores the segment"):
+        registry.promote(by_the_gate(2, 3))
+    registry.record_verdict(judged(4, passed=True, against=None))
+    with pytest.raises(PromotionRefused, match="compared version 4 with nobody, and version 3 scores"):
+        registry.promote(by_the_gate(4, 3))
+    assert registry.rollback(back()) == {"all": 1}
+    registry.promote(by_the_gate(2, 1))
+
+
+def test_a_segment_s_first_model_is_compared_with_that_of_all_before_or_after_the_same_promotion(registry):
+    with_versions(registry, 4).promote(promotion(1, None))
+    for version, segment, against in ((2, "all", 1), (3, "prepaid", 1), (4, "postpaid", 2)):
+        registry.record_verdict(judged(version, passed=True, segment=segment, against=against))
+    with pytest.raises(PromotionRefused, match="compared version 4 with version 2, and version 1 scores"):
+        registry.promote(by_the_gate(4, None, "postpaid"))
+    registry.promote(by_the_gate(4, None, "postpaid"), by_the_gate(3, None, "prepaid"), by_the_gate(2, 1))
+    assert [event.overridden for event in registry.history("telco", None)] == [None] * 4
 
 
 def test_no_verdict_stands_in_the_way_back(registry):

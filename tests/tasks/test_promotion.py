@@ -43,9 +43,15 @@ def refuse(registry: Registry, version: int, segment: str) -> None:
     )
 
 
+def let_pass(registry: Registry, version: int, segment: str) -> None:
+    registry.record_verdict(VerdictEntry("telco", version, segment, 1, "default", "a" * 64, True, None, "Slope 1.0."))
+
+
 def test_each_segment_goes_to_its_candidate_if_that_passed(registry: Registry) -> None:
     registry.promote(Promotion("telco", 1, None, "Ada", "the first"))
     refuse(registry, 3, "postpaid")
+    let_pass(registry, 2, "all")
+    let_pass(registry, 4, "prepaid")
     candidates = [
         candidate(2, "all", PASSED, expected=1),
         candidate(3, "postpaid", REFUSED),
@@ -65,6 +71,8 @@ def test_whose_place_went_to_another_meanwhile_is_told(registry: Registry) -> No
 def test_nobody_is_promoted_where_one_of_the_places_went_to_another_meanwhile(registry: Registry) -> None:
     registry.promote(Promotion("telco", 1, None, "Ada", "the first", ("all", "postpaid")))
     candidates = [candidate(2, "all", PASSED, expected=1), candidate(3, "postpaid", PASSED)]
+    let_pass(registry, 2, "all")
+    let_pass(registry, 3, "postpaid")
     with pytest.raises(PromotionRefused, match="segment postpaid: version 1 is champion, not nobody"):
         promotion.promote_passed.fn("telco", candidates)
     assert champions(registry) == {"all": 1, "postpaid": 1}
@@ -73,6 +81,8 @@ def test_nobody_is_promoted_where_one_of_the_places_went_to_another_meanwhile(re
 def test_a_second_try_of_a_promotion_that_was_made_is_content(registry: Registry) -> None:
     registry.promote(Promotion("telco", 1, None, "Ada", "the first"))
     candidates = [candidate(2, "all", PASSED, expected=1), candidate(3, "postpaid", PASSED)]
+    let_pass(registry, 2, "all")
+    let_pass(registry, 3, "postpaid")
     for _ in range(2):
         assert promotion.promote_passed.fn("telco", candidates) == ("all", "postpaid")
     assert champions(registry) == {"all": 2, "postpaid": 3}
