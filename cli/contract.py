@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table as Grid
 
 from churn.dictionary import HEADS, column_facts, dictionary_page
 from churn.inference import draft_contract
+from cli.terminal import terminal
 from schemas.columns import Table
 from schemas.contract import Contract
 from schemas.odcs_text import contract_text
@@ -37,7 +37,7 @@ def show(name: Name) -> None:
     """Show the customer row of a contract, and the tables that it is built from."""
     contract = read_contract(name)
     typer.echo(f"{contract.name} {contract.version}: {_summary(contract)}")
-    Console().print(_grid(contract.customer))
+    terminal().print(_grid(contract.customer))
     for table in () if contract.flat else contract.sources:
         typer.echo(f"  built from {table.name}: {', '.join(table.names)}")
 

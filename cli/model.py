@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from rich.console import Console
 
 from churn.contract import parse_contract
 from churn.errors import ArtifactRefused, RequestError
 from churn.segments import require_places
 from cli import model_view as view
+from cli.terminal import terminal
 from schemas.contract import Contract as ParsedContract
 from schemas.manifest import ModelManifest
 from store.artifacts import Model, delete_model, load_model, model_folder, verify_model
@@ -47,7 +47,7 @@ def list_(contract: Contract = "telco", as_json: AsJson = False) -> None:
     if as_json:
         _print_json([view.listed_document(model, settings) for model in models])
     elif models:
-        view.show_list(Console(), models)
+        view.show_list(terminal(), models)
     else:
         typer.echo(f"No model of {base} is registered. `churn train` makes one.")
 
@@ -64,7 +64,7 @@ def show(number: Number, contract: Contract = "telco", as_json: AsJson = False) 
     if as_json:
         _print_json(view.listed_document(model, settings))
     else:
-        view.show_model(Console(), model, model.manifest, model_folder(wanted.digest, settings))
+        view.show_model(terminal(), model, model.manifest, model_folder(wanted.digest, settings))
 
 
 @app.command()
@@ -85,7 +85,7 @@ def history(
     if as_json:
         _print_json([view.event_document(event) for event in events])
     elif events:
-        view.show_history(Console(), events)
+        view.show_history(terminal(), events)
     else:
         typer.echo(f"Nobody was ever champion of {base}{f', segment {segment}' if segment else ''}.")
 
@@ -103,7 +103,7 @@ def promote(
         typer.Option(metavar="M", help="Refuse where another than M is champion, 0 for nobody. Default: whoever is."),
     ] = None,
     override: Annotated[
-        bool, typer.Option("--override", help="Promote against the gate; the history keeps it.")
+        bool, typer.Option("--override", help="Promote without the gate's consent; the history keeps what it objected.")
     ] = False,
     who: Who = None,
 ) -> None:
@@ -248,7 +248,7 @@ def _tell_champions(registry: Registry, base: str, segment: str | None, moment: 
     if as_json:
         _print_json({"at": moment.isoformat(), "champions": champions})
     elif champions:
-        view.show_champions(Console(), champions, moment)
+        view.show_champions(terminal(), champions, moment)
     else:
         typer.echo(f"At {moment} UTC nobody was champion of {base}{f', segment {segment}' if segment else ''}.")
 

@@ -90,7 +90,8 @@ def show_list(console: Console, models: Iterable[Listed]) -> None:
 def show_model(console: Console, model: Listed, manifest: ModelManifest, folder: Path) -> None:
     """What the model is, what it learnt from, how good it was on rows it had not seen, and where it lies."""
     version = model.version
-    console.print(f"[bold]Version {version.version} of {version.contract}[/]: {manifest.kind} for {manifest.segment}")
+    console.print(f"Version {version.version} of {version.contract}", style="bold", end="")
+    console.print(f": {manifest.kind} for {manifest.segment}")
     table = _table("figure", "value >", "95 % interval >")
     for name, figure in figures_of(manifest).items():
         table.add_row(name.replace("_", " "), f"{figure.value:,.4g}", _interval(figure))
@@ -98,7 +99,7 @@ def show_model(console: Console, model: Listed, manifest: ModelManifest, folder:
     if manifest.slices:
         console.print(_slices(manifest))
     for what, is_so in _facts(model, manifest, folder).items():
-        console.print(f"{what}: {is_so}", soft_wrap=True, highlight=False, markup=False)
+        console.print(f"{what}: {is_so}", soft_wrap=True, highlight=False)
 
 
 def show_history(console: Console, events: Iterable[Event]) -> None:

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from cli.progress import progress_shown
+from cli.terminal import terminal
 from cli.view import show_evaluation, show_night, show_result, show_retraining
 from store.contracts import read_contract
 from store.settings import use_source
@@ -67,7 +68,7 @@ def night(
     reasons: Reasons = "list",
 ) -> None:
     """Score a night: take the base in, check it, score everyone with reasons, write the outreach list."""
-    console = Console()
+    console = terminal()
     with flow_shown(console):
         from flows.nightly import nightly
 
@@ -91,7 +92,7 @@ def train(
     explanation: Annotated[str, typer.Option(help="Why the contract is another than the champion's.")] = "",
 ) -> None:
     """Train candidates on matured months, let the gate judge them beside the champions, and promote who passes."""
-    console = Console()
+    console = terminal()
     with flow_shown(console):
         from flows.retraining import retraining
 
@@ -109,7 +110,7 @@ def score(
     reasons: Reasons = "list",
 ) -> None:
     """Score the base and publish the scores; writes no list."""
-    console = Console()
+    console = terminal()
     with flow_shown(console):
         from flows.scoring import scoring
 
@@ -127,7 +128,7 @@ def outreach(
     reasons: Reasons = "list",
 ) -> None:
     """Decide the outreach list of a night, and publish its scores first where they are not yet."""
-    console = Console()
+    console = terminal()
     with flow_shown(console):
         from flows.outreach import outreach as decide
 

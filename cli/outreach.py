@@ -16,6 +16,7 @@ from churn.errors import RequestError
 from churn.handover import handed_over
 from churn.lift import COLUMNS, cells
 from cli.nights import Policy, Source, flow_shown, kept_apart
+from cli.terminal import terminal
 from schemas.interventions import Event
 from schemas.outreach import OUTREACH
 from store.contracts import read_contract
@@ -84,7 +85,7 @@ def list_(
     if as_json:
         typer.echo(json.dumps(events.to_pylist(), default=str, indent=1))
     elif events.num_rows:
-        Console().print(_counts(events, f"Written back of {base}'s list of {day}"))
+        terminal().print(_counts(events, f"Written back of {base}'s list of {day}"))
     else:
         typer.echo(f"Nothing was written back of {base}'s list of {day}. `churn outcome record` takes it.")
 
@@ -97,7 +98,7 @@ def lift(
     policy: Policy = None,
 ) -> None:
     """Tell what the lists saved: churn of the listed against those held out, once their horizon is over."""
-    console = Console()
+    console = terminal()
     with flow_shown(console):
         from flows.outcomes import outcomes
 
@@ -117,9 +118,9 @@ def _show_lift(console: Console, measured: Measured) -> None:
     console.print(table)
     for one in measured.lifts:
         if one.alarm:
-            console.print(f"[bold red]Alarm[/] {one.dates}, {one.action}: ", end="")
-            console.print(one.alarm, markup=False, highlight=False)
-    console.print(measured.lifts[0].says, markup=False, highlight=False)
+            console.print("Alarm", style="bold red", end="")
+            console.print(f" {one.dates}, {one.action}: {one.alarm}", highlight=False)
+    console.print(measured.lifts[0].says, highlight=False)
     console.print(f"drawing: {measured.plot}", soft_wrap=True, highlight=False)
 
 

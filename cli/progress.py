@@ -19,7 +19,7 @@ def progress_shown(console: Console, first: str) -> Iterator[None]:
     """Shows every step that reports while the block runs, beginning with `first`, and leaves them on the screen."""
     columns = (
         SpinnerColumn(finished_text="✓"),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
         TimeElapsedColumn(),

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 from sqlalchemy.engine import make_url
 
 from churn.simulation.scenario import DEFAULT_START
 from churn.simulator import FAULTS, Simulation, block_count, blocks
+from cli.terminal import terminal
 from store.settings import current_settings
 
 _START = datetime.combine(DEFAULT_START, time())
@@ -42,7 +42,7 @@ def simulate(
     if if_missing and is_there(target, apart):
         return
     simulation = Simulation(customers, months, seed, start.date(), tuple(fault or ()))
-    console = Console()
+    console = terminal()
     shown = track(blocks(simulation), "Simulating", total=block_count(simulation), console=console)
     rows = write_simulation(shown, target, apart)
     console.print(_summary(rows, target=_shown(target), truth=apart))

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from churn.errors import AuditFailed
+from cli.terminal import terminal
 from store.contracts import read_contract
 from store.publication import Publisher, open_publisher
 from store.settings import current_settings
@@ -32,12 +33,12 @@ def verify(
     """Compare every published run with its manifest, files, rows and pointer; exit code 9 where one differs."""
     from store.verification import verified
 
-    publisher, console = open_publisher(current_settings()), _console()
+    publisher, console = open_publisher(current_settings()), terminal(unbroken=True)
     runs = wrong = 0
     for run, found in verified(publisher, read_contract(contract).name if contract else None):
         left = _mended(publisher, found, rebuild, console) if found and rebuild else found
         for line in [f"differs      {difference}" for difference in left] or [f"as published {run}"]:
-            console.print(line, style="red" if left else "green", markup=False)
+            console.print(line, style="red" if left else "green")
         runs, wrong = runs + 1, wrong + bool(left)
     if wrong:
         raise AuditFailed(
@@ -59,11 +60,11 @@ def gc(
     from store.clearing import cleared
     from store.retention import Going, read_retention
 
-    console, policy = _console(), read_retention(retention)
+    console, policy = terminal(unbroken=True), read_retention(retention)
     total = Going("all", str(policy), Path(), 0)
     for going, gone in cleared(open_publisher(current_settings()), policy, dry_run=dry_run):
         told = "would go" if dry_run else "gone    " if gone else "held    "
-        console.print(f"{told} {going}", style="green" if gone or dry_run else "yellow", markup=False)
+        console.print(f"{told} {going}", style="green" if gone or dry_run else "yellow")
         if gone or dry_run:
             total = replace(total, bytes=total.bytes + going.bytes, rows=total.rows + going.rows)
     console.print(f"{'This would free' if dry_run else 'Freed'} {total.frees}, by the policy {policy}.")
@@ -79,12 +80,7 @@ def _mended(
     run = found[0].run
     try:
         for what in rebuild_side(publisher, found, Side(rebuild), current_settings().buckets):
-            console.print(f"rebuilt      {run}: {what}", style="yellow", markup=False)
+            console.print(f"rebuilt      {run}: {what}", style="yellow")
     except AuditFailed as refused:
-        console.print(f"not rebuilt  {refused}", style="red", markup=False)
+        console.print(f"not rebuilt  {refused}", style="red")
     return verify_run(publisher, run)
-
-
-def _console() -> Console:
-    """Lines as they are, unbroken: a run's name and a path are there to be copied."""
-    return Console(highlight=False, soft_wrap=True)

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from cli.nights import START, Contract, Force, KnownAt, Policy, Reasons, Source, kept_apart
+from cli.terminal import terminal
 from tasks.progress import LOGGER, Progress
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def backfill(
     reasons: Reasons = "list",
 ) -> None:
     """Score past nights, the oldest first; newer nights and lists that were sent stay as they are."""
-    with _nights_shown(Console()):
+    with _nights_shown(terminal()):
         from flows.backfill import backfill as fill
 
         fill(first, last, contract, known_at, kept_apart(source), model, lists, policy, force, reasons)
@@ -51,7 +52,7 @@ def catch_up(
     reasons: Reasons = "list",
 ) -> None:
     """Score the nights that were missed while nothing ran; only the newest of them gets an outreach list."""
-    console = Console()
+    console = terminal()
     with _nights_shown(console):
         from flows.catch_up import catch_up as follow
 
@@ -68,7 +69,7 @@ def _nights_shown(console: Console) -> Iterator[None]:
     from tasks.parameters import refused_in_words
 
     with console.status(START) as status:
-        listener = _Listener(status.update, lambda text: console.print(text, markup=False, highlight=False))
+        listener = _Listener(status.update, lambda text: console.print(text, highlight=False))
         LOGGER.addHandler(listener)
         LOGGER.setLevel(logging.INFO)
         try:
@@ -89,11 +90,11 @@ def _table(outcomes: Sequence[Outcome]) -> Table:
         scores, listed = outcome.scores, outcome.outreach
         table.add_row(
             str(outcome.as_of),
-            f"[{_COLOURS.get(outcome.state, 'yellow')}]{outcome.state}[/]",
+            Text(outcome.state, style=_COLOURS.get(outcome.state, "yellow")),
             str(scores.revision) if scores else "",
             f"{scores.rows:,}" if scores else "",
             f"{listed.rows:,}" if listed else "",
-            escape(outcome.reason),
+            outcome.reason,
         )
     return table
 
@@ -101,7 +102,7 @@ def _table(outcomes: Sequence[Outcome]) -> Table:
 class _Listener(logging.Handler):
     """Hears which step has begun, which nights are missing, and what became of each."""
 
-    def __init__(self, show: Callable[[str], None], say: Callable[[str], None]) -> None:
+    def __init__(self, show: Callable[[Text], None], say: Callable[[str], None]) -> None:
         super().__init__()
         self.outcomes: list[Outcome] = []
         self._show = show
@@ -110,7 +111,7 @@ class _Listener(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         progress, outcome = getattr(record, "progress", None), getattr(record, "outcome", None)
         if isinstance(progress, Progress):
-            self._show(progress.step)
+            self._show(Text(progress.step))
         if outcome is not None:
             self.outcomes.append(outcome)
         if hasattr(record, "missing"):

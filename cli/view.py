@@ -21,12 +21,14 @@ MANY_MONTHS = "A customer's months fall into several folds, so these figures fla
 def show_night(console: Console, summary: Summary) -> None:
     """What was published, how many customers have which status, the top of the list, and where everything is."""
     night = summary.night
-    console.print(f"\n[bold]{night.base} as of {night.as_of}[/], facts known by {night.known_at:%Y-%m-%d %H:%M}")
+    console.print(f"\n{night.base} as of {night.as_of}", style="bold", end="")
+    console.print(f", facts known by {night.known_at:%Y-%m-%d %H:%M}")
     for result in (summary.scores, summary.outreach):
         show_result(console, result)
     console.print(_counts(summary))
+    console.print(_teams(summary))
     console.print(_top(summary))
-    console.print("\n[bold]Where everything is[/]")
+    console.print("\nWhere everything is", style="bold")
     for what, where in summary.places.items():
         console.print(f"{what}: {where}", soft_wrap=True, highlight=False)  # unbroken, to be copied
 
@@ -34,10 +36,10 @@ def show_night(console: Console, summary: Summary) -> None:
 def show_result(console: Console, result: Result) -> None:
     """Whether this run published, or found it done."""
     rows = f"{result.rows:,} rows, run {result.run_id}, revision {result.revision}"
-    if result.new:
-        console.print(f"{result.kind}: [green]published[/], {rows}")
-    else:
-        console.print(f"{result.kind}: [yellow]already published, nothing to do[/], {rows}")
+    state, colour = ("published", "green") if result.new else ("already published, nothing to do", "yellow")
+    console.print(f"{result.kind}: ", end="")
+    console.print(state, style=colour, end="")
+    console.print(f", {rows}")
 
 
 def show_retraining(console: Console, retraining: Retraining) -> None:
@@ -45,16 +47,14 @@ def show_retraining(console: Console, retraining: Retraining) -> None:
     for candidate, page in zip(retraining.candidates, retraining.pages, strict=True):
         console.print(_figures(candidate))
         for finding in candidate.verdict.findings:
-            mark = "[green]passed [/]" if finding.passed else "[red]refused[/]"
-            console.print(f"{mark} {finding.rule.replace('_', ' ')}: ", end="")
-            console.print(finding.says, markup=False, highlight=False)
-        console.print(_outcome(retraining, candidate), markup=False, highlight=False, soft_wrap=True)
+            mark, colour = ("passed ", "green") if finding.passed else ("refused", "red")
+            console.print(mark, style=colour, end="")
+            console.print(f" {finding.rule.replace('_', ' ')}: {finding.says}", highlight=False)
+        console.print(_outcome(retraining, candidate), highlight=False, soft_wrap=True)
         for what, where in {"its card": page, "its folder": candidate.folder}.items():
             console.print(f"{what}: {where}", soft_wrap=True, highlight=False)  # unbroken, to be copied
     for one in retraining.fallbacks:
-        console.print(
-            f"{one.segment} keeps the model of all: {one.churners} churners, {one.needed} are needed", markup=False
-        )
+        console.print(f"{one.segment} keeps the model of all: {one.churners} churners, {one.needed} are needed")
 
 
 def _figures(candidate: Candidate) -> Table:
@@ -98,6 +98,18 @@ def _counts(summary: Summary) -> Table:
     counts |= {f"outreach: {status.replace('_', ' ')}": count for status, count in summary.statuses.items()}
     for what, count in counts.items():
         table.add_row(what, f"{count:,}")
+    return table
+
+
+def _teams(summary: Summary) -> Table:
+    named = summary.teams[0] if summary.teams else {"policy": "", "policy_version": ""}
+    table = Table(title=f"Teams, by policy {named['policy']} {named['policy_version']}")
+    for name in ("team", "places", "listed", "held out", "worth", "one more contact"):
+        table.add_column(name, justify="left" if name == "team" else "right")
+    for row in summary.teams:
+        counts = (f"{row[name]:,}" for name in ("capacity", "listed", "held_out"))
+        money = (f"{row[name]:,.2f}" for name in ("expected_value", "shadow_price"))
+        table.add_row(str(row["team"]), *counts, *money)
     return table
 
 

@@ -67,7 +67,7 @@ def registry(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         model = replace(made(), manifest=made().manifest.model_copy(update=known))
         assert registry.register("tiny", save_model(model, settings)) == number
     registry.promote(Promotion("tiny", 1, None, who="Grace", why="the first"))
-    registry.promote(Promotion("tiny", 2, 1, who="Grace", why="more months"))
+    registry.promote(Promotion("tiny", 2, 1, who="Grace", why="more months", override=True))
     return registry
 
 
@@ -189,6 +189,7 @@ def test_the_history_tells_who_moved_which_champion_when_and_why(registry: Regis
 
 
 def test_the_history_knows_who_was_champion_at_any_moment(registry: Registry):
+    registry.record_verdict(judged(3, passed=True, segment="prepaid"))
     model("promote", "3", "--why", "fewer months, but theirs")
     first, second, third = (event.happened_at for event in registry.history("tiny", None))
     moments = [first - timedelta(seconds=1), first, second, third]
@@ -201,6 +202,18 @@ def test_the_history_knows_who_was_champion_at_any_moment(registry: Registry):
     )
 
 
+@pytest.mark.parametrize("why", ["see [/ticket 12]", "as [b2b] asked", "[red]now[/]", "a bug :bug:"])
+def test_a_reason_is_shown_as_it_was_written(registry: Registry, why: str):
+    model("rollback", "--why", why)
+    assert f"│ {why}" in model("history")
+    registry.record_verdict(judged(3, passed=True, segment="[b2b]"))
+    registry.promote(Promotion("tiny", 3, None, "[bold]Grace[/]", why, segments=("[b2b]",), override=True))
+    assert "│ [b2b] " in model("list")
+    assert "│ [b2b] " in model("history", "--at", "2999-01-01")
+    assert "champion of: [b2b]" in model("show", "3")
+    assert "[bold]Grace[/]" in model("history")
+
+
 def test_a_history_of_nobody_and_a_moment_that_is_none_are_told_in_sentences(registry: Registry):
     assert model("history", "--segment", "moon") == "Nobody was ever champion of tiny, segment moon.\n"
     with pytest.raises(RequestError, match="--at: 'yesterday' is no moment"):
@@ -208,6 +221,8 @@ def test_a_history_of_nobody_and_a_moment_that_is_none_are_told_in_sentences(reg
 
 
 def test_a_version_is_promoted_where_it_learnt_unless_places_are_named(registry: Registry):
+    registry.record_verdict(judged(3, passed=True, segment="prepaid"))
+    registry.record_verdict(judged(1, passed=True))
     assert model("promote", "3", "--why", "theirs") == "Version 3 of tiny is champion of prepaid.\n"
     assert registry.history("tiny", "prepaid")[-1].who == "ada"
     told = model("promote", "1", "--segment", "all", "--segment", "postpaid", "--why", "the old one was better")
@@ -225,6 +240,7 @@ def test_a_version_is_promoted_where_it_learnt_unless_places_are_named(registry:
         # what is asked                            what it breaks
         (("1", "--segment", "moon"), RequestError, "there is no segment moon"),
         (("3", "--segment", "all"), PromotionRefused, "it learnt from prepaid alone, and would score all"),
+        (("1", "--segment", "postpaid"), PromotionRefused, "no gate has judged version 1"),
         (("1", "--expected", "3"), PromotionRefused, "version 2 is champion, not version 3"),
         (("1", "--expected", "0"), PromotionRefused, "version 2 is champion, not nobody"),
     ],
@@ -264,7 +280,9 @@ def test_one_rolls_back_to_the_champion_before_or_to_a_named_one(registry: Regis
 def test_several_places_go_back_together_unless_another_than_expected_is_champion(registry: Registry):
     both = ("--segment", "all", "--segment", "prepaid")
     for version, expected in ((1, None), (2, 1)):
-        registry.promote(Promotion("tiny", version, expected, who="Grace", why="theirs", segments=("prepaid",)))
+        registry.promote(
+            Promotion("tiny", version, expected, who="Grace", why="theirs", segments=("prepaid",), override=True)
+        )
     with pytest.raises(PromotionRefused, match="version 2 is champion, not version 1"):
         model("rollback", *both, "--expected", "1", "--why", "complaints")
     assert model("rollback", *both, "--expected", "2", "--why", "complaints").splitlines() == [

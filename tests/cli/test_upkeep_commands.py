@@ -24,7 +24,7 @@ LIST = Result("outreach", "000008-1a2b3c4d", revision=1, rows=200, folder=Path("
 
 @pytest.fixture
 def console() -> Console:
-    return Console(record=True, width=100, file=StringIO())
+    return Console(record=True, width=100, file=StringIO(), markup=False)  # as the terminal is
 
 
 def told(console: Console) -> list[list[str]]:
