@@ -7,7 +7,6 @@ import sys
 import traceback
 
 import typer
-from rich.console import Console
 
 from churn.errors import ChurnError
 from cli.contract import app as contract_app
@@ -15,8 +14,10 @@ from cli.model import app as model_app
 from cli.nights import night, outreach, score, train
 from cli.outreach import app as outcome_app
 from cli.outreach import lift, outreach_export
+from cli.policy import app as policy_app
 from cli.simulate import simulate
 from cli.storage import gc, verify
+from cli.terminal import terminal
 from cli.upkeep import backfill, catch_up
 from store import signatures
 from store.faults import keep_fault
@@ -42,6 +43,7 @@ app.command()(verify)
 app.command()(gc)
 app.add_typer(contract_app, name="contract")
 app.add_typer(model_app, name="model")
+app.add_typer(policy_app, name="policy")
 app.add_typer(outcome_app, name="outcome")
 
 UNEXPECTED = 70  # as sysexits.h names an internal error
@@ -70,14 +72,14 @@ class _Aloud(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Prints the warning."""
-        _say("[bold yellow]Warning[/]", record.getMessage())
+        _say("Warning", record.getMessage(), "bold yellow")
 
 
 def _complain(kind: str, sentence: str) -> None:
-    _say(f"[bold red]{kind}[/]", sentence)
+    _say(kind, sentence, "bold red")
 
 
-def _say(heading: str, sentence: str) -> None:
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
-    console.print(f"{heading} ", end="")
-    console.print(sentence, markup=False)
+def _say(heading: str, sentence: str, style: str) -> None:
+    console = terminal(errors=True, unbroken=True)
+    console.print(heading, style=style, end="")
+    console.print(f" {sentence}")

@@ -154,7 +154,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a person wants to know of a night: counts, the top of the list, and where everything is."""
+    """What a person wants to know of a night: counts, the top of the list, its teams, and where everything is."""
 
     night: Night
     scores: Result
@@ -164,4 +164,5 @@ class Summary:
     quarantined: int
     top: tuple[dict[str, object], ...]
     places: dict[str, str]
+    teams: tuple[dict[str, object], ...] = ()
     evaluation: Evaluation | None = None

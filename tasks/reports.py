@@ -13,7 +13,7 @@ from prefect.artifacts import create_link_artifact, create_table_artifact
 from churn.metrics import Evaluation
 from churn.scoring import BANDS
 from churn.segments import ALL
-from schemas.outreach import OUTREACH, STATUSES
+from schemas.outreach import OUTREACH, STATUSES, TEAMS
 from schemas.quarantine import QUARANTINE
 from schemas.scores import SCORES
 from store.artifacts import model_folder
@@ -39,6 +39,7 @@ def report_night(night: Night, scores: Result, outreach: Result, evaluation: Eva
         quarantined=_quarantined(scores.folder / QUARANTINE.name),
         top=tuple(_top(outreach)),
         places=_places(night, scores, outreach),
+        teams=tuple(_teams(outreach)),
         evaluation=evaluation,
     )
 
@@ -75,8 +76,13 @@ def _leave_link(champion: Pinned, title: str) -> None:
 
 @step("show the list")
 def show_list(night: Night, outreach: Result) -> None:
-    """Leaves everybody's status, counted, and the top of the list as artifacts."""
+    """Leaves everybody's status, counted, how the teams' places were used, and the top of the list as artifacts."""
     _leave_counts("outreach-counts", _counts(outreach.folder / STATUSES.name, "status"), _title(night))
+    create_table_artifact(
+        key="outreach-teams",
+        table=[{name: str(value) for name, value in row.items()} for row in _teams(outreach)],
+        description=f"Teams, and what one more contact of each is worth: {_title(night)}",
+    )
     create_table_artifact(
         key="outreach-top",
         table=[
@@ -97,6 +103,13 @@ def _title(night: Night) -> str:
 
 def _top(outreach: Result) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = _rows(outreach.folder / OUTREACH.name, None).slice(0, TOP).to_pylist()
+    return rows
+
+
+def _teams(outreach: Result) -> list[dict[str, object]]:
+    """How each team's places were used; nothing of a list that was published before there were teams."""
+    folder = outreach.folder / TEAMS.name
+    rows: list[dict[str, object]] = _rows(folder, None).to_pylist() if folder.is_dir() else []
     return rows
 
 

@@ -1,0 +1,85 @@
+"""`churn policy`: checks a decision policy, and tries it on a published night before it goes live."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from churn.errors import RequestError
+from churn.policy import require_columns
+from cli.terminal import terminal
+from store.contracts import read_contract
+from store.policies import read_policy
+
+if TYPE_CHECKING:
+    from tasks.policy_trial import Listed, Trial  # Prefect takes seconds to import, and --help needs none of it
+
+app = typer.Typer(help="Check a decision policy, and try it before it goes live.", no_args_is_help=True)
+
+File = Annotated[str, typer.Argument(metavar="FILE", help="The path of a YAML file, or the name of a shipped policy.")]
+Contract = Annotated[str, typer.Option(help="Contract: a name in schemas/contracts, or a YAML file.")]
+
+
+@app.command()
+def check(file: File, contract: Contract = "telco") -> None:
+    """Say whether a policy is sound and fits a contract; if not, each field and what to do."""
+    rules = read_policy(file)
+    require_columns(rules.policy, read_contract(contract))
+    policy = rules.policy
+    teams = ", ".join(f"{team.name} {team.capacity:,}" for team in policy.teams)
+    typer.echo(
+        f"{file} is sound and fits {contract}: {policy.name} {policy.version}, {len(policy.actions)} actions, "
+        f"{policy.capacity:,} contacts a day ({teams}), {policy.holdout.share:.0%} held out, digest {rules.digest}"
+    )
+
+
+@app.command("dry-run")
+def dry_run(
+    file: File,
+    as_of: Annotated[str, typer.Option(help="A published night, such as 2026-01-01.")],
+    contract: Contract = "telco",
+) -> None:
+    """Show what the list of a published night would have been, beside the one that is there; writes nothing."""
+    day = _day(as_of)
+    from tasks.policy_trial import tried_on
+
+    _show(terminal(), tried_on(contract, file, day))
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise RequestError(f"{text!r} is no date", where="--as-of", to_do="Write it as 2026-01-01.") from None
+
+
+def _show(console: Console, trial: Trial) -> None:
+    table = Table(title=f"List of {trial.as_of}")
+    for name in ("what", "this policy", "in force"):
+        table.add_column(name, justify="left" if name == "what" else "right")
+    for row in _rows(trial.tried, trial.in_force):
+        table.add_row(*row)
+    console.print(table)
+    if trial.in_force is None:
+        console.print("No list of that night is published.")
+        return
+    gained = trial.tried.money - trial.in_force.money
+    console.print(f"{trial.in_both:,} customers are on both lists. Expected money: {gained:+,.2f}.")
+
+
+def _rows(tried: Listed, in_force: Listed | None) -> list[tuple[str, str, str]]:
+    there = in_force.statuses if in_force else {}
+    rows = [
+        (
+            status.replace("_", " "),
+            f"{tried.statuses.get(status, 0):,}",
+            f"{there[status]:,}" if status in there else "",
+        )
+        for status in dict.fromkeys([*tried.statuses, *there])
+    ]
+    money = f"{in_force.money:,.2f}" if in_force else ""
+    return [*rows, ("expected money, each by its own policy", f"{tried.money:,.2f}", money)]

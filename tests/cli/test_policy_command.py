@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from churn.errors import PolicyError, RequestError
+from cli.policy import app
+from store.policies import POLICIES
+
+TELCO = (POLICIES / "telco.yaml").read_text()
+
+
+def run(*arguments: str) -> str:
+    result = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_a_sound_policy_is_said_to_be_sound() -> None:
+    said = run("check", "telco")
+    assert "telco is sound and fits telco: telco 2.0.0, 3 actions, 200 contacts a day (north 100, south 100)" in said
+    assert "default is sound and fits iranian" in run("check", "default", "--contract", "iranian")
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "said"),
+    [
+        ("share: 0.1", "share: ten", "holdout.share: Input should be a valid number"),
+        ("channel: message", "channel: pigeon", "actions: discount needs the channel pigeon, which is not there"),
+        ("answers: [handset_age_days]", "answers: [tenure_months]", "which the contract does not call actionable"),
+        ("column: marketing_consent", "column: mood", "rule no_consent looks at mood"),
+        ("team_by: region", "team_by: shoe_size", "teams: north looks at shoe_size"),
+    ],
+)
+def test_a_wrong_policy_ends_with_the_field_and_what_to_do(right: str, wrong: str, said: str, tmp_path: Path) -> None:
+    file = tmp_path / "policy.yaml"
+    assert right in TELCO
+    file.write_text(TELCO.replace(right, wrong))
+    with pytest.raises(PolicyError) as refused:
+        run("check", str(file))
+    assert said in refused.value.what
+    assert refused.value.to_do
+
+
+def test_a_dry_run_asks_for_a_date() -> None:
+    with pytest.raises(RequestError, match="is no date"):
+        run("dry-run", "telco", "--as-of", "yesterday")
