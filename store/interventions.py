@@ -22,7 +22,7 @@ from store.migrations import bring_up_to_date
 from store.settings import Settings
 from store.tables import answering, engine_for
 
-ROWS_AT_ONCE = 10_000
+ROWS_AT_ONCE = 1_000  # that a statement names: PostgreSQL runs out of stack at ten thousand
 CLOCKS_DIFFER = timedelta(minutes=5)
 
 _SENT = tuple(Intervention.model_fields)

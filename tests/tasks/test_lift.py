@@ -4,31 +4,24 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 
 from churn.contract import arrow_schema
 from churn.errors import RequestError
-from schemas.columns import LogicalType, Table
 from schemas.interventions import Intervention
 from schemas.lift import LIFT
-from schemas.outreach import OUTREACH, STATUSES
-from schemas.scores import SCORES
-from store.claims import Claim, Content, Unit
 from store.interventions import record
-from store.lake import write_parquet
 from store.lifts import kept_lifts
-from store.policies import read_policy
 from store.publication import Publisher, open_publisher
 from store.settings import current_settings
 from store.source import Extract
-from store.tables import TABLES_OF
 from tasks import lift as steps
 from tests.end_to_end.nights import living_in
 from tests.small_telecom import write_extract
+from tests.waves import publish_wave
 
 FIRST, NEXT = date(2025, 11, 1), date(2025, 11, 2)
 KNOWN_AT = "2025-12-15T00:00"
@@ -60,43 +53,12 @@ def taken_in(folder: Path, churn_events: str, newest: str | None = None) -> Extr
     return Extract("telco", "digest", write_extract(folder, churn_events=churn_events), {}, told)
 
 
-def publish(publisher: Publisher, as_of: date, **customers: list[int]) -> None:
-    """The scores of a hundred customers, and a list on which these numbers have these statuses."""
-    _publish(publisher, "scores", as_of, {SCORES.name: _rows(SCORES, as_of, list(range(100)))})
-    status = {number: name for name, numbers in customers.items() for number in numbers}
-    statuses = _rows(STATUSES, as_of, list(range(100)))
-    given = pa.array([status.get(number, "beyond_capacity") for number in range(100)]).dictionary_encode()
-    statuses = statuses.set_column(STATUSES.names.index("status"), "status", given)
-    _publish(publisher, "outreach", as_of, {STATUSES.name: statuses, OUTREACH.name: _rows(OUTREACH, as_of, [1])})
-
-
-def _publish(publisher: Publisher, kind: str, as_of: date, tables: dict[str, pa.Table]) -> None:
-    claim = publisher.claim(Unit("telco", kind, as_of, datetime.combine(as_of, time())), Content(str(as_of), "e"))
-    assert isinstance(claim, Claim)
-    folder = publisher.stage(claim)
-    for table in TABLES_OF[kind]:
-        if table.name in tables:
-            write_parquet(tables[table.name], folder / table.name / "bucket=00.parquet")
-    publisher.seal(claim)
-    publisher.load(claim)
-    publisher.publish(claim)
-
-
-def _rows(schema: Table, as_of: date, numbers: list[int]) -> pa.Table:
-    ordinary = {LogicalType.STRING: "word", LogicalType.NUMBER: 0.5, LogicalType.INTEGER: 1, LogicalType.DATE: as_of}
-    columns = {column.name: [ordinary[column.logical_type]] * len(numbers) for column in schema.columns}
-    own = {"customer_id": [f"C{number:02d}" for number in numbers], "action": ["service_call"] * len(numbers)}
-    policy = {"policy_digest": [read_policy("telco").digest] * len(numbers), "customer_value": [100.0] * len(numbers)}
-    known = {name: values for name, values in (own | policy).items() if name in schema.names}
-    return pa.table(columns | known, schema=arrow_schema(schema))
-
-
 def measured(extract: Extract, known_at: str = KNOWN_AT) -> steps.Measured:
     return steps.measure.fn("telco", steps.keep_waves.fn("telco"), extract, known_at)
 
 
 def test_a_wave_is_measured_by_who_left_within_its_horizon(home: Publisher, extract: Extract) -> None:
-    publish(home, FIRST, listed=list(range(18)), held_out=[18, 19])
+    publish_wave(home, FIRST, listed=list(range(18)), held_out=[18, 19])
     [of_all, of_wave] = measured(extract).lifts
     assert (of_all.heads.listed, of_all.heads.held_out) == (17, 2), "C07 had left before"
     assert (of_all.heads.listed_churned, of_all.heads.held_out_churned) == (2, 0), "C05 left after the horizon"
@@ -104,14 +66,14 @@ def test_a_wave_is_measured_by_who_left_within_its_horizon(home: Publisher, extr
 
 
 def test_a_customer_of_two_waves_counts_in_the_first(home: Publisher, extract: Extract) -> None:
-    publish(home, FIRST, listed=[0, 2, 4], held_out=[6])
-    publish(home, NEXT, listed=[0, 2, 8], held_out=[6, 10])
+    publish_wave(home, FIRST, listed=[0, 2, 4], held_out=[6])
+    publish_wave(home, NEXT, listed=[0, 2, 8], held_out=[6, 10])
     heads = [(one.scope, one.last_as_of, one.heads.listed, one.heads.held_out) for one in measured(extract).lifts]
     assert heads == [("waves", NEXT, 4, 2), ("wave", FIRST, 3, 1), ("wave", NEXT, 1, 1)]
 
 
 def test_what_was_written_back_is_counted_and_a_leak_is_told(home: Publisher, extract: Extract) -> None:
-    publish(home, FIRST, listed=[0, 2, 4], held_out=[6])
+    publish_wave(home, FIRST, listed=[0, 2, 4], held_out=[6])
     record(current_settings(), [event("C00", "accepted"), event("C02", "assigned"), event("C06", "reached")])
     [of_all, _] = measured(extract, "2026-11-20T00:00").lifts
     assert of_all.heads.contacted == 0, "it was not written down by then"
@@ -137,7 +99,7 @@ def event(customer: str, what: str) -> Intervention:
     ],
 )
 def test_a_wave_waits_until_its_horizon_is_over(home, extract, known_at, ready):
-    publish(home, FIRST, listed=[0], held_out=[6])
+    publish_wave(home, FIRST, listed=[0], held_out=[6])
     found = measured(extract, known_at)
     assert bool(found.lifts) == ready
     assert found.waiting == (() if ready else (FIRST,))
@@ -145,13 +107,13 @@ def test_a_wave_waits_until_its_horizon_is_over(home, extract, known_at, ready):
 
 def test_a_source_that_ends_before_the_horizon_proves_nothing(home: Publisher, tmp_path: Path) -> None:
     """Else nobody would seem to have left since it was copied."""
-    publish(home, FIRST, listed=[0], held_out=[6])
+    publish_wave(home, FIRST, listed=[0], held_out=[6])
     assert measured(taken_in(tmp_path / "old", LEFT, "2025-11-30T23:00")).waiting == (FIRST,)
     assert measured(taken_in(tmp_path / "new", LEFT, "2025-12-01T00:30")).waiting == ()
 
 
 def test_what_was_measured_is_kept_in_a_table_and_as_a_drawing(home: Publisher, extract: Extract) -> None:
-    publish(home, FIRST, listed=list(range(18)), held_out=[18, 19])
+    publish_wave(home, FIRST, listed=list(range(18)), held_out=[18, 19])
     found = measured(extract)
     rows = kept_lifts(current_settings(), "telco")
     assert rows.schema == arrow_schema(LIFT)
@@ -160,15 +122,15 @@ def test_what_was_measured_is_kept_in_a_table_and_as_a_drawing(home: Publisher, 
 
 
 def test_a_wave_outlives_its_scores(home: Publisher, extract: Extract) -> None:
-    publish(home, FIRST, listed=[0, 1], held_out=[6])
+    publish_wave(home, FIRST, listed=[0, 1], held_out=[6])
     before = measured(extract).lifts
     shutil.rmtree(home.lake.published("telco", "scores"))
     assert measured(extract).lifts == before
 
 
 def test_one_wave_may_be_asked_for(home: Publisher, extract: Extract) -> None:
-    publish(home, FIRST, listed=[0, 2, 4], held_out=[6])
-    publish(home, NEXT, listed=[8], held_out=[10])
+    publish_wave(home, FIRST, listed=[0, 2, 4], held_out=[6])
+    publish_wave(home, NEXT, listed=[8], held_out=[10])
     found = measured(extract)
     assert [one.first_as_of for one in steps.asked_for(found, "2025-11-01").lifts] == [FIRST]
     assert [one.first_as_of for one in steps.asked_for(found, "latest").lifts] == [NEXT]
