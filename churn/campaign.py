@@ -2,22 +2,47 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import comb
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
+from churn.errors import PolicyError
 from churn.ranking import Curve, Floats
+from schemas.columns import Role
+from schemas.contract import Contract
 
-# Verbraken, Verbeke and Baesens 2013: what a churner is worth and costs, and how likely an offer keeps one.
-CUSTOMER_VALUE = 200.0
-OFFER_COST = 10.0
-CONTACT_COST = 1.0
-ACCEPTANCE = (6, 14)
+if TYPE_CHECKING:
+    from schemas.policy import Policy
 
-# The share of the base that a team is taken to contact where nobody says how many it can.
-CAPACITY = 0.10
+CONTACTS_KNOWN = 20  # how firmly the chance that an offer keeps a churner is known: as after so many contacts
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """What keeping a customer is worth, what an offer and a contact cost, and how often an offer keeps a churner.
+
+    That chance is Beta(`accepting`, `refusing`), both whole. `capacity` is the share of the base that is contacted. As
+    it is given here it is the published one: Verbraken, Verbeke and Baesens 2013.
+    """
+
+    customer_value: float = 200.0
+    offer_cost: float = 10.0
+    contact_cost: float = 1.0
+    accepting: int = 6
+    refusing: int = 14
+    capacity: float = 0.10
+
+    @property
+    def keep_probability(self) -> float:
+        """The mean chance that an offer keeps a churner."""
+        return self.accepting / (self.accepting + self.refusing)
+
+
+PUBLISHED = Campaign()
 
 
 class Profit(NamedTuple):
@@ -27,7 +52,29 @@ class Profit(NamedTuple):
     share: float
 
 
-def best_campaign(curve: Curve) -> Profit:
+def campaign_of(policy: Policy, contract: Contract, rows: pa.Table, weights: Floats) -> Campaign:
+    """What the policy's contacts cost and keep on average over its actions, and how much of the base they reach.
+
+    `rows` are customers of one date of whom each counts `weights` times; the teams contact them within the contract's
+    horizon, in which those leave who are to be kept. PolicyError where no contact could ever pay.
+    """
+    value = _mean_value(policy, contract, rows, weights)
+    offer, contact, keep = (
+        float(np.mean([getattr(action, name) for action in policy.actions]))
+        for name in ("offer_cost", "contact_cost", "keep_probability")
+    )
+    if value <= offer:
+        raise PolicyError(
+            f"an offer costs {offer:g} on average, and a customer is worth {value:g}",
+            where=f"policy {policy.name}",
+            to_do="Mend the costs or customer_value: without money no model can be told from another.",
+        )
+    accepting = min(max(round(CONTACTS_KNOWN * keep), 1), CONTACTS_KNOWN - 1)
+    reached = policy.capacity * contract.horizon_days / float(weights.sum())
+    return Campaign(value, offer, contact, accepting, CONTACTS_KNOWN - accepting, min(reached, 1.0))
+
+
+def best_campaign(curve: Curve, campaign: Campaign = PUBLISHED) -> Profit:
     """The expected maximum profit of a retention campaign (EMPC), exact on the ROC curve's convex hull.
 
     The chance that an offer keeps a churner is Beta-distributed; which vertex of the hull is the best cut-off changes
@@ -35,27 +82,27 @@ def best_campaign(curve: Curve) -> Profit:
     """
     hull = hull_of(curve) / curve.customers[-1]
     churners, stayers = hull[:, 0], hull[:, 1]
-    offer, contact = OFFER_COST / CUSTOMER_VALUE, CONTACT_COST / CUSTOMER_VALUE
+    value = campaign.customer_value
+    offer, contact = campaign.offer_cost / value, campaign.contact_cost / value
     turns = ((offer + contact) * np.diff(stayers) / np.diff(churners) + contact) / (1.0 - offer)
     limits = np.clip(np.concatenate([[0.0], turns, [1.0]]), 0.0, 1.0)
-    accepting, refusing = ACCEPTANCE
+    accepting, refusing = campaign.accepting, campaign.refusing
     chance = np.diff(_incomplete_beta(limits, accepting, refusing))
-    kept = accepting / (accepting + refusing) * np.diff(_incomplete_beta(limits, accepting + 1, refusing))
+    kept = campaign.keep_probability * np.diff(_incomplete_beta(limits, accepting + 1, refusing))
     gain = (1.0 - offer) * churners * kept - (contact * churners + (offer + contact) * stayers) * chance
-    return Profit(float(CUSTOMER_VALUE * gain.sum()), float(((churners + stayers) * chance).sum()))
+    return Profit(float(value * gain.sum()), float(((churners + stayers) * chance).sum()))
 
 
-def profit_at_capacity(curve: Curve, capacity: float = CAPACITY) -> float:
-    """What contacting the `capacity` share of the base that scores highest earns, per customer of the base.
+def profit_at_capacity(curve: Curve, campaign: Campaign = PUBLISHED) -> float:
+    """What contacting the share of the base that scores highest and can be reached earns, per customer of the base.
 
     An offer keeps a churner with the mean chance of the EMPC, and then costs its price; a stayer takes it without
     need. So a churner contacted brings `g*(V-d) - f` and a stayer `-(d + f)`: the sum may be negative.
     """
-    accepting, refusing = ACCEPTANCE
-    kept = accepting / (accepting + refusing)
-    churners = curve.churners_among(capacity) / curve.customers[-1]
-    gain = kept * (CUSTOMER_VALUE - OFFER_COST) - CONTACT_COST
-    return float(churners * gain - (capacity - churners) * (OFFER_COST + CONTACT_COST))
+    offer, contact = campaign.offer_cost, campaign.contact_cost
+    churners = curve.churners_among(campaign.capacity) / curve.customers[-1]
+    gain = campaign.keep_probability * (campaign.customer_value - offer) - contact
+    return float(churners * gain - (campaign.capacity - churners) * (offer + contact))
 
 
 def hull_of(curve: Curve) -> Floats:
@@ -66,6 +113,19 @@ def hull_of(curve: Curve) -> Floats:
             hull.pop()
         hull.append((point[0], point[1]))
     return np.array(hull)
+
+
+def _mean_value(policy: Policy, contract: Contract, rows: pa.Table, weights: Floats) -> float:
+    """What keeping a customer is worth on average of those whose value is known; the published value of none is."""
+    wanted, column = policy.customer_value, contract.one(Role.VALUE)
+    name, months = (wanted.column, 1.0) if wanted.column else (column and column.name, contract.value_months)
+    if not name:
+        return PUBLISHED.customer_value
+    values = rows[name].cast(pa.float64()).to_numpy()
+    known = np.isfinite(values)
+    if not known.any():
+        return PUBLISHED.customer_value
+    return float(np.average(values[known], weights=weights[known])) * months * wanted.multiplier
 
 
 def _candidates(curve: Curve) -> Floats:

@@ -175,15 +175,16 @@ def _profit(rule: ProfitRule, evidence: Evidence) -> Finding:
     if champion is None:
         says = f"EMPC {_shown(evidence.figures['empc'])} per customer, and {NOBODY}."
         return Finding("out_of_time_profit", True, says)
-    money = champion.comparison.whole.differences["empc"]
-    says = f"EMPC {_beside(money)}"
+    differences = champion.comparison.whole.differences
+    best, reached = differences["empc"], differences["profit_at_capacity"]
+    says = f"EMPC {_beside(best)}; profit at capacity {_beside(reached)}"
     if champion.comparison.seen_by_champion:
-        says += ", on customers of whom the champion has learnt"
+        says += "; on customers of whom the champion has learnt"
+    kept = all(money.high >= -rule.tolerance for money in (best, reached))
     if rule.lead_of_other_kinds and champion.kind == "scorecard" and evidence.kind != "scorecard":
-        lead = money.low > rule.tolerance
+        lead = kept and best.low > rule.tolerance
         return Finding("out_of_time_profit", lead, f"{says}; no scorecard, it must earn more{_by(rule.tolerance)}.")
-    kept = money.high >= -rule.tolerance
-    return Finding("out_of_time_profit", kept, f"{says}; it must not earn less{_by(rule.tolerance)}.")
+    return Finding("out_of_time_profit", kept, f"{says}; neither may be less{_by(rule.tolerance)}.")
 
 
 def _calibration(rule: CalibrationRule, evidence: Evidence) -> Finding:

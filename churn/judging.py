@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 import numpy as np
@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from churn.bootstrap import FEWEST_CHURNERS, intervals
-from churn.campaign import best_campaign, profit_at_capacity
+from churn.campaign import PUBLISHED, Campaign, best_campaign, profit_at_capacity
 from churn.metrics import log_loss
 from churn.ranking import Curve, Floats, Labels, Ranking, ranked
 from schemas.columns import Role
@@ -24,13 +24,15 @@ COMPARED = ("empc", "auc", "log_loss", "profit_at_capacity")
 class Judged:
     """Test rows, what came of them, and a model's log-odds from a twin of it that has seen none of them; all [rows].
 
-    A row stands for `weights` customers of the base: more than one where stayers were sampled at the source.
+    A row stands for `weights` customers of the base: more than one where stayers were sampled at the source. Money is
+    what `campaign` would earn.
     """
 
     rows: pa.Table = field(repr=False)
     labels: Labels = field(repr=False)
     log_odds: Floats = field(repr=False)
     weights: Floats = field(repr=False)
+    campaign: Campaign = PUBLISHED
 
     @property
     def as_of(self) -> date:
@@ -44,7 +46,13 @@ class Judged:
 
     def part(self, mask: np.ndarray) -> Judged:
         """The customers for whom `mask` is true."""
-        return Judged(self.rows.filter(pa.array(mask)), self.labels[mask], self.log_odds[mask], self.weights[mask])
+        return replace(
+            self,
+            rows=self.rows.filter(pa.array(mask)),
+            labels=self.labels[mask],
+            log_odds=self.log_odds[mask],
+            weights=self.weights[mask],
+        )
 
     def segments(self, contract: Contract) -> Iterator[tuple[str, np.ndarray]]:
         """Each segment's name and who is in it, by name; nothing where the contract knows no segments."""
@@ -106,21 +114,22 @@ def compare(
 
 def _compared(name: str, judged: Judged, champion: Floats) -> Compared:
     theirs, ours = ranked(judged.labels, champion), ranked(judged.labels, judged.log_odds)
-    drawn = intervals(lambda counts: _differences(ours, theirs, counts), judged.labels, judged.weights)
-    old, new = (_figures(ranking.curve(judged.weights)) for ranking in (theirs, ours))
+    campaign = judged.campaign
+    drawn = intervals(lambda counts: _differences(ours, theirs, counts, campaign), judged.labels, judged.weights)
+    old, new = (_figures(ranking.curve(judged.weights), campaign) for ranking in (theirs, ours))
     differences = {key: Difference(old[key], new[key], new[key] - old[key], *drawn[key]) for key in COMPARED}
     return Compared(name, len(judged.labels), int(judged.labels.sum()), differences)
 
 
-def _differences(ours: Ranking, theirs: Ranking, counts: Floats) -> dict[str, float]:
-    new, old = _figures(ours.curve(counts)), _figures(theirs.curve(counts))
+def _differences(ours: Ranking, theirs: Ranking, counts: Floats, campaign: Campaign) -> dict[str, float]:
+    new, old = _figures(ours.curve(counts), campaign), _figures(theirs.curve(counts), campaign)
     return {name: new[name] - old[name] for name in COMPARED}
 
 
-def _figures(curve: Curve) -> dict[str, float]:
+def _figures(curve: Curve, campaign: Campaign) -> dict[str, float]:
     return {
-        "empc": best_campaign(curve).profit,
+        "empc": best_campaign(curve, campaign).profit,
         "auc": curve.auc(),
         "log_loss": log_loss(curve),
-        "profit_at_capacity": profit_at_capacity(curve),
+        "profit_at_capacity": profit_at_capacity(curve, campaign),
     }

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from churn.campaign import best_campaign, profit_at_capacity
+from churn.campaign import PUBLISHED, Campaign, best_campaign, profit_at_capacity
 from churn.ranking import Curve, Floats, Labels, curve_of, weighed
 
 __all__ = ["Evaluation", "Floats", "Labels", "Line", "auc", "calibration_line", "evaluate", "probability"]
@@ -43,18 +43,21 @@ class Evaluation:
     profit_at_capacity: float
 
 
-def evaluate(labels: Labels, log_odds: Floats, weights: Floats | None = None) -> Evaluation:
+def evaluate(
+    labels: Labels, log_odds: Floats, weights: Floats | None = None, campaign: Campaign = PUBLISHED
+) -> Evaluation:
     """Every figure; `labels` are 1 for a churner and 0 for a stayer, both kinds present; all [rows].
 
-    Each row counts `weights` times, or once.
+    Each row counts `weights` times, or once; money is what `campaign` would earn.
     """
-    figures = figures_of(curve_of(labels, log_odds, weights))
+    figures = figures_of(curve_of(labels, log_odds, weights), campaign)
     return Evaluation(rows=len(labels), churners=int(labels.sum()), **figures)
 
 
-def figures_of(curve: Curve) -> dict[str, float]:
+def figures_of(curve: Curve, campaign: Campaign = PUBLISHED) -> dict[str, float]:
     """The figures of an Evaluation, where the curve's scores are log-odds."""
-    line, money, observed, predicted = _line_of(curve), best_campaign(curve), curve.base_rate, _predicted(curve)
+    line, money = _line_of(curve), best_campaign(curve, campaign)
+    observed, predicted = curve.base_rate, _predicted(curve)
     return {
         "auc": curve.auc(),
         "average_precision": curve.average_precision(),
@@ -71,7 +74,7 @@ def figures_of(curve: Curve) -> dict[str, float]:
         "predicted_to_observed": predicted / observed,
         "empc": money.profit,
         "empc_share": money.share,
-        "profit_at_capacity": profit_at_capacity(curve),
+        "profit_at_capacity": profit_at_capacity(curve, campaign),
     }
 
 

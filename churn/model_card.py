@@ -229,6 +229,7 @@ def _training(manifest: ModelManifest) -> list[Row]:
         ("exact duplicates left out", f"{training.duplicates:,}"),
         ("columns left out, as they never vary", ", ".join(training.constants) or "none"),
         ("strongest column alone", _strongest(manifest)),
+        ("money reckoned with", _campaign(manifest)),
     ]
 
 
@@ -250,6 +251,18 @@ def _strongest(manifest: ModelManifest) -> str:
         return "not measured"
     name, auc = manifest.training.strongest_alone
     return f"{name}, with an AUC of {auc:.3f}; above .95 training would have stopped"
+
+
+def _campaign(manifest: ModelManifest) -> str:
+    money = manifest.campaign
+    if money is None:
+        return "not known"
+    keep = money.accepting / (money.accepting + money.refusing)
+    return (
+        f"a customer worth {money.customer_value:,.2f}, an offer at {money.offer_cost:,.2f} that keeps "
+        f"{_percent(keep)} of those who would leave, a contact at {money.contact_cost:,.2f}, and "
+        f"{_percent(money.capacity)} of the customers contacted"
+    )
 
 
 def _measured(manifest: ModelManifest) -> list[Row]:

@@ -21,10 +21,10 @@ GAINS_POINTS = 20
 def figures_with_intervals(judged: Judged) -> dict[str, Figure]:
     """The figures of an Evaluation, without the counts, and their 95 % intervals where there are churners enough."""
     ranking = ranked(judged.labels, judged.log_odds)
-    figures = figures_of(ranking.curve(judged.weights))
+    figures = figures_of(ranking.curve(judged.weights), judged.campaign)
     if not judged.tellable:
         return {name: Figure(value=value) for name, value in figures.items()}
-    ends = intervals(lambda counts: figures_of(ranking.curve(counts)), judged.labels, judged.weights)
+    ends = intervals(lambda counts: figures_of(ranking.curve(counts), judged.campaign), judged.labels, judged.weights)
     return {name: Figure(value=value, low=ends[name][0], high=ends[name][1]) for name, value in figures.items()}
 
 

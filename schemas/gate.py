@@ -33,9 +33,10 @@ class LeakageRule(_Rule):
 
 
 class ProfitRule(_Rule):
-    """The EMPC is not worse than the champion's by more than `tolerance` money per customer, beyond its interval.
+    """Neither EMPC nor profit at capacity is worse than the champion's by more than `tolerance`, beyond its interval.
 
-    With `lead_of_other_kinds`, what is no scorecard must earn more than a scorecard champion, beyond the interval.
+    Both are money per customer, reckoned with the values, costs and capacity of the base's decision policy. With
+    `lead_of_other_kinds`, what is no scorecard must have a greater EMPC than a scorecard champion, beyond the interval.
     """
 
     rule: Literal["out_of_time_profit"]

@@ -111,6 +111,20 @@ class FallbackEntry(_Part):
     needed: Count
 
 
+class CampaignEntry(_Part):
+    """The retention campaign that money is reckoned with; a churner's chance to stay is Beta(`accepting`, `refusing`).
+
+    `capacity` is the share of the base that it contacts.
+    """
+
+    customer_value: float
+    offer_cost: float
+    contact_cost: float
+    accepting: Count
+    refusing: Count
+    capacity: Share
+
+
 class TrainingEntry(_Part):
     """What the model learnt from, and how.
 
@@ -154,6 +168,7 @@ class ModelManifest(_Part):
     training: TrainingEntry
     metrics: dict[str, float]
     figures: dict[str, Figure] = {}
+    campaign: CampaignEntry | None = None
     slices: tuple[SliceEntry, ...] = ()
     calibration: tuple[CalibrationPoint, ...] = ()
     gains: tuple[GainsPoint, ...] = ()

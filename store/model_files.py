@@ -17,6 +17,7 @@ from churn.lookup import score_one
 from churn.scorecard import Feature, Floats, Kind, Scorecard, Term
 from schemas.contract import Contract
 from schemas.manifest import (
+    CampaignEntry,
     CardEntry,
     EstimatorEntry,
     FeatureEntry,
@@ -63,6 +64,7 @@ def manifest_of(trained: Trained, contract: Contract, code_version: str) -> Mode
         training=_training(trained),
         metrics=asdict(trained.test),
         figures=dict(trained.figures),
+        campaign=CampaignEntry(**asdict(trained.campaign)),
         slices=trained.slices,
         calibration=trained.calibration_points,
         gains=trained.gains,

@@ -9,19 +9,26 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from churn.campaign import Campaign, campaign_of
 from churn.errors import NoChampion
 from churn.evaluation import cross_validate
 from churn.metrics import Evaluation
 from churn.night import matured_months
 from churn.segments import ALL
 from churn.snapshot import TrainingWindow
-from churn.training import Trained, TrainingPlan, segments_to_train, train
+from churn.training import AS_OF, Trained, TrainingPlan, labels_of, segments_to_train, train
+from churn.training.calibration import stood_for
+from schemas.contract import Contract
 from schemas.manifest import ModelKind
 from store.artifacts import model_folder, model_of, save_model
 from store.code import code_digest
 from store.contracts import read_contract
 from store.gates import DEFAULT, read_gate
 from store.lake import read_parquet, write_parquet
+from store.policies import policy_for, read_policy
 from store.registry import Version, open_registry
 from store.settings import current_settings
 from store.signatures import require_trust
@@ -90,7 +97,8 @@ def train_candidate(night: Night, lessons: Sequence[Path], course: Course, segme
     """Trains, registers and judges a candidate for the segment's place; nobody is promoted."""
     begun(f"train for {segment}")
     settings, contract = current_settings(), read_contract(night.contract)
-    trained = train(read_parquet(lessons), contract, _plan(course, segment))
+    rows = read_parquet(lessons)
+    trained = train(rows, contract, replace(_plan(course, segment), campaign=_campaign(rows, contract)))
     if segment == ALL:
         trained = replace(trained, fallbacks=course.fallbacks)
     model = model_of(trained, contract, f"{version('churn')}+{code_digest()[:12]}")
@@ -117,6 +125,13 @@ def _candidate(trained: Trained, kept: Version, judgement: Judgement) -> Candida
         verdict=judgement.verdict,
         expected=judgement.expected,
     )
+
+
+def _campaign(rows: pa.Table, contract: Contract) -> Campaign:
+    """What the base's decision policy earns with its newest customers: by that the gate tells models apart."""
+    newest = rows.filter(pc.equal(rows[AS_OF], pc.max(rows[AS_OF])))
+    policy = read_policy(policy_for(contract.name)).policy
+    return campaign_of(policy, contract, newest, stood_for(labels_of(newest), contract))
 
 
 def _plan(course: Course, segment: str) -> TrainingPlan:

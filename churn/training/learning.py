@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from churn.campaign import PUBLISHED, Campaign
 from churn.judging import Judged
 from churn.metrics import Evaluation, Floats, Line, evaluate
 from churn.scorecard import Scorecard, binned
@@ -64,6 +65,7 @@ class Trained:
     judged: Judged | None = field(default=None, repr=False)
     segment: str = ALL
     kind: ModelKind = "scorecard"
+    campaign: Campaign = PUBLISHED
     source_sampling_rate: float = 1.0
     embargo_days: int = 0
     strongest_alone: tuple[str, float] | None = None
@@ -92,10 +94,10 @@ def train(rows: pa.Table, contract: Contract, plan: TrainingPlan) -> Trained:
     line = at_source(held_out_line(fitted.raw, fitted.held), contract)
     stand_for = stood_for(fitted.held.labels, contract)
     model = calibrated(fitted.raw, fitted.held.rows, line, stand_for)
-    judged = _judged(fitted.raw, held_out_line(fitted.raw, fitted.calibrate), fitted.test, contract)
+    judged = _judged(fitted, held_out_line(fitted.raw, fitted.calibrate), fitted.test, contract)
     trained = Trained(
         model=model,
-        test=evaluate(judged.labels, judged.log_odds, judged.weights),
+        test=evaluate(judged.labels, judged.log_odds, judged.weights, plan.campaign),
         split=fitted.split.kind,
         fit_as_ofs=tuple(pc.unique(fitted.learnt.rows[AS_OF]).sort().to_pylist()),
         test_as_of=pc.max(fitted.held.rows[AS_OF]).as_py(),
@@ -111,6 +113,7 @@ def train(rows: pa.Table, contract: Contract, plan: TrainingPlan) -> Trained:
         judged=judged,
         segment=plan.segment,
         kind=plan.kind,
+        campaign=plan.campaign,
         source_sampling_rate=contract.training.sampling_rate,
         embargo_days=plan.embargo_days,
         strongest_alone=fitted.strongest_alone,
@@ -128,6 +131,7 @@ class _Fitted:
     columns: tuple[Column, ...]
     strongest_alone: tuple[str, float] | None
     sampling_rate: float
+    campaign: Campaign
 
     @property
     def learnt(self) -> Lessons:
@@ -152,7 +156,7 @@ def _fitted(lessons: Lessons, contract: Contract, plan: TrainingPlan) -> _Fitted
     columns = varying(learnt.rows, contract.features)
     alone = strongest_alone(learnt, columns)
     sample = sampled(learnt, plan)
-    return _Fitted(_model(sample.lessons, columns, plan), lessons, split, columns, alone, sample.rate)
+    return _Fitted(_model(sample.lessons, columns, plan), lessons, split, columns, alone, sample.rate, plan.campaign)
 
 
 def _model(lessons: Lessons, columns: Sequence[Column], plan: TrainingPlan) -> Model:
@@ -163,11 +167,11 @@ def _model(lessons: Lessons, columns: Sequence[Column], plan: TrainingPlan) -> M
     return fit_challenger(lessons.rows, lessons.labels, columns, plan)
 
 
-def _judged(raw: Model, line: Line, lessons: Lessons, contract: Contract) -> Judged:
+def _judged(fitted: _Fitted, line: Line, lessons: Lessons, contract: Contract) -> Judged:
     """The lessons with the log-odds of a twin of the model that this line calibrates."""
     line = at_source(line, contract)
-    log_odds = line.slope * log_odds_of(raw, lessons.rows) + line.shift
-    return Judged(lessons.rows, lessons.labels, log_odds, stood_for(lessons.labels, contract))
+    log_odds = line.slope * log_odds_of(fitted.raw, lessons.rows) + line.shift
+    return Judged(lessons.rows, lessons.labels, log_odds, stood_for(lessons.labels, contract), fitted.campaign)
 
 
 def _with_figures(trained: Trained, judged: Judged, fitted: _Fitted, contract: Contract) -> Trained:
@@ -187,7 +191,7 @@ def _with_figures(trained: Trained, judged: Judged, fitted: _Fitted, contract: C
 def _month_before(fitted: _Fitted, contract: Contract) -> SliceEntry:
     """The other date that the shapes have not seen; its level is taken from the test, as the test's is from it."""
     line = line_on(fitted.raw, fitted.test)
-    return slice_of_month(_judged(fitted.raw, line, fitted.calibrate, contract))
+    return slice_of_month(_judged(fitted, line, fitted.calibrate, contract))
 
 
 def _reference(model: Model, rows: pa.Table, weights: Floats) -> dict[str, list[float]]:

@@ -8,7 +8,7 @@ from sklearn import metrics as reference
 
 from churn import metrics
 from churn.bootstrap import intervals
-from churn.campaign import ACCEPTANCE, best_campaign, hull_of, profit_at_capacity
+from churn.campaign import PUBLISHED, Campaign, best_campaign, hull_of, profit_at_capacity
 from churn.ranking import curve_of, ranked
 
 
@@ -34,7 +34,7 @@ def test_the_expected_maximum_profit_has_its_reference_values():
 def test_the_expected_maximum_profit_is_the_mean_of_the_best_profit_over_acceptances():
     labels, scores = customers(400)
     curve = curve_of(labels, scores)
-    gamma = np.random.default_rng(1).beta(*ACCEPTANCE, 100_000)
+    gamma = np.random.default_rng(1).beta(PUBLISHED.accepting, PUBLISHED.refusing, 100_000)
     ends = zip(curve.churners / 400, curve.stayers / 400, strict=True)
     best = np.max([gamma * 190 * c - c - 11 * s for c, s in ends], axis=0)
     assert best_campaign(curve).profit == pytest.approx(best.mean(), rel=0.02)
@@ -58,8 +58,8 @@ def test_profit_at_capacity_counts_what_the_contacted_bring_and_cost():
     """Of 10 customers 2 are contacted: a churner brings .3 * 190 - 1 = 56, a stayer costs 11; (56 - 11) / 10."""
     labels = np.array([1, 0, 1, 0, 0, 0, 0, 0, 0, 0])
     curve = curve_of(labels, np.arange(10.0)[::-1])
-    assert profit_at_capacity(curve, 0.2) == pytest.approx(4.5)
-    assert profit_at_capacity(curve, 1.0) == pytest.approx((2 * 56 - 8 * 11) / 10)
+    assert profit_at_capacity(curve, Campaign(capacity=0.2)) == pytest.approx(4.5)
+    assert profit_at_capacity(curve, Campaign(capacity=1.0)) == pytest.approx((2 * 56 - 8 * 11) / 10)
 
 
 def test_a_row_that_counts_once_changes_no_figure(labels_and_log_odds):

@@ -9,10 +9,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from churn.campaign import PUBLISHED, best_campaign, campaign_of
 from churn.gate import ContractRead, Evidence, Opponent, judge
 from churn.judging import Compared, Comparison, Difference, Judged, compare
+from churn.metrics import probability
+from churn.ranking import curve_of
 from schemas.manifest import Figure, SliceEntry
+from store.contracts import read_contract
 from store.gates import read_gate
+from store.policies import read_policy
 from tests import cards
 
 TELCO, NEWER_TELCO, OTHER = (
@@ -26,18 +31,21 @@ def figure(text: str) -> Figure:
     return Figure(value=float(value), low=float(low), high=float(high))
 
 
-def compared(name: str, difference: str, churners: int = 200) -> Compared:
-    """Both models on some customers, where the champion's EMPC is 1.00."""
-    money = figure(difference)
+def compared(name: str, empc: str, *, at_capacity: str = "+.00 (-.10 to +.10)", churners: int = 200) -> Compared:
+    """Both models on some customers, of whom the champion earns 1.00 each by either measure."""
+    return Compared(name, 5_000, churners, {"empc": difference(empc), "profit_at_capacity": difference(at_capacity)})
+
+
+def difference(text: str) -> Difference:
+    money = figure(text)
     assert money.low is not None
     assert money.high is not None
-    return Compared(
-        name, 5_000, churners, {"empc": Difference(1.0, 1.0 + money.value, money.value, money.low, money.high)}
-    )
+    return Difference(1.0, 1.0 + money.value, money.value, money.low, money.high)
 
 
-def champion(whole: str, *segments: Compared, kind: str = "scorecard", seen: bool = False) -> Opponent:
-    return Opponent(kind, TELCO, Comparison(compared("all", whole), segments, seen))  # type: ignore[arg-type]
+def champion(empc: str, *segments: Compared, kind: str = "scorecard", seen: bool = False, **money: str) -> Opponent:
+    comparison = Comparison(compared("all", empc, **money), segments, seen)  # type: ignore[arg-type]
+    return Opponent(kind, TELCO, comparison)  # type: ignore[arg-type]
 
 
 def segment(name: str, lift: str, churners: int = 200) -> SliceEntry:
@@ -87,6 +95,16 @@ TABLE = [
     # out_of_time_profit
     ("earns less, beyond doubt", known(champion=champion("-.10 (-.18 to -.01)")), "out_of_time_profit"),
     ("earns less, within chance", known(champion=champion("-.05 (-.12 to +.02)")), None),
+    (
+        "earns less with whom the teams can reach, beyond doubt",
+        known(champion=champion("+.10 (+.02 to +.18)", at_capacity="-.10 (-.18 to -.01)")),
+        "out_of_time_profit",
+    ),
+    (
+        "earns less with whom the teams can reach, within chance",
+        known(champion=champion("+.10 (+.02 to +.18)", at_capacity="-.05 (-.12 to +.02)")),
+        None,
+    ),
     ("boosted trees, earn more beyond doubt", known(kind="hist_gradient_boosting"), None),
     (
         "boosted trees, earn more by chance",
@@ -143,8 +161,9 @@ def test_a_refusal_names_the_figures_and_their_interval() -> None:
     verdict = judge(known(champion=champion("-.10 (-.18 to -.01)", seen=True)), read_gate())
     assert verdict.refused_by is not None
     assert verdict.refused_by.says == (
-        "EMPC 0.900 per customer against the champion's 1.000, a difference of -0.100 (-0.180 to -0.010), "
-        "on customers of whom the champion has learnt; it must not earn less beyond its interval."
+        "EMPC 0.900 per customer against the champion's 1.000, a difference of -0.100 (-0.180 to -0.010); "
+        "profit at capacity 1.000 per customer against the champion's 1.000, a difference of +0.000 "
+        "(-0.100 to +0.100); on customers of whom the champion has learnt; neither may be less beyond its interval."
     )
 
 
@@ -193,3 +212,23 @@ def test_money_decides_and_not_the_auc(challenger: str, holder: str, lower_auc: 
     verdict = judge(known(champion=Opponent("scorecard", TELCO, comparison)), read_gate())
     assert verdict.passed == promoted
     assert promoted or (verdict.refused_by and verdict.refused_by.rule == "out_of_time_profit")
+
+
+def test_at_a_telecoms_two_percent_a_poorer_ranking_is_refused_by_the_money_of_its_own_policy() -> None:
+    """By the published money nobody of such a base is worth a contact, and each model earns as little as the next."""
+    dice, telco = np.random.default_rng(5), read_contract("telco")
+    risk = dice.normal(-4.2, 0.75, 20_000)
+    left = (dice.random(len(risk)) < probability(risk)).astype(np.int64)
+    dates = pa.repeat(pa.scalar(date(2026, 1, 1)), len(risk))
+    revenue = dice.gamma(4.0, 8.0, len(risk))
+    rows = pa.table({"as_of": dates, "segment": ["prepaid"] * len(risk), "monthly_revenue": revenue})
+    better, poorer = (risk + dice.normal(0.0, noise, len(risk)) for noise in (0.2, 0.75))
+    weights = np.ones(len(risk))
+    own = campaign_of(read_policy("telco").policy, telco, rows, weights)
+    assert best_campaign(curve_of(left, better), PUBLISHED).share < 0.005
+    assert best_campaign(curve_of(left, better), own).share > 0.05
+    comparison = compare(Judged(rows, left, poorer, weights, own), better, cards.contract())
+    assert comparison.whole.differences["auc"].high < -0.01
+    verdict = judge(known(champion=Opponent("scorecard", TELCO, comparison)), read_gate())
+    assert verdict.refused_by is not None
+    assert verdict.refused_by.rule == "out_of_time_profit"

@@ -15,6 +15,7 @@ import pytest
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
+from churn.campaign import Campaign
 from churn.errors import ArtifactRefused
 from churn.estimators import ESTIMATORS, LOGISTIC_REGRESSION, contributions, log_odds
 from churn.lookup import score, score_one
@@ -103,6 +104,7 @@ def test_the_manifest_says_all_that_the_training_did(settings: Settings):
         models.trained(cards.card()),
         segment="prepaid",
         source_sampling_rate=0.5,
+        campaign=Campaign(customer_value=360.0, capacity=0.3),
         embargo_days=30,
         strongest_alone=("tenure", 0.7),
         fallbacks=(FallbackEntry(segment="hybrid", churners=3, needed=200),),
@@ -116,6 +118,8 @@ def test_the_manifest_says_all_that_the_training_did(settings: Settings):
     said = manifest.training
     assert (said.source_sampling_rate, said.embargo_days, said.strongest_alone) == (0.5, 30, ("tenure", 0.7))
     assert said.fallbacks == trained.fallbacks
+    assert manifest.campaign is not None
+    assert (manifest.campaign.customer_value, manifest.campaign.capacity) == (360.0, 0.3)
     assert (manifest.figures, manifest.slices) == (trained.figures, trained.slices)
     assert (manifest.calibration, manifest.gains) == (trained.calibration_points, trained.gains)
 
