@@ -20,7 +20,6 @@ from store.registry_entries import VerdictEntry as VerdictEntry
 from store.registry_entries import Version as Version
 from store.registry_queries import (
     champions,
-    kept,
     last_verdict,
     numbered,
     of,
@@ -49,11 +48,12 @@ class Registry:
     def register(self, contract: str, digest: str) -> int:
         """The number of the model of that digest, which is a new one only the first time it is registered.
 
-        RegistryError where this very model was deleted.
+        A model that was deleted gets another number: the old one stays a deleted one for ever.
         """
+        same = versions_of(contract).where(model_version.c.digest == digest, model_version.c.deleted_at.is_(None))
         with alone(self.engine) as connection:
-            known = connection.execute(versions_of(contract).where(model_version.c.digest == digest)).first()
-            return kept(version_in(known)).version if known else self._add(connection, contract, digest)
+            known = connection.execute(same).first()
+            return version_in(known).version if known else self._add(connection, contract, digest)
 
     def resolve(self, contract: str, segment: str = ALL) -> Version:
         """The champion of the segment, or of all where the segment has none of its own; NoChampion if neither is."""

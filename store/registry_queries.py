@@ -26,11 +26,7 @@ def required(connection: Connection, contract: str, number: int) -> Version:
     found = connection.execute(versions_of(contract).where(*numbered(contract, number))).first()
     if found is None:
         raise RegistryError(f"there is no version {number}", where=contract, to_do="Register the model first.")
-    return kept(version_in(found))
-
-
-def kept(version: Version) -> Version:
-    """The version itself; RegistryError where it was deleted."""
+    version = version_in(found)
     if version.deleted_at is not None:
         raise RegistryError(
             f"version {version.version} was deleted at {version.deleted_at:%Y-%m-%d %H:%M} UTC"

@@ -16,8 +16,15 @@ model_version = sa.Table(
     sa.Column("deleted_at", sa.DateTime, comment="When the artifact was given up, in UTC; null while it is kept"),
     sa.Column("deleted_by", sa.String(200), comment="Person or flow that deleted it"),
     sa.Column("why_deleted", sa.Text, comment="The reason given"),
-    sa.UniqueConstraint("contract", "digest"),
     comment="Every model ever registered",
+)
+sa.Index(
+    "model_version_kept",
+    model_version.c.contract,
+    model_version.c.digest,
+    unique=True,
+    sqlite_where=model_version.c.deleted_at.is_(None),
+    postgresql_where=model_version.c.deleted_at.is_(None),
 )
 
 _IS_A_VERSION = ["model_version.contract", "model_version.version"]

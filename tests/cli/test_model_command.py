@@ -317,6 +317,13 @@ def test_a_deleted_version_leaves_no_files_and_keeps_its_history(registry: Regis
         model("promote", "1", "--why", "an attempt")
 
 
+def test_a_deleted_model_that_is_trained_again_is_a_sound_new_version(registry: Registry, settings: Settings):
+    first = replace(made(), manifest=made().manifest.model_copy(update=manifests()[0]))
+    model("delete", "1", "--why", "room")
+    assert registry.register("tiny", save_model(first, settings)) == 4
+    assert model("verify", "4") == "version 4: sound\n"
+
+
 def test_the_champion_is_not_deleted(registry: Registry, settings: Settings):
     with pytest.raises(RegistryError, match="version 2 is champion of all"):
         model("delete", "2", "--why", "room")

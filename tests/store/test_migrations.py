@@ -118,6 +118,8 @@ def test_a_database_from_before_migrations_is_taken_over_without_loss(database_u
         Promotion("telco", registry.register("telco", "cccc"), 1, who="Ada", why="the third", override=True)
     )
     assert [event.to_version for event in registry.history("telco")] == [1, 2, 2, 1, 3]
+    registry.delete("telco", 1, who="Ada", why="room")
+    assert [registry.register("telco", digest) for digest in ("aaaa", "bbbb")] == [4, 2]
     # In PostgreSQL the old tables had comments, too, which are not repeated here.
     assert [one for one in differences(engine) if "comment" not in str(one[0])] == []
 

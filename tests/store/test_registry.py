@@ -14,6 +14,7 @@ from churn.errors import NoChampion, PromotionRefused, RegistryError, StoreUnrea
 from store.migrations import bring_up_to_date
 from store.registry import Promotion, Registry, Rollback, VerdictEntry, open_registry
 from store.registry_tables import alias, alias_event, model_version, verdict
+from store.settings import Settings
 from store.tables import engine_for
 
 START = datetime.fromisoformat("2026-01-01T00:00:00")
@@ -35,6 +36,12 @@ def registry(database_url: str) -> Registry:
     registry = Registry(engine_for(database_url), Clock())
     bring_up_to_date(registry.engine)
     return registry
+
+
+@pytest.fixture
+def fresh_registry(settings: Settings) -> Registry:
+    """In SQLite, whose INSERT OR REPLACE PostgreSQL does not know."""
+    return open_registry(settings)
 
 
 def with_versions(registry: Registry, count: int) -> Registry:
@@ -354,7 +361,6 @@ def test_a_deleted_version_keeps_its_row_and_is_refused_wherever_it_would_be_use
         lambda: registry.promote(promotion(1, 2)),
         lambda: registry.rollback(back()),
         lambda: registry.rollback(back(1)),
-        lambda: registry.register("telco", f"{1:064x}"),
         lambda: registry.delete("telco", 1, who="Ada", why="again"),
         lambda: registry.record_verdict(judged(1, passed=True)),
     ]
@@ -362,6 +368,15 @@ def test_a_deleted_version_keeps_its_row_and_is_refused_wherever_it_would_be_use
         with pytest.raises(RegistryError, match=r"version 1 was deleted at 2026-01-01 05:00 UTC by Ada: it took room"):
             attempt()
     assert registry.resolve("telco").version == 2
+
+
+def test_a_deleted_model_that_is_trained_again_is_a_new_version(registry):
+    with_versions(registry, 2)
+    registry.delete("telco", 1, who="Ada", why="room")
+    assert [registry.register("telco", f"{1:064x}") for _ in range(2)] == [3, 3]
+    registry.delete("telco", 3, who="Ada", why="room again")
+    assert registry.register("telco", f"{1:064x}") == 4
+    assert [version.why_deleted for version in registry.versions("telco")] == ["room", None, "room again", None]
 
 
 def test_the_database_itself_keeps_the_champion_from_being_deleted(registry):
@@ -392,6 +407,34 @@ def test_the_database_itself_refuses_to_rewrite_what_happened(registry, change, 
         connection.execute(change)
     assert registry.history("telco")[0].who == "Ada"
     assert registry.verdict("telco", 2).passed is False
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (alias.update().values(version=2), "moves only with an event"),
+        (alias.insert().values(contract="telco", segment="prepaid", version=2), "moves only with an event"),
+        (alias.delete(), "only"),
+    ],
+    ids=str,
+)
+def test_the_database_itself_moves_no_champion_without_an_event(registry, change, told):
+    with_versions(registry, 2).promote(promotion(1, None))
+    with pytest.raises(sa.exc.IntegrityError, match=told), registry.engine.begin() as connection:
+        connection.execute(change)
+    assert {segment: found.version for segment, found in registry.resolve_all("telco").items()} == {"all": 1}
+
+
+@pytest.mark.parametrize("table", ["alias_event", "verdict", "model_version"])
+def test_what_happened_is_not_replaced_in_sqlite(fresh_registry, table):
+    registry = with_versions(fresh_registry, 2)
+    registry.promote(promotion(1, None))
+    registry.record_verdict(judged(2, passed=False))
+    columns = "*" if table != "model_version" else "contract, 9, digest, registered_at, NULL, NULL, NULL"
+    told = f"rows of {table} are only ever added"
+    for chosen in {"*", columns}:
+        with pytest.raises(sa.exc.IntegrityError, match=told), registry.engine.begin() as connection:
+            connection.exec_driver_sql(f"INSERT OR REPLACE INTO {table} SELECT {chosen} FROM {table}")
 
 
 def test_many_registrations_at_once_lose_nothing(registry):
