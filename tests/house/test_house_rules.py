@@ -32,6 +32,12 @@ def test_no_flow_is_named_like_a_room() -> None:
     assert not {path.stem for path in (ROOT / "flows").glob("*.py")} & set(ROOMS)
 
 
+def test_commands_print_on_no_console_of_their_own() -> None:
+    """One that reads markup in what people wrote would hide it, or fail on it."""
+    own = [path.name for path in (ROOT / "cli").glob("*.py") if "Console(" in path.read_text()]
+    assert own == ["terminal.py"]
+
+
 def test_no_module_is_a_drawer() -> None:
     assert not [path for path in modules() if path.stem in NAMES_FOR_DRAWERS]
 
