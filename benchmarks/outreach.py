@@ -25,6 +25,7 @@ from schemas.policy import Team
 from schemas.quarantine import QUARANTINE
 from schemas.scores import SCORES
 from store.claims import Content, Unit
+from store.contracts import read_contract
 from store.intervention_tables import intervention
 from store.lake import bucket_file, read_parquet, rows_of, write_parquet
 from store.migrations import bring_up_to_date
@@ -161,6 +162,8 @@ def _publish_yesterday(home: Path) -> None:
 
 def _measured(home: Path) -> dict[str, float]:
     night, scores, policy = _night(home, TONIGHT), _scores(home), _in_force(home)
+    read_contract(night.contract)  # which a night has done by then, as it has imported what pyarrow imports
+    pa.array([0])
     before = _peak_mb()
     began, worked = time.perf_counter(), time.process_time()
     decided = decision(night, scores, policy)

@@ -37,7 +37,7 @@ from tasks.step import SOON, step
 
 STEP = "decide the list"
 LIST, BY_TEAM = "list.parquet", "teams.parquet"
-REASONS = [name for name in FROM_SCORES if name.startswith("reason_")]
+REASONS = [name for name in FROM_SCORES if name.startswith("reason_") and name.endswith("_feature")]
 
 R = TypeVar("R")
 
