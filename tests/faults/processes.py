@@ -20,7 +20,7 @@ from tests.faults.nights import Base, outcome
 
 PROCESSES = get_context("forkserver")  # whose children begin with the libraries loaded
 PROCESSES.set_forkserver_preload([__name__, "tests.faults.readers", "tests.faults.warm"])
-SECONDS = 60
+SECONDS = 120
 
 
 @dataclass(frozen=True, slots=True)
