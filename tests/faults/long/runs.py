@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date
 from multiprocessing.connection import Connection
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.faults.nights import Base, days_later, outcome
 from tests.faults.processes import SECONDS, Run, start
+
+if TYPE_CHECKING:
+    from tests.faults.long.trials import Trials  # which a run's own process would import for nothing
+
+SOONER = 0.95
 
 
 def a_told_run(base: Base, as_of: date, told: Connection) -> None:
@@ -41,13 +47,22 @@ def begun(target: Callable[..., None], *arguments: Any) -> Run:
     return run
 
 
-def usual_seconds(base: Base, as_of: date) -> float:
-    """How long the night's run takes on this machine, beside the readers of now."""
-    run, began = begun(a_told_run, base, as_of), time.perf_counter()
+@dataclass(slots=True)
+class Chance:
+    """A random moment of a run; one that came after the run's end makes the next ones come a little sooner."""
+
+    random: Random
+    seconds: float
+
+    def wait(self) -> None:
+        time.sleep(self.random.uniform(0, self.seconds))
+
+    def came_too_late(self) -> None:
+        self.seconds *= SOONER
+
+
+def chance_of(trials: Trials) -> Chance:
+    """Some moment of a run that takes as long as one does now, on this machine and beside these readers."""
+    run, began = begun(a_told_run, trials.base, trials.next_night()), time.perf_counter()
     assert run.outcome().startswith("published")
-    return time.perf_counter() - began
-
-
-def wait_for_chance(random: Random, seconds: float) -> None:
-    """Until some moment of a run that takes so long."""
-    time.sleep(random.uniform(0, seconds))
+    return Chance(trials.random, time.perf_counter() - began)

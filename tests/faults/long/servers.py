@@ -22,7 +22,7 @@ from store.claims import Claim
 from store.publication import Published, Publisher
 from store.tables import engine_for
 from tests.faults.long.pids import kill_family
-from tests.faults.long.runs import begun, usual_seconds, wait_for_chance
+from tests.faults.long.runs import Chance, begun, chance_of
 from tests.faults.long.tally import Tally
 from tests.faults.long.trials import Ground, Trials
 from tests.faults.nights import Base, made_of, unit_of, write
@@ -44,21 +44,24 @@ def server_kills(ground: Ground) -> Iterator[Tally]:
 
 
 def _kill_many(trials: Trials, kill: Callable[[Engine, Random], None]) -> None:
-    seconds = usual_seconds(trials.base, trials.next_night())
-    went_on = sum(_kill_one(trials, kill, seconds) for _ in range(TRIES))
+    chance = chance_of(trials)
+    went_on = sum(_kill_one(trials, kill, chance) for _ in range(TRIES))
     trials.tally.remark = f"{went_on} runs went on by themselves and published"
 
 
-def _kill_one(trials: Trials, kill: Callable[[Engine, Random], None], seconds: float) -> bool:
+def _kill_one(trials: Trials, kill: Callable[[Engine, Random], None], chance: Chance) -> bool:
     """Whether the run published, although its server died."""
     as_of, engine = trials.tonight(), engine_for(trials.base.database_url)
     run = begun(a_patient_run, trials.base, as_of)
-    wait_for_chance(trials.random, seconds)
+    chance.wait()
     in_time = not run.told.poll()
     kill(engine, trials.random)
     wait_until(lambda: _answers(engine))
     went_on = run.outcome().startswith("published")
-    trials.tally.landed += in_time and trials.has_begun(as_of)
+    if in_time:
+        trials.tally.landed += trials.has_begun(as_of)
+    else:
+        chance.came_too_late()
     trials.settle(as_of)
     return in_time and went_on
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 
-from tests.faults.long.runs import a_later_run, a_told_run, begun, usual_seconds, wait_for_chance
+from tests.faults.long.runs import Chance, a_later_run, a_told_run, begun, chance_of
 from tests.faults.long.tally import Tally
 from tests.faults.long.trials import Ground, Trials
 from tests.faults.processes import Run, start
@@ -27,20 +27,22 @@ def woken_zombies(ground: Ground) -> Iterator[Tally]:
 
 
 def _stop_many(trials: Trials) -> None:
-    seconds = usual_seconds(trials.base, trials.next_night())
-    said = [_stop_one(trials, seconds) for _ in range(TRIES)]
+    chance = chance_of(trials)
+    said = [_stop_one(trials, chance) for _ in range(TRIES)]
     fenced, cleared, locked = (said.count(word) for word in (*LOST, "locked"))
     trials.tally.remark = f"fenced {fenced}, found its files cleared away {cleared}, kept the next run waiting {locked}"
 
 
-def _stop_one(trials: Trials, seconds: float) -> str:
+def _stop_one(trials: Trials, chance: Chance) -> str:
     """What the zombie says in the end; `locked` where the next run had to wait for it to wake."""
     as_of = trials.tonight()
-    with _stopped(begun(a_told_run, trials.base, as_of), trials, seconds) as zombie:
+    with _stopped(begun(a_told_run, trials.base, as_of), chance) as zombie:
         met = trials.in_flight(as_of) is not None
         trials.tally.landed += met
+        if zombie.told.poll():
+            chance.came_too_late()
         heir = start(a_later_run, trials.base, as_of)
-        alone = heir.told.poll(PATIENCE * seconds)
+        alone = heir.told.poll(PATIENCE * chance.seconds)
         zombie.wake()
         said = [zombie.outcome(), heir.outcome()]
     _judge(trials, as_of, said, fenced=met and alone)
@@ -49,9 +51,9 @@ def _stop_one(trials: Trials, seconds: float) -> str:
 
 
 @contextmanager
-def _stopped(run: Run, trials: Trials, seconds: float) -> Iterator[Run]:
+def _stopped(run: Run, chance: Chance) -> Iterator[Run]:
     """The run, standing still since some moment; it is gone afterwards, awake or not."""
-    wait_for_chance(trials.random, seconds)
+    chance.wait()
     try:
         os.kill(int(run.process.pid or 0), signal.SIGSTOP)
         yield run
