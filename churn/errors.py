@@ -22,6 +22,8 @@ ChurnError
   x PolicyError          a decision policy breaks its schema or contradicts itself
   x StoreUnreachable     the database of the tables and the registry does not answer
   x RequestError         a parameter of a command or a flow is not possible
+  x OrchestratorUnreachable  Prefect's server does not answer
+  x Stopped              a person stopped the command
 """
 
 from __future__ import annotations
@@ -154,3 +156,15 @@ class RequestError(ChurnError):
     """A parameter of a command or a flow is not possible."""
 
     exit_code = 2
+
+
+class OrchestratorUnreachable(ChurnError):
+    """Prefect's server does not answer."""
+
+    exit_code = 12
+
+
+class Stopped(ChurnError):
+    """A person stopped the command."""
+
+    exit_code = 130  # as a shell gives it for Ctrl-C

@@ -8,7 +8,7 @@ import traceback
 
 import typer
 
-from churn.errors import ChurnError
+from churn.errors import ChurnError, Stopped
 from cli.contract import app as contract_app
 from cli.model import app as model_app
 from cli.nights import night, outreach, score, train
@@ -22,6 +22,7 @@ from cli.upkeep import backfill, catch_up
 from store import signatures
 from store.faults import keep_fault
 from store.settings import current_settings, settle_libraries
+from tasks.progress import LOGGER as PROGRESS
 
 app = typer.Typer(
     name="churn",
@@ -47,20 +48,21 @@ app.add_typer(policy_app, name="policy")
 app.add_typer(outcome_app, name="outcome")
 
 UNEXPECTED = 70  # as sysexits.h names an internal error
-INTERRUPTED = 130
 
 
 def main() -> None:
     """Runs the command line; the exit code is 0, or the one of the error's family in churn/errors.py."""
     try:
         settle_libraries(current_settings(), quiet=True)
-        signatures.LOGGER.addHandler(_Aloud())
+        for logger in (signatures.LOGGER, PROGRESS):
+            logger.addHandler(_Aloud(logging.WARNING))
+        logging.raiseExceptions = False  # else Prefect writes past its own log what a lost server did not take
         app()
     except ChurnError as error:
         _complain(type(error).__name__, str(error))
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        sys.exit(Stopped.exit_code)
     except Exception as error:  # a fault of the program: a line for the user, the rest for whoever mends it
         details = keep_fault(traceback.format_exc(), current_settings())
         _complain("Unexpected", f"{type(error).__name__}: {error}\n  The details are in {details}.")

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
 
+from churn.errors import Stopped
 from cli.progress import progress_shown
 from cli.terminal import terminal
 from cli.view import show_evaluation, show_night, show_result, show_retraining
 from store.contracts import read_contract
 from store.settings import use_source
 
-START = "start the orchestrator"
+CONNECT = "connect to the orchestrator"  # one that stands, or one that is started for this command alone
 
 Contract = Annotated[str, typer.Option(help="Contract: a name in schemas/contracts, or a YAML file.")]
 AsOf = Annotated[
@@ -49,12 +50,33 @@ def kept_apart(source: str | None) -> str | None:
 
 @contextmanager
 def flow_shown(console: Console) -> Iterator[None]:
-    """Shows the progress of the flow that runs in the block, and tells refused parameters in words."""
-    with progress_shown(console, START):
-        from tasks.parameters import refused_in_words  # Prefect takes seconds to import, and --help needs none of it
+    """Shows the progress of the flow that runs in the block, and tells in words what stops it."""
+    with progress_shown(console, CONNECT) as published, failures_in_words(published):
+        yield
 
-        with refused_in_words():
+
+@contextmanager
+def failures_in_words(published: Sequence[str]) -> Iterator[None]:
+    """Tells refused parameters, a lost orchestrator and Ctrl-C as errors of ours, and what is `published` all the same.
+
+    Whoever runs the block appends to `published` what readers see by then.
+    """
+    try:
+        from tasks.orchestrator import orchestrator_in_words  # Prefect takes seconds to import, and --help needs none
+        from tasks.parameters import refused_in_words
+
+        with refused_in_words(), orchestrator_in_words():
             yield
+    except KeyboardInterrupt:
+        raise Stopped(_so_far(published), to_do="Run the command again to go on.") from None
+    except Exception:
+        if published:
+            terminal(errors=True, unbroken=True).print(_so_far(published))
+        raise
+
+
+def _so_far(published: Sequence[str]) -> str:
+    return f"Published and there to stay: {', '.join(published)}." if published else "Nothing was published."
 
 
 def night(

@@ -15,8 +15,11 @@ from tasks.progress import LOGGER, Progress, begun
 
 
 @contextmanager
-def progress_shown(console: Console, first: str) -> Iterator[None]:
-    """Shows every step that reports while the block runs, beginning with `first`, and leaves them on the screen."""
+def progress_shown(console: Console, first: str) -> Iterator[list[str]]:
+    """Shows every step that reports while the block runs, beginning with `first`, and leaves them on the screen.
+
+    Gives what has been published so far, in words.
+    """
     columns = (
         SpinnerColumn(finished_text="✓"),
         TextColumn("{task.description}", markup=False),
@@ -30,7 +33,7 @@ def progress_shown(console: Console, first: str) -> Iterator[None]:
         LOGGER.setLevel(logging.INFO)
         begun(first)
         try:
-            yield
+            yield listener.published
             listener.finish()
         finally:
             LOGGER.removeHandler(listener)
@@ -41,6 +44,7 @@ class _Listener(logging.Handler):
 
     def __init__(self, bars: Bars) -> None:
         super().__init__()
+        self.published: list[str] = []
         self._bars = bars
         self._steps: dict[str, TaskID] = {}
         self._lock_of_steps = threading.Lock()
@@ -50,6 +54,9 @@ class _Listener(logging.Handler):
         if isinstance(progress, Progress):
             with self._lock_of_steps:
                 self._show(progress)
+        if hasattr(record, "published"):
+            self.published.append(record.published)
+            self.finish()  # whatever comes, this step is done
 
     def finish(self) -> None:
         """Ticks off the last step."""

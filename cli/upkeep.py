@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cli.nights import START, Contract, Force, KnownAt, Policy, Reasons, Source, kept_apart
+from cli.nights import CONNECT, Contract, Force, KnownAt, Policy, Reasons, Source, failures_in_words, kept_apart
 from cli.terminal import terminal
 from tasks.progress import LOGGER, Progress
 
@@ -66,14 +66,12 @@ def catch_up(
 @contextmanager
 def _nights_shown(console: Console) -> Iterator[None]:
     """Says what is being done, and at the end, however it came, what became of each night."""
-    from tasks.parameters import refused_in_words
-
-    with console.status(START) as status:
+    with console.status(CONNECT) as status:
         listener = _Listener(status.update, lambda text: console.print(text, highlight=False))
         LOGGER.addHandler(listener)
         LOGGER.setLevel(logging.INFO)
         try:
-            with refused_in_words():
+            with failures_in_words(listener.published):
                 yield
         finally:
             LOGGER.removeHandler(listener)
@@ -105,6 +103,7 @@ class _Listener(logging.Handler):
     def __init__(self, show: Callable[[Text], None], say: Callable[[str], None]) -> None:
         super().__init__()
         self.outcomes: list[Outcome] = []
+        self.published: list[str] = []
         self._show = show
         self._say = say
 
@@ -114,5 +113,7 @@ class _Listener(logging.Handler):
             self._show(Text(progress.step))
         if outcome is not None:
             self.outcomes.append(outcome)
+            if outcome.state == "published":
+                self.published.append(f"the night of {outcome.as_of}")
         if hasattr(record, "missing"):
             self._say(record.getMessage())

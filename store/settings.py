@@ -17,6 +17,12 @@ DEFAULT_BUCKETS = 16
 DEVELOPMENT, PRODUCTION = "development", "production"
 PEM_BEGINS = "-----BEGIN"
 KEY_BYTES = 32  # of an Ed25519 key, private or public
+FOR_A_PERSON = {
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+    "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",
+    # 2 + 4 + 8 seconds for each request that a lost server leaves unanswered, where the default waits for a minute.
+    "PREFECT_CLIENT_MAX_RETRIES": "3",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +81,9 @@ def settle_libraries(settings: Settings, *, quiet: bool = False) -> None:
     """Tells the libraries where to live and to call nobody; what the environment already says stands.
 
     Must run before Prefect is imported, since Prefect reads its settings at import. `quiet` keeps its log lines and
-    tracebacks off the terminal; the server still gets them.
+    tracebacks off the terminal, the server still gets them, and lets a person wait no longer than a server restarts.
     """
-    console = {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL"} if quiet else {}
-    for name, value in (library_environment(settings) | console).items():
+    for name, value in (library_environment(settings) | (FOR_A_PERSON if quiet else {})).items():
         os.environ.setdefault(name, value)
     # Prefect's server cannot open its database in a folder that is not there, and only says that it timed out.
     Path(os.environ["PREFECT_HOME"]).mkdir(parents=True, exist_ok=True)

@@ -19,6 +19,7 @@ from store.settings import current_settings
 from store.source import Extract as Extract  # flows name it as a type
 from tasks import scoring
 from tasks.night import Champions, Night, Result
+from tasks.orchestrator import worth_no_failure
 from tasks.parameters import FOR_THE_LIST, NOW, THEN
 from tasks.progress import LOGGER
 from tasks.publishing import OUTREACH, SCORES
@@ -150,7 +151,9 @@ def outcome_of(night: Night, scores: Result, outreach: Result | None) -> Outcome
 @step("tell what became of {plan}")
 def tell(plan: Plan, outcomes: Sequence[Outcome]) -> tuple[Outcome, ...]:
     """Leaves a table of the nights as an artifact; PublicationError where one of them failed."""
-    create_table_artifact(key="nights", table=[_told(outcome) for outcome in outcomes], description=f"Nights: {plan}")
+    table = [_told(outcome) for outcome in outcomes]
+    with worth_no_failure("the nights"):
+        create_table_artifact(key="nights", table=table, description=f"Nights: {plan}")
     failed = [outcome for outcome in outcomes if outcome.state == FAILED]
     if failed:
         raise PublicationError(

@@ -25,6 +25,7 @@ from store.lake import duck, read_parquet, rows_of, write_parquet, write_text
 from store.settings import Settings, current_settings
 from tasks.inspection import Request, inspector
 from tasks.night import Champions, Night
+from tasks.orchestrator import worth_no_failure
 from tasks.step import step
 
 QUARANTINE = "quarantine.parquet"
@@ -65,7 +66,8 @@ def check_scores(night: Night, scores: Path, champions: Champions) -> QualityRep
 def _judged(report: QualityReport, page: Path, *, key: str) -> QualityReport:
     """The report is kept before the verdict, and beside the snapshot, which stays: it is needed most when all stops."""
     write_text(report_html(report), page)
-    create_markdown_artifact(key=key, markdown=report_markdown(report), description=f"Data quality: {report.where}")
+    with worth_no_failure("the data quality report"):
+        create_markdown_artifact(key=key, markdown=report_markdown(report), description=f"Data quality: {report.where}")
     try:
         verdict(report)
     except QualityError as stop:

@@ -31,6 +31,7 @@ from store.runs import Run, published_runs, shown_run
 from store.settings import Settings, current_settings
 from store.snapshots import known_departures
 from store.source import Extract
+from tasks.orchestrator import worth_no_failure
 from tasks.progress import begun
 from tasks.step import LATER, SOON, step
 
@@ -95,9 +96,10 @@ def show_lift(measured: Measured, as_of: str | None) -> Measured:
     """Leaves the comparisons as artifacts, a table and a drawing, and gives those that were asked for."""
     title = f"What waves of {measured.base} saved, as known at {measured.known_at:%Y-%m-%d %H:%M}"
     table = lift_markdown(measured.lifts) if measured.lifts else f"{NOTHING}\n"
-    create_markdown_artifact(key="lift", description=title, markdown=f"# {title}\n\n{table}")
     picture = b64encode(lift_plot(_points(measured.lifts)).encode()).decode()
-    create_image_artifact(key="lift-plot", description=title, image_url=f"data:image/svg+xml;base64,{picture}")
+    with worth_no_failure("what waves saved"):
+        create_markdown_artifact(key="lift", description=title, markdown=f"# {title}\n\n{table}")
+        create_image_artifact(key="lift-plot", description=title, image_url=f"data:image/svg+xml;base64,{picture}")
     for one in measured.lifts:
         if one.alarm:
             log.warning("%s, %s: %s", one.dates, one.action, one.alarm)

@@ -14,6 +14,7 @@ from store.artifacts import load_model
 from store.pages import keep_model_page
 from store.settings import current_settings
 from tasks.night import Candidate, Course, Night, Retraining
+from tasks.orchestrator import worth_no_failure
 from tasks.progress import begun
 from tasks.reports import artifact_key, whom
 from tasks.step import step
@@ -50,6 +51,7 @@ def ask_for_approval(night: Night, candidates: Sequence[Candidate]) -> None:
             )
 
 
+@worth_no_failure("what became of a candidate")
 def _leave_candidate(night: Night, candidate: Candidate) -> None:
     title = _title(night, candidate)
     manifest = load_model(candidate.digest, current_settings()).manifest

@@ -1,4 +1,4 @@
-"""Says how far a step is, as log records that whoever watches this process can count."""
+"""Says how far a run is, as log records that whoever watches this process can count."""
 
 from __future__ import annotations
 
@@ -24,3 +24,13 @@ def begun(step: str) -> None:
 def part_done(step: str, parts: int) -> None:
     """Reports that one more of a step's parts is done; parts may finish in any order, on any thread."""
     LOGGER.info("%s: one more of %d parts is done", step, parts, extra={"progress": Progress(step, parts)})
+
+
+def has_published(kind: str, rows: int) -> None:
+    """Reports what readers see from now on, however the run ends."""
+    LOGGER.info("%s: %d rows are published", kind, rows, extra={"published": f"{kind} ({rows:,} rows)"})
+
+
+def warned(sentence: str) -> None:
+    """Reports what a person should know although the run goes on."""
+    LOGGER.warning("%s", sentence)

@@ -30,7 +30,7 @@ from store.policies import read_policy
 from store.publication import Published, Publisher, content_key, open_publisher
 from store.settings import current_settings
 from tasks.night import Champions, Night, Result
-from tasks.progress import begun
+from tasks.progress import begun, has_published
 from tasks.step import LATER, SOON, step
 
 SCORES, OUTREACH = "scores", "outreach"
@@ -97,7 +97,9 @@ def publish(claim: Claim) -> Result:
     begun(f"publish {claim.unit.kind}")
     seal_files(claim)
     load_tables(claim)
-    return show(claim)
+    shown = show(claim)
+    has_published(shown.kind, shown.rows)
+    return shown
 
 
 @step("seal the files of {claim.unit.kind}", again_after=SOON)

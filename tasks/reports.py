@@ -22,6 +22,7 @@ from store.readers import source_name
 from store.settings import current_settings
 from tasks.checks import PAGE, distinct_rows
 from tasks.night import Champions, Night, Pinned, Result, Summary
+from tasks.orchestrator import worth_no_failure
 from tasks.step import step
 
 TOP = 10  # places of the list that a summary shows
@@ -45,6 +46,7 @@ def report_night(night: Night, scores: Result, outreach: Result, evaluation: Eva
 
 
 @step("show the scores")
+@worth_no_failure("the counts of the scores")
 def show_scores(night: Night, champions: Champions, scores: Result) -> None:
     """Leaves the counts of a night's scores, and a link to each model that gave them, as artifacts."""
     counts = {"scored": scores.rows, "quarantined": _quarantined(scores.folder / QUARANTINE.name)}
@@ -75,6 +77,7 @@ def _leave_link(champion: Pinned, title: str) -> None:
 
 
 @step("show the list")
+@worth_no_failure("the counts and the top of the list")
 def show_list(night: Night, outreach: Result) -> None:
     """Leaves everybody's status, counted, how the teams' places were used, and the top of the list as artifacts."""
     _leave_counts("outreach-counts", _counts(outreach.folder / STATUSES.name, "status"), _title(night))
