@@ -167,17 +167,19 @@ def _leakage(rule: LeakageRule, evidence: Evidence) -> Finding:
             f"An AUC of {_shown(area)} out of time is above {rule.auc_at_most}: it knows the future.",
         )
     best = f"{strongest[0]} ranks best alone, with an AUC of {strongest[1]:.3f}" if strongest else "It has no columns"
-    return Finding("leakage", True, f"{best}; the model has {_shown(area)}, {evidence.split}.")
+    judged = evidence.split if evidence.split == OUT_OF_TIME else f"not {OUT_OF_TIME}, where no AUC is too good"
+    return Finding("leakage", True, f"{best}; the model has {_shown(area)}, {judged}.")
 
 
 def _profit(rule: ProfitRule, evidence: Evidence) -> Finding:
     champion = evidence.champion
+    when = "" if evidence.split == OUT_OF_TIME else f", not {OUT_OF_TIME}"
     if champion is None:
-        says = f"EMPC {_shown(evidence.figures['empc'])} per customer, and {NOBODY}."
+        says = f"EMPC {_shown(evidence.figures['empc'])} per customer{when}, and {NOBODY}."
         return Finding("out_of_time_profit", True, says)
     differences = champion.comparison.whole.differences
     best, reached = differences["empc"], differences["profit_at_capacity"]
-    says = f"EMPC {_beside(best)}; profit at capacity {_beside(reached)}"
+    says = f"EMPC {_beside(best)}; profit at capacity {_beside(reached)}{when}"
     if champion.comparison.seen_by_champion:
         says += "; on customers of whom the champion has learnt"
     kept = all(money.high >= -rule.tolerance for money in (best, reached))

@@ -59,6 +59,26 @@ def test_a_single_snapshot_is_split_by_chance_with_as_many_churners_in_each_part
     assert trained.test.observed == pytest.approx(trained.churners / trained.rows, abs=0.01)
 
 
+def test_of_two_months_the_newest_alone_is_split_so_that_nobody_is_fitted_on_and_tested_on():
+    trained = train(cards.lessons(3_000, MONTHS[-2:]), cards.contract(), QUICK)
+    assert trained.split == "stratified hold-out"
+    assert trained.fit_as_ofs == MONTHS[-1:]
+    assert trained.rows == pytest.approx(2_100, abs=2)
+    assert set(trained.judged.rows["as_of"].to_pylist()) == {MONTHS[-1]}
+
+
+def test_an_embargo_for_which_the_dates_do_not_reach_is_not_forgotten():
+    with pytest.raises(TrainingError, match="2 dates leave none to fit on before an embargo of 20 days"):
+        train(cards.lessons(3_000, MONTHS[-2:]), cards.contract(), replace(QUICK, embargo_days=20))
+
+
+def test_an_earlier_month_may_be_the_test_and_must_be_one_of_the_months():
+    rows = cards.lessons(1_500, MONTHS)
+    assert train(rows, cards.contract(), replace(QUICK, test_as_of=MONTHS[-2])).fit_as_ofs == MONTHS[:2]
+    with pytest.raises(TrainingError, match="nobody is of 2025-10-02"):
+        train(rows, cards.contract(), replace(QUICK, test_as_of=date(2025, 10, 2)))
+
+
 def test_a_trained_card_ranks_churners_and_predicts_as_many_as_there_are(panel):
     rows, trained = panel
     newest = rows.filter(pa.array(np.isin(rows["as_of"].to_pylist(), MONTHS[-2:])))

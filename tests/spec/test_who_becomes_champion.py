@@ -167,6 +167,13 @@ def test_a_refusal_names_the_figures_and_their_interval() -> None:
     )
 
 
+def test_a_verdict_that_is_not_out_of_time_says_so() -> None:
+    leakage, profit = judge(known(split="stratified hold-out"), read_gate()).findings[1:3]
+    assert "not out of time" in leakage.says
+    assert "not out of time" in profit.says
+    assert all("not out" not in finding.says for finding in judge(SOUND, read_gate()).findings)
+
+
 def test_the_first_rule_that_refuses_decides_and_the_others_are_told_too() -> None:
     evidence = replace(figures(calibration_slope=".60 (.50 to .70)"), contract=OTHER)
     verdict = judge(evidence, read_gate())
