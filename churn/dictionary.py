@@ -40,6 +40,7 @@ def _facts(contract: Contract) -> str:
         ("exact duplicates among them", _known(training.duplicates)),
         ("base rate", _known(training.base_rate)),
         ("sampling rate of stayers", f"{training.sampling_rate:g}"),
+        ("embargo between labels and the date predicted", f"{training.embargo_days} days"),
         ("leaks kept out", ", ".join(training.leaks) or "none"),
         ("checksum of the training set", training.checksum or "not given"),
         ("digest of the contract", contract.digest),

@@ -18,7 +18,7 @@ def chosen_as_of(asked: str | None, *, scheduled: date, latest: date | None) -> 
     if asked is None:
         return scheduled
     if asked != LATEST:
-        return _date(asked)
+        return date_of(asked)
     if latest is None:
         raise RequestError(
             "the source does not say which dates it covers", where="as_of", to_do="Give a date such as 2026-01-01."
@@ -59,11 +59,12 @@ def matured_months(known_at: datetime, *, first: date, horizon_days: int) -> tup
     return tuple(reversed(months))
 
 
-def _date(text: str) -> date:
+def date_of(text: str, where: str = "as_of") -> date:
+    """The date that the text gives; RequestError, naming `where` it was given, if it is none."""
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise RequestError(f"{text!r} is no date", where="as_of", to_do="Give one such as 2026-01-01.") from None
+        raise RequestError(f"{text!r} is no date", where=where, to_do="Give one such as 2026-01-01.") from None
 
 
 def _moment(text: str) -> datetime:

@@ -16,13 +16,16 @@ from tasks.parameters import (
     AUTO,
     AsOf,
     ContractName,
+    EmbargoDays,
     EstimatorKind,
     Explanation,
     GateName,
     KnownAt,
     PerSegment,
     Promote,
+    SampledRows,
     Source,
+    TestAsOf,
 )
 from tasks.runners import run_name, threads
 
@@ -38,9 +41,13 @@ def retraining(
     promote: Promote = AUTO,
     gate: GateName = "default",
     explanation: Explanation = "",
+    embargo_days: EmbargoDays = None,
+    test_as_of: TestAsOf = None,
+    sampled_rows: SampledRows = None,
 ) -> Retraining:
     """Trains on what is known at the night's moment, judges, registers, and promotes as asked."""
-    course = steps.course_of(estimator, gate, explanation)
+    learning = steps.learning_of(embargo_days, test_as_of, sampled_rows)
+    course = steps.course_of(estimator, gate, explanation, learning)
     night = take_in(contract, as_of, known_at, source)
     lessons = gather_lessons(night)
     if per_segment:

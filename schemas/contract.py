@@ -9,7 +9,11 @@ from schemas.columns import Column, Role, Table
 
 @dataclass(frozen=True, slots=True)
 class TrainingFacts:
-    """What is known of the training set: a resampled one needs a prior correction, a leak must stay out."""
+    """What is known of the training set: a resampled one needs a prior correction, a leak must stay out.
+
+    `embargo_days` are to lie between the last fact that a label needs and the date that is predicted with it: as many
+    as the source takes to tell who has left.
+    """
 
     checksum: str = ""
     rows: int | None = None
@@ -17,6 +21,7 @@ class TrainingFacts:
     sampling_rate: float = 1.0
     duplicates: int | None = None
     leaks: tuple[str, ...] = ()
+    embargo_days: int = 0
 
 
 @dataclass(frozen=True, slots=True)

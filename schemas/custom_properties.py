@@ -48,6 +48,7 @@ class TrainingExtras(Extras):
     sampling_rate: float = Field(default=1.0, gt=0, le=1)
     duplicates: int | None = Field(default=None, ge=0)
     leaks: tuple[str, ...] = ()
+    embargo_days: int = Field(default=0, ge=0, le=366, strict=True)
 
 
 class ContractExtras(Extras):

@@ -82,16 +82,26 @@ class Champions:
 
 
 @dataclass(frozen=True, slots=True)
+class Learning:
+    """What may be chosen about how a candidate learns; None leaves it to the contract, or to TrainingPlan."""
+
+    embargo_days: int | None = None
+    test_as_of: date | None = None
+    sampled_rows: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Course:
     """How candidates are trained and judged: which kind of model, for which segments, and by which gate.
 
     `fallbacks` are the segments that have too few churners for a model of their own. `explanation` says why a
-    candidate's contract may be another than the champion's.
+    candidate's contract may be another than the champion's. `learning` is what was chosen about how they learn.
     """
 
     estimator: ModelKind
     gate: str
     explanation: str = ""
+    learning: Learning = Learning()
     segments: tuple[str, ...] = (ALL,)
     fallbacks: tuple[FallbackEntry, ...] = ()
 

@@ -124,6 +124,34 @@ Explanation = Annotated[
         ),
     ),
 ]
+EmbargoDays = Annotated[
+    int | None,
+    Field(
+        ge=0,
+        le=366,
+        json_schema_extra=_described(
+            "Days between the last fact that a label needs and the date predicted with it. Empty: the contract's."
+        ),
+    ),
+]
+TestAsOf = Annotated[
+    str | None,
+    Field(
+        pattern=r"^\d{4}-\d{2}-\d{2}$",
+        json_schema_extra=_described("Month to test on; later ones are not looked at. Empty: the newest."),
+        examples=["2026-01-01"],
+    ),
+]
+SampledRows = Annotated[
+    int | None,
+    Field(
+        ge=1_000,
+        le=10_000_000,
+        json_schema_extra=_described(
+            "Rows to fit on at most: of more, stayers are sampled and the odds corrected for it. Empty: 50,000."
+        ),
+    ),
+]
 First = Annotated[
     str,
     Field(

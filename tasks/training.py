@@ -12,11 +12,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from churn.campaign import Campaign, campaign_of
+from churn.campaign import PUBLISHED, Campaign, campaign_of
 from churn.errors import NoChampion
 from churn.evaluation import cross_validate
 from churn.metrics import Evaluation
-from churn.night import matured_months
+from churn.night import date_of, matured_months
 from churn.segments import ALL
 from churn.snapshot import TrainingWindow
 from churn.training import AS_OF, Trained, TrainingPlan, labels_of, segments_to_train, train
@@ -34,7 +34,7 @@ from store.settings import current_settings
 from store.signatures import require_trust
 from store.snapshots import first_as_of, training_rows
 from tasks.judging import Judgement, judged
-from tasks.night import Candidate, Course, Night
+from tasks.night import Candidate, Course, Learning, Night
 from tasks.progress import begun, part_done
 from tasks.step import SOON, step
 
@@ -54,11 +54,19 @@ def has_champion(night: Night) -> bool:
 
 
 @step("read the gate {gate}")
-def course_of(estimator: ModelKind = "scorecard", gate: str = DEFAULT, explanation: str = "") -> Course:
+def course_of(
+    estimator: ModelKind = "scorecard", gate: str = DEFAULT, explanation: str = "", learning: Learning | None = None
+) -> Course:
     """How candidates are trained and judged; refused before any work where no model could be kept, or judged."""
     require_trust(current_settings(), to_sign=True)
     read_gate(gate)
-    return Course(estimator, gate, explanation)
+    return Course(estimator, gate, explanation, learning or Learning())
+
+
+@step("read how to learn")
+def learning_of(embargo_days: int | None, test_as_of: str | None, sampled_rows: int | None) -> Learning:
+    """What was chosen about how candidates learn."""
+    return Learning(embargo_days, date_of(test_as_of, "test_as_of") if test_as_of else None, sampled_rows)
 
 
 @step("choose the months")
@@ -86,7 +94,7 @@ def gather_lesson(night: Night, as_ofs: tuple[date, ...], as_of: date) -> Path:
 def choose_segments(night: Night, lessons: Sequence[Path], course: Course) -> Course:
     """The course for all, and for each segment with churners enough; the others are named in log and card."""
     contract = read_contract(night.contract)
-    segments, fallbacks = segments_to_train(read_parquet(lessons), contract, _plan(course, ALL))
+    segments, fallbacks = segments_to_train(read_parquet(lessons), contract, plan_of(course, contract, ALL))
     for one in fallbacks:
         log.info("no model of its own for %s: %d churners, %d are needed", one.segment, one.churners, one.needed)
     return replace(course, segments=(ALL, *segments), fallbacks=fallbacks)
@@ -98,7 +106,7 @@ def train_candidate(night: Night, lessons: Sequence[Path], course: Course, segme
     begun(f"train for {segment}")
     settings, contract = current_settings(), read_contract(night.contract)
     rows = read_parquet(lessons)
-    trained = train(rows, contract, replace(_plan(course, segment), campaign=_campaign(rows, contract)))
+    trained = train(rows, contract, plan_of(course, contract, segment, _campaign(rows, contract)))
     if segment == ALL:
         trained = replace(trained, fallbacks=course.fallbacks)
     model = model_of(trained, contract, f"{version('churn')}+{code_digest()[:12]}")
@@ -112,6 +120,17 @@ def cross_validated(night: Night, lessons: list[Path]) -> Evaluation:
     """Mean figures of five stratified folds, seed 42."""
     begun("cross-validate")
     return cross_validate(read_parquet(lessons), read_contract(night.contract))
+
+
+def plan_of(course: Course, contract: Contract, segment: str, campaign: Campaign = PUBLISHED) -> TrainingPlan:
+    """The plan of the course for a segment, with the contract's embargo where none was asked for."""
+    asked, plan = course.learning, TrainingPlan(kind=course.estimator, segment=segment, campaign=campaign)
+    return replace(
+        plan,
+        embargo_days=contract.training.embargo_days if asked.embargo_days is None else asked.embargo_days,
+        test_as_of=asked.test_as_of,
+        sampled_rows=asked.sampled_rows or plan.sampled_rows,
+    )
 
 
 def _candidate(trained: Trained, kept: Version, judgement: Judgement) -> Candidate:
@@ -132,7 +151,3 @@ def _campaign(rows: pa.Table, contract: Contract) -> Campaign:
     newest = rows.filter(pc.equal(rows[AS_OF], pc.max(rows[AS_OF])))
     policy = read_policy(policy_for(contract.name)).policy
     return campaign_of(policy, contract, newest, stood_for(labels_of(newest), contract))
-
-
-def _plan(course: Course, segment: str) -> TrainingPlan:
-    return TrainingPlan(kind=course.estimator, segment=segment)

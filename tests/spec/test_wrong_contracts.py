@@ -66,6 +66,7 @@ WRONG = [
     ("horizonDays, value: 30", "horizon, value: 30", 7, "custom property", "'horizon' is not known here"),
     ("samplingRate: 0.5", "samplingRate: 0", 8, "custom property", "greater than 0"),
     ("samplingRate: 0.5", "samplingRate: 1.5", 8, "custom property", "less than or equal to 1"),
+    ("samplingRate: 0.5", "embargoDays: -1", 8, "custom property", "greater than or equal to 0"),
     ("value: flat", "value: heap", 12, "custom property", "'heap'"),
     ("value: feature}", "value: ornament}", 22, "custom property", "'ornament'"),
     ("monotone, value: -1", "monotone, value: -2", 22, "custom property", "-2"),
