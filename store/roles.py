@@ -25,15 +25,16 @@ LOADER, PUBLISHER, READER, AUDITOR = ROLES = ("loader", "publisher", "reader", "
 
 _LOADED = tuple(table.name for tables in TABLES_OF.values() for table in tables)
 _POINTERS = ("night_pointer", "current_pointer")
+_CHAMPIONS = ("model_version", "alias", "alembic_version")  # what a night asks to be pinned to its champions
 _ALL_BUT_ROWS = "*"  # every table that holds no run's rows, whatever release or migration made it
 _VIEWS = tuple(view.name for view in views("postgresql"))
 
 # What each role may do with which tables and views. A claim is renewed, and held against others, by its lease.
 GRANTS: Mapping[str, tuple[tuple[str, tuple[str, ...]], ...]] = MappingProxyType(
     {
-        LOADER: (("SELECT", ("publication", "structure")), ("UPDATE (lease_until)", ("publication",))),
+        LOADER: (("SELECT", ("publication", "structure", *_CHAMPIONS)), ("UPDATE (lease_until)", ("publication",))),
         PUBLISHER: (
-            ("SELECT", (*_LOADED, "structure")),
+            ("SELECT", (*_LOADED, "structure", *_CHAMPIONS)),
             ("SELECT, INSERT, UPDATE", ("publication", *_POINTERS)),
         ),
         READER: (("SELECT", (*_VIEWS, "data_dictionary")),),

@@ -14,7 +14,7 @@ from churn.errors import SettingsError
 from store.claims import Claim
 from store.migrations import bring_up_to_date
 from store.publication import Publisher, open_publisher
-from store.registry import open_registry
+from store.registry import Promotion, Registry, open_registry
 from store.roles import ROLES, grant_roles
 from store.settings import Settings
 from store.structure import create_all
@@ -46,6 +46,7 @@ auditor    SELECT * FROM publication
 auditor    SELECT * FROM current_pointer
 auditor    SELECT * FROM alias_event
 auditor    SELECT * FROM verdict
+auditor    SELECT * FROM verdict
 auditor    SELECT * FROM intervention
 auditor    SELECT * FROM night_status
 """
@@ -63,6 +64,8 @@ loader     DROP TABLE scores_run_1
 loader     DROP TABLE scores
 loader     SELECT * FROM score_current
 loader     UPDATE alias SET version = 1
+publisher  UPDATE alias SET version = 1
+publisher  DELETE FROM model_version
 publisher  INSERT INTO scores SELECT * FROM scores
 publisher  UPDATE scores SET probability = 0
 publisher  DELETE FROM scores
@@ -159,6 +162,16 @@ def test_loader_and_publisher_publish_a_night_together(owner: Publisher, users: 
     assert seen(users["reader"]) == {(SECOND.as_of, run.run_id, 100)}
 
 
+def test_a_night_of_loader_or_publisher_finds_its_champions(owner: Publisher, users: dict[str, Publisher]) -> None:
+    registry = Registry(owner.engine)
+    registry.promote(Promotion("telco", registry.register("telco", "a" * 64), None, "Ada", "the first"))
+    for role in ("loader", "publisher"):
+        bring_up_to_date(users[role].engine)
+        assert Registry(users[role].engine).resolve("telco").version == 1
+    with pytest.raises(DBAPIError, match="permission denied"):
+        Registry(users["publisher"].engine).register("telco", "b" * 64)
+
+
 def test_the_loader_cannot_change_a_run_once_it_is_attached_nor_attach_one_that_nobody_claimed(
     owner: Publisher, users: dict[str, Publisher]
 ) -> None:
@@ -182,8 +195,9 @@ def test_tables_and_views_that_are_made_anew_are_granted_with_them(
 ) -> None:
     with owner.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE structure SET digest = 'of another release'")
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0002'")
-        connection.exec_driver_sql("DROP TABLE intervention, lift")
+        for table in ("lift", "intervention", "verdict", "alias", "alias_event", "model_version", "alembic_version"):
+            connection.exec_driver_sql(f"DROP TABLE {table}")
+        connection.exec_driver_sql("DROP FUNCTION refuse_change, refuse_unrecorded_move")
     create_all(owner.engine)
     bring_up_to_date(owner.engine)
     outcomes = {(role, statement): outcome(users[role], statement) for role, statement in statements(ALLOWED)}
