@@ -52,7 +52,9 @@ def retraining(
     lessons = gather_lessons(night)
     if per_segment:
         course = steps.choose_segments(night, lessons, course)
-    candidates = [steps.train_candidate(night, lessons, course, segment) for segment in course.segments]
+    whole = steps.train_candidate(night, lessons, course)
+    beside = course.beside(whole)
+    candidates = [whole, *(steps.train_candidate(night, lessons, beside, segment) for segment in course.segments)]
     promoted = promotion.promote_passed(night.base, candidates) if promote == AUTO else ()
     if promote == ASK:
         reports.ask_for_approval(night, candidates)

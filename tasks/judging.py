@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -20,7 +21,7 @@ from store.artifacts import load_model
 from store.gates import read_gate
 from store.registry import VerdictEntry, Version, open_registry
 from store.settings import current_settings
-from tasks.night import Course
+from tasks.night import Candidate, Course
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,23 +36,31 @@ class Judgement:
 def judged(trained: Trained, kept: Version, contract: Contract, course: Course) -> Judgement:
     """What the gate says of a model that was just trained and is kept as that version; the registry keeps it too.
 
-    Without a champion of its segment it is compared with that of all, who scores the segment meanwhile.
+    Without a champion of its segment it is compared with who would score the segment without it: the candidate for all
+    of the same course where that passed the gate, else the champion of all.
     """
     registry, gate = open_registry(current_settings()), read_gate(course.gate)
     champions = registry.resolve_all(contract.name)
-    own, champion = champions.get(trained.segment), champions.get(trained.segment) or champions.get(ALL)
+    own = champions.get(trained.segment)
+    rival = own or _for_all(course, champions)
     gap = _probe_difference(trained, kept.digest)
     try:
-        opponent = _opponent(trained, champion.digest, contract) if champion else None
+        opponent = _opponent(trained, rival.digest, contract) if rival else None
         evidence = evidence_of(
             trained, contract, probe_difference=gap, champion=opponent, explanation=course.explanation
         )
         verdict = judge(evidence, gate)
     except ArtifactRefused as refused:
         verdict = Verdict((Finding("contract", False, f"The champion cannot be compared with: {refused.what}."),))
-    judgement = Judgement(verdict, champion.version if champion else None, own.version if own else None)
+    judgement = Judgement(verdict, rival.version if rival else None, own.version if own else None)
     registry.record_verdict(_entry(judgement, kept, trained.segment, gate))
     return judgement
+
+
+def _for_all(course: Course, champions: Mapping[str, Version]) -> Candidate | Version | None:
+    """Who will score all that have no champion of their own."""
+    passed = course.whole is not None and course.whole.verdict.passed
+    return course.whole if passed else champions.get(ALL)
 
 
 def _opponent(trained: Trained, digest: str, contract: Contract) -> Opponent:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 
@@ -91,22 +91,6 @@ class Learning:
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
-    """How candidates are trained and judged: which kind of model, for which segments, and by which gate.
-
-    `fallbacks` are the segments that have too few churners for a model of their own. `explanation` says why a
-    candidate's contract may be another than the champion's. `learning` is what was chosen about how they learn.
-    """
-
-    estimator: ModelKind
-    gate: str
-    explanation: str = ""
-    learning: Learning = Learning()
-    segments: tuple[str, ...] = (ALL,)
-    fallbacks: tuple[FallbackEntry, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Candidate:
     """A model that was just trained, registered and judged; its figures are of rows that it has not seen.
 
@@ -121,6 +105,28 @@ class Candidate:
     figures: Mapping[str, Figure]
     verdict: Verdict
     expected: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How candidates are trained and judged: which kind of model, for which segments beside all, and by which gate.
+
+    `fallbacks` are the segments that have too few churners for a model of their own. `explanation` says why a
+    candidate's contract may be another than the champion's. `learning` is what was chosen about how they learn. `whole`
+    is the candidate for all, once it is there.
+    """
+
+    estimator: ModelKind
+    gate: str
+    explanation: str = ""
+    learning: Learning = Learning()
+    segments: tuple[str, ...] = ()
+    fallbacks: tuple[FallbackEntry, ...] = ()
+    whole: Candidate | None = None
+
+    def beside(self, whole: Candidate) -> Course:
+        """The course for the candidates of segments, which would be scored by `whole` where it passed the gate."""
+        return replace(self, whole=whole)
 
 
 @dataclass(frozen=True, slots=True)

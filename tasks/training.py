@@ -92,12 +92,12 @@ def gather_lesson(night: Night, as_ofs: tuple[date, ...], as_of: date) -> Path:
 
 @step("choose whom to train for")
 def choose_segments(night: Night, lessons: Sequence[Path], course: Course) -> Course:
-    """The course for all, and for each segment with churners enough; the others are named in log and card."""
+    """The course for each segment with churners enough as well; the others are named in log and card."""
     contract = read_contract(night.contract)
     segments, fallbacks = segments_to_train(read_parquet(lessons), contract, plan_of(course, contract, ALL))
     for one in fallbacks:
         log.info("no model of its own for %s: %d churners, %d are needed", one.segment, one.churners, one.needed)
-    return replace(course, segments=(ALL, *segments), fallbacks=fallbacks)
+    return replace(course, segments=segments, fallbacks=fallbacks)
 
 
 @step("train for {segment}")
