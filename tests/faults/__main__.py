@@ -19,6 +19,7 @@ from tests.faults.long.doubles import double_starts
 from tests.faults.long.full_disks import full_disks
 from tests.faults.long.kills import random_kills
 from tests.faults.long.long_queries import long_queries
+from tests.faults.long.orchestration import orchestrator_kills
 from tests.faults.long.servers import server_kills
 from tests.faults.long.tally import Tally, as_table, last_line
 from tests.faults.long.trials import Ground, ground
@@ -33,6 +34,7 @@ FAULTS: Mapping[str, Callable[[Ground], Iterator[Tally]]] = MappingProxyType(
         "F7": woken_zombies,
         "F11": full_disks,
         "F14": long_queries,
+        "F15": orchestrator_kills,
     }
 )
 WIDTH = 150
