@@ -124,8 +124,9 @@ def _finder(feature: Feature) -> Bin:
     return partial(_number_bin, feature.cuts.tolist())
 
 
-def _category_bin(bins: dict[str | None, int], unseen: int, value: str | None) -> int:
-    return bins.get(value, unseen)
+def _category_bin(bins: dict[str | None, int], unseen: int, value: Any) -> int:
+    missing = value != value  # NaN, which equals nothing and so is no key of the bins
+    return 0 if missing else bins.get(value, unseen)
 
 
 def _number_bin(cuts: list[float], value: float | None) -> int:

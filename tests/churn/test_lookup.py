@@ -102,6 +102,11 @@ def plainly_scored(card: Scorecard, rows: pa.Table) -> list[ScoredOne]:
     return scored
 
 
+def with_nan(row: dict[str, Any]) -> dict[str, Any]:
+    """The row as a data frame gives it, in which NaN stands for what is missing."""
+    return {name: nan if value is None else value for name, value in row.items()}
+
+
 def scored_by_kernel(card: Scorecard, rows: pa.Table) -> list[ScoredOne]:
     log_odds, raising, lowering = score(card, rows)
     assert (np.diff(raising == NO_CELL, axis=0) >= 0).all(), "a gap before a weaker reason"
@@ -120,4 +125,5 @@ def test_the_kernel_plain_python_and_plain_numpy_agree_to_the_bit(card_and_rows)
     card, rows = card_and_rows
     expected = plainly_scored(card, rows)
     assert [score_one(card, row) for row in rows.to_pylist()] == expected
+    assert [score_one(card, with_nan(row)) for row in rows.to_pylist()] == expected
     assert scored_by_kernel(card, rows) == expected
