@@ -164,18 +164,18 @@ def _leakage(rule: LeakageRule, evidence: Evidence) -> Finding:
         return Finding(
             "leakage",
             False,
-            f"An AUC of {_shown(area)} out of time is above {rule.auc_at_most}: it knows the future.",
+            f"An AUC of {area} out of time is above {rule.auc_at_most}: it knows the future.",
         )
     best = f"{strongest[0]} ranks best alone, with an AUC of {strongest[1]:.3f}" if strongest else "It has no columns"
     judged = evidence.split if evidence.split == OUT_OF_TIME else f"not {OUT_OF_TIME}, where no AUC is too good"
-    return Finding("leakage", True, f"{best}; the model has {_shown(area)}, {judged}.")
+    return Finding("leakage", True, f"{best}; the model has {area}, {judged}.")
 
 
 def _profit(rule: ProfitRule, evidence: Evidence) -> Finding:
     champion = evidence.champion
     when = "" if evidence.split == OUT_OF_TIME else f", not {OUT_OF_TIME}"
     if champion is None:
-        says = f"EMPC {_shown(evidence.figures['empc'])} per customer{when}, and {NOBODY}."
+        says = f"EMPC {evidence.figures['empc']} per customer{when}, and {NOBODY}."
         return Finding("out_of_time_profit", True, says)
     differences = champion.comparison.whole.differences
     best, reached = differences["empc"], differences["profit_at_capacity"]
@@ -194,8 +194,8 @@ def _calibration(rule: CalibrationRule, evidence: Evidence) -> Finding:
     lowest, highest = 1.0 - rule.level_within, 1.0 + rule.level_within
     passed = _reaches(slope, rule.slope_from, rule.slope_to) and _reaches(level, lowest, highest)
     says = (
-        f"Slope {_shown(slope)}, to be {rule.slope_from:g} to {rule.slope_to:g}; "
-        f"predicted / observed {_shown(level)}, to be {lowest:g} to {highest:g}."
+        f"Slope {slope}, to be {rule.slope_from:g} to {rule.slope_to:g}; "
+        f"predicted / observed {level}, to be {lowest:g} to {highest:g}."
     )
     return Finding("calibration", passed, says)
 
@@ -220,7 +220,7 @@ def _worse_segments(rule: SegmentRule, champion: Opponent | None) -> Iterator[st
 def _flat_segments(rule: SegmentRule, slices: tuple[SliceEntry, ...]) -> Iterator[str]:
     for part in slices:
         if _is_large(part, rule) and _high(part.figures["lift_10"]) < rule.lift_10_from:
-            lift = _shown(part.figures["lift_10"])
+            lift = part.figures["lift_10"]
             yield f"in {part.name} ({part.churners} churners) lift {lift}, below {rule.lift_10_from:g}"
 
 
@@ -250,10 +250,6 @@ def _low(figure: Figure) -> float:
 
 def _high(figure: Figure) -> float:
     return figure.value if figure.high is None else figure.high
-
-
-def _shown(figure: Figure) -> str:
-    return f"{figure.value:.3f}" + ("" if figure.low is None else f" ({figure.low:.3f} to {figure.high:.3f})")
 
 
 def _beside(money: Difference) -> str:

@@ -5,13 +5,6 @@ from __future__ import annotations
 import shlex
 
 from churn.gate import Verdict
-from schemas.manifest import Figure
-
-
-def figure_in_words(figure: Figure) -> str:
-    """The figure and, where there is one, its interval, such as "0.82 (0.79 to 0.85)"."""
-    interval = "" if figure.low is None else f" ({figure.low:,.4g} to {figure.high:,.4g})"
-    return f"{figure.value:,.4g}{interval}"
 
 
 def approval_command(contract: str, version: int, segment: str, expected: int | None) -> str:

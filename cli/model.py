@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from churn.card_sql import Dialect, card_sql
 from churn.contract import parse_contract
 from churn.errors import ArtifactRefused, RequestError
 from churn.segments import require_places
@@ -30,7 +31,6 @@ app = typer.Typer(
 )
 
 Format = Literal["sql", "plots", "html", "json"]
-Dialect = Literal["postgresql", "duckdb", "sqlite"]
 
 Contract = Annotated[str, typer.Option(help="Contract of the models: its name, or a YAML file.")]
 Number = Annotated[int, typer.Argument(metavar="N", help="Number of the version, as `churn model list` shows it.")]
@@ -258,8 +258,6 @@ def _contract_of(manifest: ModelManifest) -> ParsedContract:
 
 
 def _sql(model: Model, number: int, dialect: Dialect, table: str) -> str:
-    from churn.card_sql import card_sql
-
     contract = _contract_of(model.manifest)
     heading = f"Version {number} of {contract.name}, model {model.digest}"
     return card_sql(model.card, contract, dialect, table or contract.customer.name, heading=heading)

@@ -178,10 +178,7 @@ def _sentence(entry: VerdictEntry) -> str:
 
 
 def _with_interval(figure: Figure | None) -> str:
-    if figure is None:
-        return ""
-    interval = _interval(figure)
-    return f"{figure.value:.4g} ({interval})" if interval else f"{figure.value:.4g}"
+    return "" if figure is None else str(figure)
 
 
 def _interval(figure: Figure) -> str:

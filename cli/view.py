@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from churn.metrics import Evaluation
-from churn.promotion import approval_command, figure_in_words
+from churn.promotion import approval_command
 from tasks.night import Candidate, Result, Retraining, Summary
 
 ONE_SNAPSHOT = (
@@ -62,7 +62,7 @@ def _figures(candidate: Candidate) -> Table:
     table.add_column("figure")
     table.add_column("value, 95 % interval", justify="right")
     for name, figure in candidate.figures.items():
-        table.add_row(name.replace("_", " "), figure_in_words(figure))
+        table.add_row(name.replace("_", " "), str(figure))
     return table
 
 

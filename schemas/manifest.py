@@ -74,6 +74,11 @@ class Figure(_Part):
     low: float | None = None
     high: float | None = None
 
+    def __str__(self) -> str:
+        """The figure with its interval, such as 0.82 (0.79 to 0.85)."""
+        drawn = self.low is not None and self.high is not None
+        return f"{self.value:,.4g} ({self.low:,.4g} to {self.high:,.4g})" if drawn else f"{self.value:,.4g}"
+
 
 class SliceEntry(_Part):
     """The figures on one of the months that the shapes have not seen, or on one segment of the test rows.
