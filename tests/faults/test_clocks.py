@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from store.claims import LEASE, database_now
 from store.tables import publication
-from tests.faults.clocks import outcomes, wrong_clock
+from tests.faults.clocks import outcomes
 from tests.faults.nights import Base, days_later, night
 from tests.faults.processes import killed_at, stopped_at
 from tests.faults.readers import seen_in_tables, undisturbed
@@ -23,21 +22,14 @@ on_postgres = pytest.mark.parametrize("first", [pytest.param("postgres", marks=p
 on_sqlite = pytest.mark.parametrize("first", ["sqlite"], indirect=True)
 
 
-@pytest.fixture
-def library(tmp_path: Path) -> Path:
-    return wrong_clock(tmp_path)
-
-
 @on_postgres
 @pytest.mark.parametrize("by", [HOUR, -HOUR], ids=["an hour ahead", "an hour behind"])
-def test_a_worker_with_a_wrong_clock_takes_over_dead_runs_and_no_live_one(
-    base: Base, library: Path, by: timedelta
-) -> None:
+def test_a_worker_with_a_wrong_clock_takes_over_dead_runs_and_no_live_one(base: Base, by: timedelta) -> None:
     with undisturbed(base):
         killed_at("sealed", base, DEAD)
         days_later(base.publisher())
         live = stopped_at("claimed", base, LIVE)
-        refused, taken_over = outcomes(library, by, base, LIVE, DEAD, CLAIMED)
+        refused, taken_over = outcomes(by, base, LIVE, DEAD, CLAIMED)
         live.wake()
         run_id = live.outcome().removeprefix("published ")
     assert refused.startswith(f"AlreadyRunning run {run_id} holds it")
@@ -47,12 +39,10 @@ def test_a_worker_with_a_wrong_clock_takes_over_dead_runs_and_no_live_one(
 
 
 @on_sqlite
-def test_sqlite_has_no_clock_but_the_machine_s_and_a_live_run_that_is_taken_over_is_fenced(
-    base: Base, library: Path
-) -> None:
+def test_sqlite_has_no_clock_but_the_machine_s_and_a_live_run_that_is_taken_over_is_fenced(base: Base) -> None:
     with undisturbed(base):
         live = stopped_at("audited", base, LIVE)
-        (taken_over,) = outcomes(library, HOUR, base, LIVE, CLAIMED)
+        (taken_over,) = outcomes(HOUR, base, LIVE, CLAIMED)
         live.wake()
         assert live.outcome().startswith("Fenced ")
     assert taken_over == f"published {seen_in_tables(base).run_id}"
