@@ -9,12 +9,19 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from churn.errors import Stopped
+from churn.errors import SourceMissing, SourceUnreachable, Stopped
 from cli.progress import progress_shown
 from cli.terminal import terminal
 from cli.view import show_evaluation, show_night, show_result, show_retraining
+from store.claims import Unit
 from store.contracts import read_contract
-from store.settings import use_source
+from store.failures import told
+from store.gates import read_gate
+from store.policies import policy_asked_for
+from store.readiness import require_room, unit_asked_for
+from store.settings import current_settings, use_source
+from store.signatures import require_trust
+from tasks.progress import warned
 
 CONNECT = "connect to the orchestrator"  # one that stands, or one that is started for this command alone
 
@@ -46,6 +53,25 @@ def kept_apart(source: str | None) -> str | None:
         return source
     use_source(source)
     return None
+
+
+def look_over(contract: str, source: str | None, unit: Unit | None = None) -> None:
+    """Refuses within a second what a flow would only refuse once the orchestrator is up.
+
+    A source that does not answer may do so later, so that it is a warning; where it cannot be the right one, the
+    `unit` has failed.
+    """
+    from store.source import require_source  # the database drivers import pandas, and --help needs none of it
+
+    settings = current_settings()
+    require_room(settings)
+    with told(unit):
+        try:
+            require_source(read_contract(contract), source or settings.source_url)
+        except SourceMissing:
+            raise
+        except SourceUnreachable as failure:
+            warned(f"{failure.where}: {failure.what}\n  It will be asked again a few times.")
 
 
 @contextmanager
@@ -90,6 +116,8 @@ def night(
     reasons: Reasons = "list",
 ) -> None:
     """Score a night: take the base in, check it, score everyone with reasons, write the outreach list."""
+    policy_asked_for(read_contract(contract), policy)
+    look_over(contract, source, unit_asked_for(contract, as_of, known_at, current_settings()))
     console = terminal()
     with flow_shown(console):
         from flows.nightly import nightly
@@ -112,14 +140,23 @@ def train(
     ] = "auto",
     gate: Annotated[str, typer.Option(help="Gate: a name in schemas/gates, or a YAML file.")] = "default",
     explanation: Annotated[str, typer.Option(help="Why the contract is another than the champion's.")] = "",
+    embargo_days: Annotated[
+        int | None, typer.Option(help="Days between a label's last fact and the date predicted. [the contract's]")
+    ] = None,
+    test_as_of: Annotated[str | None, typer.Option(help="Month to test on, not a later one. [the newest]")] = None,
+    sampled_rows: Annotated[int | None, typer.Option(help="Rows to fit on at most. [50,000]")] = None,
 ) -> None:
     """Train candidates on matured months, let the gate judge them beside the champions, and promote who passes."""
+    require_trust(current_settings(), to_sign=True)
+    read_gate(gate)
+    look_over(contract, source, unit_asked_for(contract, as_of, known_at, current_settings()))
     console = terminal()
     with flow_shown(console):
         from flows.retraining import retraining
 
-        asked = (contract, as_of, known_at, kept_apart(source), estimator, per_segment, promote, gate, explanation)
-        trained = retraining(*asked)
+        facts = (contract, as_of, known_at, kept_apart(source))
+        judged_by, learning = (promote, gate, explanation), (embargo_days, test_as_of, sampled_rows)
+        trained = retraining(*facts, estimator, per_segment, *judged_by, *learning)
     show_retraining(console, trained)
 
 
@@ -132,6 +169,7 @@ def score(
     reasons: Reasons = "list",
 ) -> None:
     """Score the base and publish the scores; writes no list."""
+    look_over(contract, source, unit_asked_for(contract, as_of, known_at, current_settings()))
     console = terminal()
     with flow_shown(console):
         from flows.scoring import scoring
@@ -150,6 +188,8 @@ def outreach(
     reasons: Reasons = "list",
 ) -> None:
     """Decide the outreach list of a night, and publish its scores first where they are not yet."""
+    policy_asked_for(read_contract(contract), policy)
+    look_over(contract, source, unit_asked_for(contract, as_of, known_at, current_settings()))
     console = terminal()
     with flow_shown(console):
         from flows.outreach import outreach as decide

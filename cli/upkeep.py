@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -12,8 +13,23 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cli.nights import CONNECT, Contract, Force, KnownAt, Policy, Reasons, Source, failures_in_words, kept_apart
+from churn.backfill import caught_up_until, nights_between
+from cli.nights import (
+    CONNECT,
+    Contract,
+    Force,
+    KnownAt,
+    Policy,
+    Reasons,
+    Source,
+    failures_in_words,
+    kept_apart,
+    look_over,
+)
 from cli.terminal import terminal
+from store.contracts import read_contract
+from store.policies import policy_asked_for
+from store.settings import current_settings
 from tasks.progress import LOGGER, Progress
 
 if TYPE_CHECKING:
@@ -38,6 +54,9 @@ def backfill(
     reasons: Reasons = "list",
 ) -> None:
     """Score past nights, the oldest first; newer nights and lists that were sent stay as they are."""
+    nights_between(first, last, today=_today())
+    policy_asked_for(read_contract(contract), policy)
+    look_over(contract, source)
     with _nights_shown(terminal()):
         from flows.backfill import backfill as fill
 
@@ -52,6 +71,9 @@ def catch_up(
     reasons: Reasons = "list",
 ) -> None:
     """Score the nights that were missed while nothing ran; only the newest of them gets an outreach list."""
+    caught_up_until(until, today=_today())
+    policy_asked_for(read_contract(contract), policy)
+    look_over(contract, source)
     console = terminal()
     with _nights_shown(console):
         from flows.catch_up import catch_up as follow
@@ -61,6 +83,10 @@ def catch_up(
         console.print("Nothing is missing: the newest night is published.")
     elif len(outcomes) > 1:
         console.print(f"The lists of the {len(outcomes) - 1} nights before the last would be stale, and are not made.")
+
+
+def _today() -> date:
+    return datetime.now(current_settings().zone).date()
 
 
 @contextmanager

@@ -9,7 +9,8 @@ from pathlib import Path
 import yaml
 
 from churn.errors import PolicyError
-from churn.policy import parse_policy
+from churn.policy import parse_policy, require_columns
+from schemas.contract import Contract
 from schemas.policy import Policy
 
 POLICIES = Path(__file__).parent.parent / "schemas" / "policies"
@@ -34,6 +35,13 @@ def read_policy(name_or_path: str) -> PolicyInForce:
     path = _shipped(name_or_path) if _shipped(name_or_path).is_file() else Path(name_or_path)
     text = _text_of(path)
     return PolicyInForce(parse_policy(_fields_of(text, path), str(path)), hashlib.sha256(text.encode()).hexdigest())
+
+
+def policy_asked_for(contract: Contract, policy: str | None) -> str:
+    """The policy that was asked for, or the contract's own; PolicyError where it does not fit the contract."""
+    name = policy or policy_for(contract.name)
+    require_columns(read_policy(name).policy, contract)
+    return name
 
 
 def _shipped(name: str) -> Path:

@@ -86,7 +86,7 @@ def settle_libraries(settings: Settings, *, quiet: bool = False) -> None:
     for name, value in (library_environment(settings) | (FOR_A_PERSON if quiet else {})).items():
         os.environ.setdefault(name, value)
     # Prefect's server cannot open its database in a folder that is not there, and only says that it timed out.
-    Path(os.environ["PREFECT_HOME"]).mkdir(parents=True, exist_ok=True)
+    _make_folder(Path(os.environ["PREFECT_HOME"]))
 
 
 def library_environment(settings: Settings) -> dict[str, str]:
@@ -99,6 +99,17 @@ def library_environment(settings: Settings) -> dict[str, str]:
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
         "GX_ANALYTICS_ENABLED": "false",
     }
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as failed:
+        raise SettingsError(
+            f"the folder {folder} cannot be made: {failed.strerror}",
+            where="CHURN_DATA, or PREFECT_HOME where it is set",
+            to_do="Name a folder that this user may write to.",
+        ) from None
 
 
 def _folder(env: Mapping[str, str], name: str, default: Path) -> Path:

@@ -58,14 +58,25 @@ def extract(contract: Contract, source: str, settings: Settings, on_batch: OnBat
     The source is a SQLAlchemy URL, a .csv or .parquet file, or a folder of <table>.parquet files; `on_batch` hears the
     table and the rows of each block. Raises SourceUnreachable, SourceMismatch or SourceEmpty, and then keeps nothing.
     """
-    _require_one_table_in_one_file(contract, source)
-    lake, reader = Lake(settings.lake), open_source(source)
+    lake, reader = Lake(settings.lake), require_source(contract, source)
     with staging_folder(lake, "extract") as staged:
-        intake = _Intake(contract, reader, source_name(source), staged, settings.buckets, on_batch or _nobody)
+        intake = _Intake(contract, reader, source, staged, settings.buckets, on_batch or _nobody)
         taken = {table.name: intake.take(table) for table in contract.sources}
         manifest = describe(staged, _facts(contract, source, taken))
         write_manifest(manifest, staged)
         return read_extract(settle(staged, lake.extract(contract.name, manifest.digest)))
+
+
+def require_source(contract: Contract, source: str) -> Reader:
+    """The reader of a source that has the contract's tables, with columns of their types; no row of them is read.
+
+    Raises SourceUnreachable, SourceMismatch, or SourceEmpty where a file has nothing in it at all.
+    """
+    _require_one_table_in_one_file(contract, source)
+    reader = open_source(source)
+    for table in contract.sources:
+        conform(reader.schema(table), table, _where(source, table))
+    return reader
 
 
 def read_extract(folder: Path) -> Extract:
@@ -94,9 +105,7 @@ class _Intake:
     on_batch: OnBatch
 
     def take(self, table: Table) -> _Taken:
-        where = f"{self.source}, table {table.name}"
-        conform(self.reader.schema(table), table, where)
-        rows, newest = 0, None
+        where, rows, newest = _where(self.source, table), 0, None
         with _bucket_files(self.folder / table.name, table, self.buckets) as files:
             for block in self.reader.blocks(table):
                 promised = self._promised(block, table, where)
@@ -113,6 +122,10 @@ class _Intake:
         if self.contract.surrogate_key and self.contract.key not in rows.column_names:
             rows = rows.append_column(self.contract.key, surrogate_keys(rows))
         return rows.select(table.names)
+
+
+def _where(source: str, table: Table) -> str:
+    return f"{source_name(source)}, table {table.name}"
 
 
 def _newer(newest: datetime | None, rows: pa.Table) -> datetime | None:

@@ -9,9 +9,9 @@ from pathlib import Path
 from prefect import runtime
 
 from churn.errors import SourceStale
-from churn.night import LATEST, chosen_as_of, chosen_known_at
 from churn.snapshot import Moment
 from schemas.contract import Contract
+from store import readiness
 from store.claims import Unit
 from store.code import code_digest
 from store.contracts import read_contract
@@ -30,10 +30,8 @@ def unit_asked_for(contract: str, as_of: str | None, known_at: str | None) -> Un
 
     RequestError where there can be no such night.
     """
-    if as_of == LATEST:
-        return None
-    when = _moment(as_of, known_at, latest=None)
-    return Unit(read_contract(contract).name, "scores", when.as_of, when.known_at)
+    settings = current_settings()
+    return readiness.unit_asked_for(contract, as_of, known_at, settings, _scheduled_day(settings))
 
 
 @step("extract {contract}", again_after=LATER)
@@ -48,7 +46,8 @@ def extract_source(contract: str, source: str | None) -> Extract:
 def open_night(contract: str, as_of: str | None, known_at: str | None, extract: Extract) -> Night:
     """Settles the date, the moment and the snapshot's place; refuses dates that cannot be."""
     settings, terms = current_settings(), read_contract(contract)
-    when = _moment(as_of, known_at, latest=_latest(extract, terms))
+    due, latest = _scheduled_day(settings), _latest(extract, terms)
+    when = readiness.moment_asked_for(as_of, known_at, settings, due=due, latest=latest)
     night = Night(
         contract=contract,
         base=terms.name,
@@ -62,13 +61,6 @@ def open_night(contract: str, as_of: str | None, known_at: str | None, extract: 
     if terms.flat:
         _refuse_old_file(night, open_publisher(settings))
     return night
-
-
-def _moment(as_of: str | None, known_at: str | None, *, latest: date | None) -> Moment:
-    settings = current_settings()
-    date_scored = chosen_as_of(as_of, scheduled=_scheduled_day(settings), latest=latest)
-    now = datetime.now(settings.zone).replace(tzinfo=None)
-    return Moment(date_scored, chosen_known_at(known_at, as_of=date_scored, now=now))
 
 
 def _refuse_old_file(night: Night, publisher: Publisher) -> None:

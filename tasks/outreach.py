@@ -16,7 +16,7 @@ from churn.errors import AuditFailed
 from churn.listing import FROM_SCORES, is_listed, list_rows, listed_rows, status_rows, team_rows
 from churn.outreach import Flags, Ints, Judged, Terms, judge
 from churn.past import REMEMBERED, Past, no_statuses, past_of
-from churn.policy import require_columns, without_leavers
+from churn.policy import without_leavers
 from churn.scorecard import Scorecard
 from churn.scoring import explained
 from churn.segments import scored_by_model
@@ -26,7 +26,7 @@ from schemas.scores import SCORES
 from store.contracts import read_contract
 from store.interventions import history
 from store.lake import bucket_file, read_parquet, write_parquet
-from store.policies import PolicyInForce, policy_for, read_policy
+from store.policies import PolicyInForce, policy_asked_for, read_policy
 from store.publication import open_publisher
 from store.settings import current_settings
 from tasks.night import Night, Result
@@ -61,10 +61,7 @@ def decide(night: Night, scores: Result, policy: str, folder: Path) -> None:
 @step("read the policy")
 def policy_in_force(contract: str, policy: str | None) -> str:
     """The policy that was asked for, or the contract's own; refused before any work where it does not fit."""
-    terms = read_contract(contract)
-    name = policy or policy_for(terms.name)
-    require_columns(read_policy(name).policy, terms)
-    return name
+    return policy_asked_for(read_contract(contract), policy)
 
 
 def decision(night: Night, scores: Result, policy: PolicyInForce) -> Decision:

@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from sqlalchemy.exc import SQLAlchemyError
 from typing_extensions import TypeIs
 
-from churn.errors import (
-    AlreadyRunning,
-    AuditFailed,
-    ChurnError,
-    Fenced,
-    QualityError,
-    RequestError,
-    SourceEmpty,
-    SourceMismatch,
-    SourceStale,
-)
 from schemas.quarantine import QUARANTINE
+from store import failures
 from store.claims import Claim as Claim  # flows name it as a type
 from store.claims import Content, Unit
 from store.code import code_digest
@@ -34,11 +23,6 @@ from tasks.progress import begun, has_published
 from tasks.step import LATER, SOON, step
 
 SCORES, OUTREACH = "scores", "outreach"
-
-# What was wrong with what came in or went out; all else went wrong on the way.
-REFUSALS = (QualityError, AuditFailed, SourceMismatch, SourceEmpty, SourceStale)
-OF_NO_NIGHT = (RequestError, AlreadyRunning, Fenced)  # a slip of who asked, or the business of another run
-TOLD = "night_status tells of it"
 
 
 @step("claim the scores of {night.base} as of {night.as_of}")
@@ -59,15 +43,11 @@ def claim_list(night: Night, scores: Result, policy: str, force: bool = False) -
     return _claim(night, OUTREACH, causes, force)
 
 
-@contextmanager
-def told(night: Night | Unit | None) -> Iterator[None]:
+def told(night: Night | Unit | None) -> AbstractContextManager[None]:
     """Notes a failure inside that no claim tells of, so that `night_status` does. None: nobody knows which night."""
-    try:
-        yield
-    except BaseException as failure:
-        if night is not None and TOLD not in getattr(failure, "__notes__", ()):
-            _note(night, failure)
-        raise
+    if isinstance(night, Night):
+        night = Unit(night.base, SCORES, night.as_of, night.known_at)
+    return failures.told(night)
 
 
 @contextmanager
@@ -81,9 +61,9 @@ def held(claim: Claim) -> Iterator[Path]:
         with publisher.keeping(claim):
             yield publisher.stage(claim)
     except BaseException as failure:
-        end = publisher.reject if isinstance(failure, REFUSALS) else publisher.release
-        end(claim, _in_words(failure))
-        failure.add_note(TOLD)
+        end = publisher.reject if isinstance(failure, failures.REFUSALS) else publisher.release
+        end(claim, failures.in_words(failure))
+        failure.add_note(failures.TOLD)
         raise
 
 
@@ -147,24 +127,6 @@ def result_of(published: Published, *, new: bool) -> Result:
         folder=published.folder,
         new=new,
     )
-
-
-def _note(night: Night | Unit, failure: BaseException) -> None:
-    """Leaves a run that failed; where that cannot be done either, the failure itself matters more."""
-    if isinstance(failure, OF_NO_NIGHT):
-        return
-    unit = night if isinstance(night, Unit) else Unit(night.base, SCORES, night.as_of, night.known_at)
-    state = "rejected" if isinstance(failure, REFUSALS) else "failed"
-    with suppress(ChurnError, SQLAlchemyError, OSError):
-        _publisher().record_failure(unit, _in_words(failure), state)
-        failure.add_note(TOLD)
-
-
-def _in_words(failure: BaseException) -> str:
-    """What went wrong, and where: one of ours in its own words, any other by its first line."""
-    if isinstance(failure, ChurnError):
-        return f"{failure.where}: {failure.what}" if failure.where else failure.what
-    return f"{type(failure).__name__} {failure}".partition("\n")[0]
 
 
 def _claim(night: Night, kind: str, causes: tuple[str, ...], force: bool) -> Claim | Published:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from churn.errors import ChurnError, ContractError, PolicyError, RequestError, SourceMismatch, SourceMissing
+from cli.app import app
 from tests.command import churn
+from tests.end_to_end.nights import living_in
 
 COMMANDS = ("simulate", "night", "train", "score", "outreach", "backfill", "catch-up", "verify", "gc", "contract")
 
@@ -25,6 +32,50 @@ def test_the_help_of_a_night_explains_each_option(tmp_path: Path) -> None:
     for option in ("--contract", "--as-of", "--known-at", "--source", "--policy", "--force", "--evaluate"):
         line = next(line for line in shown.splitlines() if option in line)
         assert len(line.replace(option, "").strip("│ ")) > 20
+
+
+REFUSED_AT_ONCE = [
+    ("night --contract nobody", ContractError, "nobody: there is no contract of that name"),
+    ("night --as-of 2099-13-01", RequestError, "as_of: '2099-13-01' is no date"),
+    ("score --known-at 2099-01-01T00:00", RequestError, "known_at: 2099-01-01 00:00:00 has not come yet"),
+    ("outreach --policy nobody", PolicyError, "nobody: cannot be read"),
+    ("train --gate nobody", PolicyError, "nobody"),
+    ("train --source nothing.csv", SourceMissing, "nothing.csv: there is no such file or folder"),
+    ("night --source bills.csv", SourceMismatch, "bills.csv: one file holds one table"),
+    ("night --contract ibm_telco --source bills.csv", SourceMismatch, "bills.csv, table customers: .*missing: "),
+    ("backfill --from 2026-02-30 --to 2026-03-01", RequestError, "first: '2026-02-30' is no date"),
+    ("catch-up --until 2099-01-01", RequestError, "until: 2099-01-01 has not come yet"),
+]
+
+
+@pytest.mark.parametrize(("command", "error", "told"), REFUSED_AT_ONCE, ids=[case[0] for case in REFUSED_AT_ONCE])
+def test_what_cannot_be_is_refused_before_the_orchestrator_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, command: str, error: type[ChurnError], told: str
+) -> None:
+    (tmp_path / "bills.csv").write_text("customer,bill\nC1,12.50\n")
+    monkeypatch.chdir(tmp_path)
+    with living_in(tmp_path):
+        result = CliRunner().invoke(app, command.split())
+    assert isinstance(result.exception, error), result.exception
+    assert re.match(told, str(result.exception))
+    assert "orchestrator" not in result.output
+
+
+@pytest.mark.parametrize("variable", ["CHURN_DATA", "CHURN_ARTIFACTS"])
+def test_a_place_that_cannot_be_written_is_refused_without_the_orchestrator(tmp_path: Path, variable: str) -> None:
+    done = churn("night", home=tmp_path, python=("-X", "importtime"), **{variable: "/dev/null/here"})
+    said = [line for line in done.stderr.splitlines() if not line.startswith("import time:")]
+    assert done.returncode == 3
+    assert said[0].startswith(f"SettingsError {variable}")
+    assert not re.search(r"\| +prefect$", done.stderr, re.MULTILINE)
+
+
+def test_a_night_whose_source_is_not_there_is_told_of_in_its_status(tmp_path: Path) -> None:
+    with living_in(tmp_path):
+        CliRunner().invoke(app, ["night", "--as-of", "2026-01-01", "--source", "nothing.csv"])
+    with closing(sqlite3.connect(tmp_path / "data" / "churn.db")) as database:
+        told = database.execute("SELECT as_of, last_state, reason FROM night_status").fetchall()
+    assert told == [("2026-01-01", "failed", "nothing.csv: there is no such file or folder")]
 
 
 @pytest.mark.parametrize(

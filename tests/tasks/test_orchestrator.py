@@ -20,9 +20,9 @@ REFUSED = httpx.HTTPStatusError("422", request=ASKED, response=httpx.Response(42
 
 @pytest.mark.parametrize("failure", [LOST, NEVER_THERE, NOT_STARTED, ILL], ids=repr)
 def test_an_orchestrator_that_does_not_answer_is_an_error_of_the_family(failure: Exception) -> None:
-    with pytest.raises(OrchestratorUnreachable, match=r"orchestrator .*does not answer\n  .*PREFECT_API_URL"):
-        with orchestrator_in_words():
-            raise failure
+    told = r"orchestrator .*does not answer\n  .*PREFECT_API_URL"
+    with pytest.raises(OrchestratorUnreachable, match=told), orchestrator_in_words():
+        raise failure
 
 
 @pytest.mark.parametrize("failure", [REFUSED, RuntimeError("a fault of the program")], ids=repr)
@@ -37,11 +37,16 @@ def test_any_other_failure_stays_what_it_is(failure: Exception) -> None:
 @pytest.mark.parametrize("stop", [QualityError("minutes are seconds"), KeyboardInterrupt()], ids=repr)
 def test_what_stopped_the_run_is_told_before_that_nobody_heard_of_it(stop: ChurnError | KeyboardInterrupt) -> None:
     with pytest.raises(type(stop)) as caught, orchestrator_in_words():
-        try:
-            raise stop
-        except BaseException:
-            raise LOST  # noqa: B904  # as Prefect does where it cannot report a state
+        stopped_and_unheard(stop)
     assert caught.value is stop
+
+
+def stopped_and_unheard(stop: BaseException) -> None:
+    """As Prefect does where it cannot report a state."""
+    try:
+        raise stop
+    except BaseException:
+        raise LOST  # noqa: B904  # the stop is left as its context
 
 
 def test_a_page_that_the_orchestrator_does_not_take_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
