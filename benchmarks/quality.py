@@ -21,7 +21,7 @@ from churn.metrics import Floats, Labels, evaluate
 from churn.scorecard import Kind
 from churn.snapshot import TrainingWindow, midnight
 from churn.training import TrainingPlan, labels_of, varying, without_duplicates
-from churn.training.challengers import fit_challenger
+from churn.training.estimators import fit_estimator
 from schemas.contract import Contract
 from store.contracts import read_contract
 from store.settings import read_settings
@@ -108,11 +108,11 @@ def _of_fold(rows: pa.Table, unseen: Unseen, learnt: Labels, held: Labels) -> Qu
 
 
 def _boosted(contract: Contract) -> Unseen:
-    return lambda learnt, held: log_odds(_challenger(learnt, contract, "hist_gradient_boosting"), held)
+    return lambda learnt, held: log_odds(_estimator(learnt, contract, "hist_gradient_boosting"), held)
 
 
 def _logistic(contract: Contract) -> Unseen:
-    return lambda learnt, held: log_odds(_challenger(learnt, contract, "logistic_regression"), held)
+    return lambda learnt, held: log_odds(_estimator(learnt, contract, "logistic_regression"), held)
 
 
 def _lightgbm(contract: Contract) -> Unseen:
@@ -120,7 +120,7 @@ def _lightgbm(contract: Contract) -> Unseen:
     import lightgbm
 
     def unseen(learnt: pa.Table, held: pa.Table) -> Floats:
-        inputs = _challenger(learnt, contract, "logistic_regression").inputs
+        inputs = _estimator(learnt, contract, "logistic_regression").inputs
         named = [place for place, feature in enumerate(inputs) if feature.kind is Kind.CATEGORY]
         trees = lightgbm.LGBMClassifier(
             n_estimators=100, learning_rate=0.05, num_leaves=15, reg_lambda=1.0, random_state=SEED, n_jobs=1, verbose=-1
@@ -131,9 +131,9 @@ def _lightgbm(contract: Contract) -> Unseen:
     return unseen
 
 
-def _challenger(learnt: pa.Table, contract: Contract, kind: str) -> Estimator:
+def _estimator(learnt: pa.Table, contract: Contract, kind: str) -> Estimator:
     plan = TrainingPlan(kind=kind, seed=SEED)
-    return fit_challenger(learnt, labels_of(learnt), varying(learnt, contract.features), plan)
+    return fit_estimator(learnt, labels_of(learnt), varying(learnt, contract.features), plan)
 
 
 def _print(found: dict[str, dict[str, Quality]]) -> None:

@@ -18,7 +18,7 @@ SCHEMA = "schema.json"
 PROTOCOL = 2  # of skops' format; a file that claims an older one would be read by skops' older and laxer code
 ARRAY_NAME_LETTERS = 32
 
-# What skops may build, by the loader that builds it: exactly what the classifiers of churn/training/challengers.py are
+# What skops may build, by the loader that builds it: exactly what the classifiers of churn/training/estimators.py are
 # made of. Nothing here calls what a file names: no function, method, operator, partial, reduce or pickled bytes. It is
 # never widened by what a file asks for, as skops' own `get_untrusted_types` would; skops trusts every scikit-learn
 # estimator and ufunc by itself, so its list is not ours.

@@ -12,7 +12,7 @@ from churn.estimators import Estimator
 from churn.metrics import Evaluation, Line
 from churn.scorecard import Scorecard
 from churn.training import Trained, TrainingPlan, labels_of
-from churn.training.challengers import fit_challenger
+from churn.training.estimators import fit_estimator
 from store.artifacts import Model, model_of
 from tests import cards
 
@@ -23,11 +23,11 @@ def scorecard() -> Model:
 
 
 @cache
-def challenger(kind: str) -> Model:
+def estimator(kind: str) -> Model:
     """A classifier of that kind as a model."""
     lessons = cards.lessons(600)
     plan = replace(TrainingPlan(), kind=kind, jobs=1)
-    fitted = fit_challenger(lessons, labels_of(lessons), cards.contract().features, plan)
+    fitted = fit_estimator(lessons, labels_of(lessons), cards.contract().features, plan)
     return model_of(trained(replace(fitted, slope=0.9, shift=-0.1)), cards.contract(), "0.1.0")
 
 

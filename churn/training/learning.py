@@ -162,9 +162,9 @@ def _fitted(lessons: Lessons, contract: Contract, plan: TrainingPlan) -> _Fitted
 def _model(lessons: Lessons, columns: Sequence[Column], plan: TrainingPlan) -> Model:
     if plan.kind == "scorecard":
         return fit(lessons.rows, lessons.labels, columns, plan)
-    from churn.training.challengers import fit_challenger  # scikit-learn takes seconds, which a scorecard need not pay
+    from churn.training.estimators import fit_estimator  # scikit-learn takes seconds, which a scorecard need not pay
 
-    return fit_challenger(lessons.rows, lessons.labels, columns, plan)
+    return fit_estimator(lessons.rows, lessons.labels, columns, plan)
 
 
 def _judged(fitted: _Fitted, line: Line, lessons: Lessons, contract: Contract) -> Judged:

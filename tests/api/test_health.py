@@ -15,7 +15,7 @@ from store.registry import Version
 from store.settings import Settings
 from tests import cards
 from tests.api.service import TINY, Ask, promoted, running
-from tests.models import challenger
+from tests.models import estimator
 
 NOBODY_LISTENS = "postgresql+psycopg://churn:secret@127.0.0.1:1/churn"
 
@@ -73,7 +73,7 @@ def test_a_model_whose_contract_lacks_a_feature_never_answers(settings: Settings
 def test_a_champion_that_is_no_scorecard_never_answers(settings: Settings, segment: str):
     if segment != "all":
         promoted(settings)
-    promoted(settings, challenger("logistic_regression").model, segment=segment)
+    promoted(settings, estimator("logistic_regression").model, segment=segment)
     with running(create_app(settings, TINY.name)) as ask:
         assert "It is a logistic_regression, not a scorecard" in missing(ask)["champion"]
         assert ask("POST", "/api/v1/predictions", json={"customer_id": "C1"}).status_code == 503

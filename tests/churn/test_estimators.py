@@ -15,7 +15,7 @@ from churn.estimators import ESTIMATORS, Estimator, contributions, inputs_of, lo
 from churn.metrics import auc, probability
 from churn.scorecard import Feature, Kind
 from churn.training import TrainingPlan, labels_of
-from churn.training.challengers import fit_challenger
+from churn.training.estimators import fit_estimator
 from schemas.columns import Role
 from tests import cards
 
@@ -28,7 +28,7 @@ EVERY_KIND = pytest.mark.parametrize("kind", ESTIMATORS)
 def estimator(kind: str) -> Estimator:
     """Of four inputs, as if a line had calibrated it."""
     columns = [column for column in cards.COLUMNS if column.has(Role.FEATURE)]
-    raw = fit_challenger(LESSONS, labels_of(LESSONS), columns, TrainingPlan(kind=kind))
+    raw = fit_estimator(LESSONS, labels_of(LESSONS), columns, TrainingPlan(kind=kind))
     return replace(raw, slope=1.3, shift=-0.4)
 
 

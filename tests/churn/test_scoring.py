@@ -23,7 +23,7 @@ from churn.scoring import (
     with_percentile,
 )
 from churn.training import TrainingPlan, labels_of
-from churn.training.challengers import fit_challenger
+from churn.training.estimators import fit_estimator
 from schemas.columns import Role
 from schemas.scores import SCORES
 from tests import cards
@@ -114,7 +114,7 @@ def test_the_same_customers_give_the_same_bytes():
 def regression() -> Estimator:
     rows = cards.lessons(1_000)
     columns = [column for column in cards.COLUMNS if column.has(Role.FEATURE)]
-    return fit_challenger(rows, labels_of(rows), columns, TrainingPlan(kind="logistic_regression"))
+    return fit_estimator(rows, labels_of(rows), columns, TrainingPlan(kind="logistic_regression"))
 
 
 def test_an_estimators_rows_have_the_same_columns_in_the_same_types(regression):

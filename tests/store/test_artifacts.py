@@ -54,7 +54,7 @@ def test_a_model_comes_back_to_the_same_bits(model: Model, settings: Settings):
 
 @pytest.mark.parametrize("kind", ESTIMATORS)
 def test_an_estimator_comes_back_with_the_same_scores_and_contributions(kind: str, settings: Settings):
-    model = models.challenger(kind)
+    model = models.estimator(kind)
     loaded = load_model(save_model(model, settings), settings)
     rows = cards.customers(500)
     np.testing.assert_allclose(log_odds(loaded.model, rows), log_odds(model.model, rows), rtol=0, atol=1e-12)
@@ -78,18 +78,18 @@ def test_what_a_killed_save_or_deletion_left_goes_a_day_later(model: Model, sett
 
 @pytest.mark.parametrize("kind", ESTIMATORS)
 def test_an_estimator_has_the_same_digest_whenever_it_is_saved(kind: str, settings: Settings):
-    digest = save_model(models.challenger(kind), settings)
-    assert save_model(models.challenger(kind), settings) == digest
+    digest = save_model(models.estimator(kind), settings)
+    assert save_model(models.estimator(kind), settings) == digest
 
 
 def test_an_estimator_gives_no_card(settings: Settings):
-    loaded = load_model(save_model(models.challenger(LOGISTIC_REGRESSION), settings), settings)
+    loaded = load_model(save_model(models.estimator(LOGISTIC_REGRESSION), settings), settings)
     with pytest.raises(ArtifactRefused, match="it is a logistic_regression, not a scorecard"):
         _ = loaded.card
 
 
 def test_an_estimator_that_scores_otherwise_by_more_than_rounding_is_refused(settings: Settings):
-    model = models.challenger(LOGISTIC_REGRESSION)
+    model = models.estimator(LOGISTIC_REGRESSION)
     shifted = [model.manifest.model_dump(mode="json") for _ in range(2)]
     for manifest, much in zip(shifted, (1e-13, 1e-6), strict=True):
         manifest["estimator"]["shift"] += much
@@ -140,7 +140,7 @@ def test_a_model_that_could_not_be_read_back_is_not_saved(
 
 
 def test_an_estimator_made_of_what_is_not_on_the_list_is_not_saved(settings: Settings):
-    model = models.challenger(LOGISTIC_REGRESSION)
+    model = models.estimator(LOGISTIC_REGRESSION)
     foreign = Pipeline([("step", FunctionTransformer(np.log1p))])
     with pytest.raises(ArtifactRefused, match=r"estimator\.skops: .* is not allowed in it"):
         save_model(replace(model, model=replace(model.model, fitted=foreign)), settings)

@@ -59,7 +59,7 @@ def card() -> Model:
 
 @pytest.fixture(scope="module")
 def classifier() -> Model:
-    return models.challenger(LOGISTIC_REGRESSION)
+    return models.estimator(LOGISTIC_REGRESSION)
 
 
 class Payload:
@@ -278,7 +278,7 @@ def test_a_skops_file_of_an_older_protocol_is_refused(classifier: Model, setting
 
 
 def test_a_classifier_of_another_kind_is_refused(classifier: Model, settings: Settings):
-    forest = saved(models.challenger(RANDOM_FOREST), settings) / "estimator.skops"
+    forest = saved(models.estimator(RANDOM_FOREST), settings) / "estimator.skops"
     refused(forged(settings, classifier, "estimator.skops", forest.read_bytes()), settings, "it holds a .*Forest")
 
 
@@ -313,7 +313,7 @@ def test_a_tree_that_leads_outside_of_itself_or_round_in_circles_is_refused(
     kind: str, field: str, leading_to: int, settings: Settings
 ):
     """scikit-learn would follow it without looking, out of its memory or for ever."""
-    model = models.challenger(kind)
+    model = models.estimator(kind)
     schema, members = taken_apart(saved(model, settings) / "estimator.skops")
     name, nodes = next(
         (name, array)
@@ -418,7 +418,7 @@ def test_an_array_whose_header_is_no_python_is_refused(card: Model, settings: Se
     [(LOGISTIC_REGRESSION, "intercept_"), (HIST_GRADIENT_BOOSTING, "n_trees_per_iteration_")],
 )
 def test_a_classifier_that_lacks_what_scoring_reads_is_refused(kind: str, lost: str, settings: Settings):
-    model = models.challenger(kind)
+    model = models.estimator(kind)
     schema, members = taken_apart(saved(model, settings) / "estimator.skops")
     assert without(schema, lost) != schema
     digest = forged(settings, model, "estimator.skops", skops_file(without(schema, lost), members))
@@ -426,7 +426,7 @@ def test_a_classifier_that_lacks_what_scoring_reads_is_refused(kind: str, lost: 
 
 
 def test_a_forest_without_trees_is_refused(settings: Settings):
-    model = models.challenger(RANDOM_FOREST)
+    model = models.estimator(RANDOM_FOREST)
     schema, members = taken_apart(saved(model, settings) / "estimator.skops")
     schema["content"]["content"]["estimators_"]["content"] = []
     refused(forged(settings, model, "estimator.skops", skops_file(schema, members)), settings, "its content is not")

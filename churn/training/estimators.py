@@ -1,4 +1,4 @@
-"""Fits what wants a scorecard's place: boosted trees, a random forest, a logistic regression."""
+"""Fits what is no scorecard: boosted trees, a random forest, a logistic regression."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PULL = 20.0
 Fit = Callable[[Floats, Labels, Sequence[Column], TrainingPlan], Any]
 
 
-def fit_challenger(rows: pa.Table, labels: Labels, columns: Sequence[Column], plan: TrainingPlan) -> Estimator:
+def fit_estimator(rows: pa.Table, labels: Labels, columns: Sequence[Column], plan: TrainingPlan) -> Estimator:
     """The estimator of `plan.kind` learnt from the rows as they are, neither calibrated nor corrected for sampling.
 
     The same rows and plan give the same estimator, whatever `plan.jobs`. TrainingError where nothing goes by that kind.
