@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # The rooms find their data below the checkout, wherever make was called from.
 export CHURN_HOME := $(CURDIR)
 
-.PHONY: help setup night test check fix lock clean
+.PHONY: help setup night test test-faults check fix lock clean
 
 help:  ## show the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -20,6 +20,9 @@ night: setup  ## simulate a telecom once, then score its latest night and write 
 
 test: setup  ## every test; installs and starts a PostgreSQL of its own
 	@pytest
+
+test-faults: setup  ## the long fault run: kill, stop, fill and cut off, some twenty minutes; ends with a line of JSON
+	@python -m tests.faults
 
 check: setup  ## style, types and import rules; edits nothing
 	@ruff format --check .
