@@ -12,7 +12,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from churn.errors import RequestError, SourceEmpty
+from churn.errors import RequestError, SourceEmpty, TrainingError
 from churn.snapshot import (
     CONTEXT_TABLES,
     Moment,
@@ -114,12 +114,22 @@ def _lessons(extract: Path, contract: Contract, labelled: Moment, buckets: Seque
 
 
 def _flat_lessons(extract: Path, contract: Contract, window: TrainingWindow, buckets: Sequence[int]) -> pa.Table:
-    """A flat contract has one snapshot, with its labels: it stands for the window's last date."""
+    """A flat contract has one snapshot, with its labels: it stands for the window's last date.
+
+    Of whom nobody says yet whether he left, nothing is learnt; he is who is scored.
+    """
     label = contract.one(Role.LABEL)
     if label is None:
         raise RequestError("no column has the role label", where=contract.name, to_do="Name the label in the contract.")
     then = Moment.at(window.as_ofs[-1])
     customers = _customers(extract, contract, then, buckets)
+    customers = customers.filter(pc.is_valid(customers[label.name]))
+    if not customers.num_rows:
+        raise TrainingError(
+            "no row says whether its customer left",
+            where=f"{contract.name}, column {label.source_name}",
+            to_do="Train on a table whose outcomes are known, and score with that model afterwards.",
+        )
     labels = customers[label.name].cast(pa.int64())
     return _with_lesson(customers.drop_columns([label.name]), labels, then.as_of)
 

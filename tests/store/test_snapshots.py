@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from churn.contract import arrow_schema
-from churn.errors import RequestError, SourceEmpty
+from churn.errors import RequestError, SourceEmpty, TrainingError
 from churn.snapshot import TrainingWindow
 from schemas.columns import Column, LogicalType, Role, Table
 from schemas.contract import Contract
@@ -192,6 +192,22 @@ def test_flat_lessons_take_their_label_from_the_table_itself(tmp_path: Path) -> 
     assert set(lessons["as_of"].to_pylist()) == {TONIGHT.as_of}
 
 
+def test_who_is_not_known_to_have_left_teaches_nothing(tmp_path: Path) -> None:
+    contract = write_flat(tmp_path, labels=(None, 1, 0))
+    lessons = training_rows(tmp_path, contract, TrainingWindow((TONIGHT.as_of,), TONIGHT.known_at))
+
+    assert lessons["key"].to_pylist() == ["a", "b"]
+    assert lessons["label"].to_pylist() == [1, 0]
+    assert build_bucket(tmp_path, contract, TONIGHT, 0, tmp_path / "snapshot") == 3
+
+
+def test_a_table_that_says_of_nobody_whether_he_left_is_no_lesson(tmp_path: Path) -> None:
+    contract = write_flat(tmp_path, labels=(None, None, None))
+
+    with pytest.raises(TrainingError, match=r"^flat, column label: no row says whether its customer left"):
+        training_rows(tmp_path, contract, TrainingWindow((TONIGHT.as_of,), TONIGHT.known_at))
+
+
 def test_flat_data_has_no_context_and_no_latest_date(tmp_path: Path) -> None:
     contract = write_flat(tmp_path)
 
@@ -212,14 +228,15 @@ def test_flat_data_without_a_label_teaches_nothing(tmp_path: Path) -> None:
         )
 
 
-def write_flat(extract: Path) -> Contract:
+def write_flat(extract: Path, labels: tuple[int | None, ...] = (0, 1, 0)) -> Contract:
     columns = (
         Column("key", LogicalType.STRING, "", roles=(Role.KEY,)),
         Column("spend", LogicalType.NUMBER, "", roles=(Role.FEATURE,)),
         Column("label", LogicalType.INTEGER, "", roles=(Role.LABEL,)),
     )
     rows = Table("rows", "", columns)
-    table = pa.table({"key": ["b", "a", "b"], "spend": [1.5, 2.5, 0.5], "label": [0, 1, 0]})
+    left = pa.array(labels, pa.int64())
+    table = pa.table({"key": ["b", "a", "b"], "spend": [1.5, 2.5, 0.5], "label": left})
     (extract / "rows").mkdir()
     pq.write_table(table, extract / "rows" / bucket_file(0))
     return Contract("flat", "1", "", "", sources=(rows,), customer=rows, flat=True)
