@@ -27,7 +27,7 @@ FOR_A_PERSON = {
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Where data, artifacts and databases are; the business zone; cores and buckets to use; who may sign models.
+    """Where data, artifacts and databases are; the business zone; cores and buckets to use; who may sign what.
 
     A key is the path of a PEM file, its text, or its 32 bytes in base64; store/signatures.py reads them.
     """
@@ -42,6 +42,9 @@ class Settings:
     development: bool = False
     signing_key: str = field(default="", repr=False)  # private: it is shown nowhere, and named only by its variable
     trusted_keys: tuple[str, ...] = ()
+    token_keys: Path | None = None  # a file, since keys change while the service runs
+    audit_key: str = field(default="", repr=False)
+    redis_url: str = field(default="", repr=False)
 
     @property
     def lake(self) -> Path:
@@ -64,6 +67,9 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         development=_mode(env) == DEVELOPMENT,
         signing_key=_key("CHURN_SIGNING_KEY", env.get("CHURN_SIGNING_KEY", "")),
         trusted_keys=tuple(_key("CHURN_TRUSTED_KEYS", key) for key in _listed(env, "CHURN_TRUSTED_KEYS")),
+        token_keys=Path(env["CHURN_TOKEN_KEYS"]).resolve() if env.get("CHURN_TOKEN_KEYS") else None,
+        audit_key=env.get("CHURN_AUDIT_KEY", ""),
+        redis_url=env.get("CHURN_REDIS_URL", ""),
     )
 
 
