@@ -53,6 +53,24 @@ def reads(values: pa.ChunkedArray, column: Column) -> bool:
     return bool(_cast(plain, column).null_count == plain.null_count)
 
 
+def unread(found: pa.Table, column: Column, to: Table) -> tuple[int, str]:
+    """How many of the column's values cannot be read as what it asks for, and three of them with their keys."""
+    values = _without_blanks(found[column.source_name])
+    unreadable = pc.and_(pc.is_valid(values), pc.is_null(_cast(values, column)))
+    count: int = pc.sum(unreadable).as_py() or 0
+    return count, _examples(found, unreadable, column, to)
+
+
+def names_of(found: pa.Table, rows: pa.Array, to: Table) -> list[str]:
+    """What to call rows, given by their places: their keys, or their numbers where the table has none."""
+    keys = to.with_role(Role.KEY) or tuple(to.column(name) for name in to.primary_key)
+    present = [column for column in keys if column.source_name in found.column_names]
+    if not present:
+        return [f"row {row + 1} of the data" for row in rows.to_pylist()]
+    taken = [found[column.source_name].take(rows).to_pylist() for column in present]
+    return [" ".join(map(str, parts)) for parts in zip(*taken, strict=True)]
+
+
 def cast_table(found: pa.Table, to: Table, where: str) -> pa.Table:
     """The rows of `found` in the columns of `to`, with the contract's names, order and types.
 
@@ -70,9 +88,8 @@ def _column(found: pa.Table, column: Column, to: Table, where: str) -> pa.Chunke
     values = _without_blanks(found[column.source_name])
     cast = _cast(values, column)
     if cast.null_count > values.null_count:
-        unreadable = pc.and_(pc.is_valid(values), pc.is_null(cast))
         raise SourceMismatch(
-            _complaint(found, unreadable, column, to),
+            _complaint(found, column, to),
             where=f"{where}, column {column.source_name}",
             to_do=f"Correct the values at the source, or the logicalType of {column.name} in the contract.",
         )
@@ -108,21 +125,15 @@ def _without_blanks(values: pa.ChunkedArray) -> pa.ChunkedArray:
     return values
 
 
-def _complaint(found: pa.Table, unreadable: pa.ChunkedArray, column: Column, to: Table) -> str:
+def _complaint(found: pa.Table, column: Column, to: Table) -> str:
+    count, examples = unread(found, column, to)
+    return f"{count} of {len(found)} values are not {WORDS[_read_as(column)]}, such as {examples}"
+
+
+def _examples(found: pa.Table, unreadable: pa.ChunkedArray, column: Column, to: Table) -> str:
     rows = pc.indices_nonzero(unreadable)[:EXAMPLES]
     values = found[column.source_name].take(rows).to_pylist()
-    examples = ", ".join(f"{value!r} ({name})" for value, name in zip(values, _names(found, rows, to), strict=True))
-    count = pc.sum(unreadable).as_py()
-    return f"{count} of {len(found)} values are not {_WORDS[_read_as(column)]}, such as {examples}"
-
-
-def _names(found: pa.Table, rows: pa.Array, to: Table) -> list[str]:
-    keys = to.with_role(Role.KEY) or tuple(to.column(name) for name in to.primary_key)
-    present = [column for column in keys if column.source_name in found.column_names]
-    if not present:
-        return [f"row {row + 1}" for row in rows.to_pylist()]
-    taken = [found[column.source_name].take(rows).to_pylist() for column in present]
-    return [" ".join(map(str, parts)) for parts in zip(*taken, strict=True)]
+    return ", ".join(f"{value!r} ({name})" for value, name in zip(values, names_of(found, rows, to), strict=True))
 
 
 def _kind(found: pa.DataType) -> Kind:
@@ -267,7 +278,7 @@ _ARROW: dict[LogicalType, pa.DataType] = {
     LogicalType.TIMESTAMP: pa.timestamp("us"),
 }
 
-_WORDS: dict[LogicalType, str] = {
+WORDS: dict[LogicalType, str] = {
     LogicalType.INTEGER: "whole numbers",
     LogicalType.NUMBER: "numbers",
     LogicalType.STRING: "text",

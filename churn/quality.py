@@ -153,7 +153,10 @@ def verdict(report: QualityReport) -> None:
 def _advice(check: Check) -> str:
     # A count with one value that is right has no range to widen: it says whether rows came, and how often.
     exact = check.rule is Rule.BETWEEN and check.minimum == check.maximum
-    return "Ask the source to deliver these rows again, each of them once." if exact else _ADVICE[check.rule]
+    if exact:
+        return "Ask the source to deliver these rows again, each of them once."
+    of_key = check.rule is Rule.NOT_NULL and check.quarantines  # of no other column one value alone is critical
+    return "Ask the source for the keys: a row without one is nobody's." if of_key else _ADVICE[check.rule]
 
 
 def _distinct_names(results: tuple[CheckResult, ...]) -> list[str]:

@@ -9,6 +9,7 @@ import typer
 from rich.table import Table as Grid
 
 from churn.dictionary import HEADS, column_facts, dictionary_page
+from churn.errors import SourceMismatch
 from churn.inference import draft_contract
 from cli.terminal import terminal
 from schemas.columns import Table
@@ -58,16 +59,23 @@ def infer(
     key: Annotated[
         str, typer.Option(help="The column that names a customer; made from the row if none is given.")
     ] = "",
-    value: Annotated[str, typer.Option(help="The column with a customer's money a month.")] = "",
+    value: Annotated[
+        str, typer.Option(help="The column with a customer's money a month, as the source or the draft calls it.")
+    ] = "",
     table: Annotated[str, typer.Option(help="The table, where the source has several.")] = "customers",
     to: Annotated[Path | None, typer.Option(help="File for the draft; the terminal if none is given.")] = None,
 ) -> None:
     """Draft a contract from data that has none, and name what looks suspicious in it."""
     # The database drivers import pandas, which the other commands start without.
+    from store.readers import source_name
     from store.undescribed import read_rows
 
-    name = to.stem if to else "draft"
-    draft = draft_contract(read_rows(source, table), name, key=key, label=label, value=value)
+    rows, name = read_rows(source, table), to.stem if to else "draft"
+    try:
+        draft = draft_contract(rows, name, key=key, label=label, value=value)
+    except SourceMismatch as refusal:
+        where = f"{source_name(source)}, {refusal.where}"
+        raise SourceMismatch(refusal.what, where=where, to_do=refusal.to_do) from None
     _deliver(contract_text(draft.contract), to)
     for suspect in draft.suspects:
         typer.echo(f"suspect: {f'{suspect.column} ' if suspect.column else ''}{suspect.finding}", err=True)

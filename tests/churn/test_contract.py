@@ -99,7 +99,7 @@ def test_a_contract_may_have_its_own_words_for_yes_and_no():
 
 
 def test_without_a_key_the_rows_are_counted():
-    with pytest.raises(SourceMismatch, match=r"'x' \(row 2\)"):
+    with pytest.raises(SourceMismatch, match=r"'x' \(row 2 of the data\)"):
         cast_table(pa.table({"Fact": ["1", "x"]}), Table("t", "", (column_of("number"),)), "shop.csv")
 
 

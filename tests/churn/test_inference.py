@@ -5,7 +5,7 @@ from dataclasses import replace
 import pyarrow as pa
 import pytest
 
-from churn.errors import RequestError
+from churn.errors import RequestError, SourceMismatch
 from churn.inference import Suspect, draft_contract
 from schemas.contract import Contract
 from schemas.contract_rules import broken_rules
@@ -87,9 +87,88 @@ def test_a_draft_has_a_name_that_a_contract_may_have(called, name):
     assert not list(broken_rules(draft))
 
 
+def with_slips(column: str, *slips: object) -> pa.Table:
+    """The shop, ten times as large, with these values first in one of its columns."""
+    shop = pa.concat_tables([SHOP] * 10)
+    values = [*slips, *shop[column].to_pylist()[len(slips) :]]
+    return shop.set_column(shop.column_names.index(column), column, pa.array(values))
+
+
+@pytest.mark.parametrize(
+    ("column", "slips", "suspect"),
+    [
+        (
+            "Visits Made",
+            ("n/a",),
+            "is text, although 399 of 400 values are whole numbers: not 'n/a' (row 1 of the data)",
+        ),
+        ("Visits Made", ("1.5", "?"), "is text, although 399 of 400 values are numbers: not '?' (row 2 of the data)"),
+        ("club", ("perhaps",), "is text, although 399 of 400 values are yes or no: not 'perhaps' (row 1 of the data)"),
+        (
+            "first visit",
+            ("31.01.2026", "2026-02-30"),
+            "is text, although 398 of 400 values are dates such as 2026-01-31: "
+            "not '31.01.2026' (row 1 of the data), '2026-02-30' (row 2 of the data)",
+        ),
+        ("Visits Made", ("1,5",) * 300, "writes 300 of 400 numbers with a comma; write them with a point"),
+    ],
+)
+def test_a_few_slips_in_a_column_are_named_and_it_is_not_learnt_from(column, slips, suspect):
+    draft = draft_contract(with_slips(column, *slips), "shop", label="Gone")
+    found = {one.column: one.finding for one in draft.suspects}
+    name = column.lower().replace(" ", "_")
+    assert found[name] == suspect
+    assert name not in [feature.name for feature in draft.contract.features]
+
+
+def test_a_text_with_many_words_is_none_that_nearly_is_a_number():
+    draft = draft_contract(with_slips("pays by", *["7"] * 300), "shop", label="Gone")
+    assert "pays_by" not in [suspect.column for suspect in draft.suspects]
+
+
+@pytest.mark.parametrize(
+    ("key", "finding"),
+    [
+        (None, "is the key and blank in 2 rows: row 1 of the data, row 7 of the data"),
+        ("S3", "is the key and occurs more than once for 1 customers: 'S3' in row 1 of the data, row 4 of the data"),
+    ],
+)
+def test_a_key_that_is_blank_or_there_twice_is_named_with_its_rows(key, finding):
+    keys = [key, *SHOP["Shopper No"].to_pylist()[1:]]
+    if key is None:
+        keys[6] = " "
+    shop = SHOP.set_column(0, "Shopper No", pa.array(keys))
+    draft = draft_contract(shop, "shop", key="Shopper No", label="Gone")
+    assert Suspect("shopper_no", finding, used=True) in draft.suspects
+    assert draft.contract.key == "shopper_no"
+
+
+def test_a_blank_label_is_a_note_and_one_that_is_no_label_is_refused_with_its_row():
+    draft = draft_contract(with_slips("Gone", None), "shop", label="Gone")
+    note = "is blank in 1 of 400 rows: scored, and not learnt from"
+    assert Suspect("gone", note, used=True) in draft.suspects
+    shop = SHOP.set_column(10, "Gone", pa.array(["maybe", *["no", "yes"] * 19, "no"]))
+    told = r"column Gone: 1 of 40 values are not yes or no, such as 'maybe' \(row 1 of the data\)\n  Correct .* source"
+    with pytest.raises(SourceMismatch, match=told) as caught:
+        draft_contract(shop, "shop", label="Gone")
+    assert "contract" not in str(caught.value)
+
+
+def test_a_column_may_be_named_as_the_draft_names_it():
+    draft = draft_contract(SHOP, "shop", key="shopper_no", label="gone", value="monthly_bill")
+    assert draft == draft_contract(SHOP, "shop", key="Shopper No", label="Gone", value="monthlyBill")
+
+
+def test_money_that_is_no_number_is_refused():
+    bills = ["12,50", *["12.50"] * (ROWS - 1)]
+    shop = SHOP.set_column(2, "monthlyBill", pa.array(bills))
+    with pytest.raises(SourceMismatch, match="column monthlyBill: 1 of 40 values are not numbers, such as '12,50'"):
+        draft_contract(shop, "shop", label="Gone", value="monthlyBill")
+
+
 def test_a_column_that_is_not_there_is_named():
-    with pytest.raises(RequestError, match="there is no column gone"):
-        draft_contract(SHOP, "shop", label="gone")
+    with pytest.raises(RequestError, match="there is no column departed"):
+        draft_contract(SHOP, "shop", label="departed")
 
 
 @pytest.mark.parametrize("name", shipped_contracts())

@@ -107,6 +107,13 @@ def test_a_critical_failure_names_table_column_rule_count_and_examples_and_says_
     )
 
 
+def test_who_has_no_key_is_not_to_be_let_in_by_the_contract() -> None:
+    (of_key,) = (c for c in input_checks(CONTRACT) if c.column == CONTRACT.key and c.rule is Rule.NOT_NULL)
+    result = CheckResult(of_key, passed=False, unexpected=1, total=1_000)
+    with pytest.raises(QualityError, match=r"\n  Ask the source for the keys: a row without one is nobody's\.$"):
+        verdict(QualityReport(WHERE, (result,), 1_000))
+
+
 def test_warnings_let_the_night_go_on() -> None:
     report = QualityReport(
         WHERE, (replace(failing_result(), check=replace(BETWEEN, severity=Severity.WARNING)),), 1_000

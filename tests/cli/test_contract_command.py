@@ -5,7 +5,7 @@ import sqlite3
 import pytest
 from typer.testing import CliRunner
 
-from churn.errors import ContractError
+from churn.errors import ContractError, SourceMismatch
 from cli.contract import app
 from store.contracts import read_contract
 
@@ -58,3 +58,11 @@ def test_a_draft_from_a_database_is_a_sound_contract_and_names_its_suspects(tmp_
     contract = read_contract(str(draft))
     assert [column.name for column in contract.features] == ["visits"]
     assert contract.training.leaks == ("refund",)
+
+
+def test_a_label_that_is_none_is_told_with_the_file_and_the_row(tmp_path):
+    file = tmp_path / "shop.csv"
+    file.write_text("shopper,visits,left\nS1,1,yes\nS2,2,maybe\nS3,3,no\n")
+    told = rf"^{file}, column left: 1 of 3 values are not yes or no, such as 'maybe' \(row 2 of the data\)"
+    with pytest.raises(SourceMismatch, match=told):
+        run("infer", str(file), "--label", "left")
