@@ -40,6 +40,13 @@ class Run:
         """Waits until it has stopped at its fault point."""
         wait_until(lambda: _state(self._pid) == "T")
 
+    def stop(self) -> Any:
+        """What a process that goes on until it is told to stop has to say at its end."""
+        self.told.send("stop")
+        said = self.told.recv()
+        self.process.join(SECONDS)
+        return said
+
     def wake(self) -> None:
         os.kill(self._pid, signal.SIGCONT)
 
@@ -60,8 +67,12 @@ class Run:
 
 
 def start(target: Callable[..., None], *arguments: Any) -> Run:
-    """Starts `target(*arguments, told)` in a process of its own; `told` takes the one line it has to say."""
-    here, there = PROCESSES.Pipe(duplex=False)
+    """Starts `target(*arguments, told)` in a process of its own; `told` takes what it has to say.
+
+    What comes back by it, or its end, tells a process that goes on and on to stop. An Event would not do: one that
+    dies while it waits takes the Event's lock with it, and whoever sets it waits for ever.
+    """
+    here, there = PROCESSES.Pipe()
     process = PROCESSES.Process(target=target, args=(*arguments, there), daemon=True)
     process.start()
     atexit.register(process.kill)  # one that still stands still would keep this process from ending

@@ -9,7 +9,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date
 from multiprocessing.connection import Connection
-from multiprocessing.synchronize import Event
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,7 +19,7 @@ from store import lake
 from store.publication import current_folder
 from store.tables import engine_for
 from tests.faults.nights import CONTRACT, KIND, SET_ASIDE, Base, Figures, whole
-from tests.faults.processes import PROCESSES
+from tests.faults.processes import start
 
 PAUSE = 0.002
 _SCORES = sa.text(
@@ -52,18 +51,12 @@ class Reads:
 @contextmanager
 def reading(base: Base) -> Iterator[Reads]:
     """Reads while the block runs; the figures are there when it has ended."""
-    stop, (here, there) = PROCESSES.Event(), PROCESSES.Pipe(duplex=False)
-    reader = PROCESSES.Process(target=read_on, args=(base, stop, there), daemon=True)
-    reader.start()
-    there.close()  # so that a reader that ends before its time is not waited for
-    reads = Reads()
-    here.recv()  # it has begun
+    reader, reads = start(read_on, base), Reads()
+    reader.told.recv()  # it has begun
     try:
         yield reads
     finally:
-        stop.set()
-        reads.add(here.recv())
-        reader.join()
+        reads.add(reader.stop())
 
 
 @contextmanager
@@ -75,11 +68,11 @@ def undisturbed(base: Base) -> Iterator[Reads]:
     assert reads.looks > 0
 
 
-def read_on(base: Base, stop: Event, told: Connection) -> None:
+def read_on(base: Base, told: Connection) -> None:
     """The reader's process: looks at the files, then at the tables, until it is told to stop."""
     reads, newest = Reads(), date.min
     told.send("reading")
-    while not reads.looks or not stop.wait(PAUSE):
+    while not reads.looks or not told.poll(PAUSE):
         began = time.perf_counter()
         try:
             in_files, in_tables = seen_in_files(base), seen_in_tables(base)

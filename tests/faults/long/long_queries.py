@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
-from multiprocessing.synchronize import Event
 
 import sqlalchemy as sa
 
@@ -16,7 +15,7 @@ from tests.faults.long.runs import a_later_run, begun
 from tests.faults.long.tally import Tally
 from tests.faults.long.trials import Ground, Trials
 from tests.faults.nights import CUSTOMERS, Base
-from tests.faults.processes import PROCESSES, killed_at, start
+from tests.faults.processes import killed_at, start
 from tests.faults.readers import seen_in_tables, slowest_of
 
 REPORT_SECONDS = (12, 60)
@@ -97,22 +96,19 @@ class Waits:
 @contextmanager
 def looking_up(base: Base) -> Iterator[Waits]:
     """Looks one customer up again and again while the block runs; what it waited is there when it has ended."""
-    stop, waits = PROCESSES.Event(), Waits()
-    look_ups = begun(look_up_on, base, stop)
+    waits, look_ups = Waits(), begun(look_up_on, base)
     try:
         yield waits
     finally:
-        stop.set()
-        waits.looks += look_ups.told.recv()
-        look_ups.process.join()
+        waits.looks += look_ups.stop()
 
 
-def look_up_on(base: Base, stop: Event, told: Connection) -> None:
+def look_up_on(base: Base, told: Connection) -> None:
     """The process of the look-ups, on one connection."""
     looks: list[tuple[float, float]] = []
     with engine_for(base.database_url).execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
         told.send("begins")
-        while not stop.wait(PAUSE):
+        while not told.poll(PAUSE):
             began = time.perf_counter()
             connection.exec_driver_sql(_LOOK_UP).all()
             looks.append((began, time.perf_counter() - began))

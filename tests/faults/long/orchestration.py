@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import count
 from multiprocessing.connection import Connection
-from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,7 @@ from tests.faults.long.pids import kill_family
 from tests.faults.long.tally import Tally
 from tests.faults.long.trials import Ground
 from tests.faults.nights import CONTRACT, KIND, Base, days_later
-from tests.faults.processes import PROCESSES, start, wait_until
+from tests.faults.processes import start, wait_until
 from tests.faults.readers import PAUSE, Reads
 
 TRIES = 2  # of each sort
@@ -145,20 +144,17 @@ class Seen:
 @contextmanager
 def reading(base: Base) -> Iterator[Reads]:
     """Looks at tables and files while the block runs; the figures are there when it has ended."""
-    stop, reads = PROCESSES.Event(), Reads()
-    reader = start(read_on, base, stop)
+    reader, reads = start(read_on, base), Reads()
     try:
         yield reads
     finally:
-        stop.set()
-        reads.add(reader.told.recv())
-        reader.process.join()
+        reads.add(reader.stop())
 
 
-def read_on(base: Base, stop: Event, told: Connection) -> None:
+def read_on(base: Base, told: Connection) -> None:
     """The reader's process: a look that finds an older run than the one before has lost a night."""
     reads, newest = Reads(), 0
-    while not stop.wait(10 * PAUSE):
+    while not told.poll(10 * PAUSE):
         reads.looks += 1
         try:
             seen = _seen(base)
