@@ -15,6 +15,7 @@ from cli.nights import night, outreach, score, train
 from cli.outreach import app as outcome_app
 from cli.outreach import lift, outreach_export
 from cli.policy import app as policy_app
+from cli.receipt import receipt
 from cli.simulate import simulate
 from cli.storage import gc, verify
 from cli.terminal import terminal
@@ -37,6 +38,7 @@ app.command()(train)
 app.command()(score)
 app.command()(outreach)
 app.command()(outreach_export)
+app.command()(receipt)
 app.command()(lift)
 app.command()(backfill)
 app.command()(catch_up)
@@ -62,7 +64,12 @@ def main() -> None:
         _complain(type(error).__name__, str(error))
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
+        _complain("Stopped", "Ctrl-C was pressed.")
         sys.exit(Stopped.exit_code)
+    except SystemExit as end:
+        if end.code == Stopped.exit_code:  # typer has made it of a KeyboardInterrupt, without a word
+            _complain("Stopped", "Ctrl-C was pressed.")
+        raise
     except Exception as error:  # a fault of the program: a line for the user, the rest for whoever mends it
         details = keep_fault(traceback.format_exc(), current_settings())
         _complain("Unexpected", f"{type(error).__name__}: {error}\n  The details are in {details}.")

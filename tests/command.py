@@ -14,10 +14,15 @@ Done = subprocess.CompletedProcess[str]
 
 def churn(*arguments: str, home: Path, python: tuple[str, ...] = (), **environment: str) -> Done:
     """The command's exit code and what it said, with data and artifacts below `home`."""
+    return run_python(*python, str(CHURN), *arguments, home=home, **environment)
+
+
+def run_python(*arguments: str, home: Path, **environment: str) -> Done:
+    """The same of a Python program."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("CHURN_", "PREFECT_"))}
     plain = {"CHURN_HOME": str(home), "CHURN_MODE": "development", "COLUMNS": "200", "NO_COLOR": "1"}
     return subprocess.run(
-        [sys.executable, *python, CHURN, *arguments],
+        [sys.executable, *arguments],
         capture_output=True,
         text=True,
         cwd=home,

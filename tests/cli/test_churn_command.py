@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from churn.errors import ChurnError, ContractError, PolicyError, RequestError, SourceMismatch, SourceMissing
 from cli.app import app
-from tests.command import churn
+from tests.command import churn, run_python
 from tests.end_to_end.nights import living_in
 
 COMMANDS = ("simulate", "night", "train", "score", "outreach", "backfill", "catch-up", "verify", "gc", "contract")
@@ -96,3 +96,10 @@ def test_an_error_is_a_sentence_on_stderr_and_an_exit_code(
     assert "Traceback" not in done.stderr
     assert "secret" not in done.stderr
     assert done.stdout == ""
+
+
+def test_ctrl_c_ends_any_command_with_a_word(tmp_path: Path) -> None:
+    pressed = "app.command('wait')(lambda: signal.raise_signal(2)); main()"
+    done = run_python("-c", f"import signal; from cli.app import app, main; {pressed}", "wait", home=tmp_path)
+    assert done.returncode == 130
+    assert done.stderr == "Stopped Ctrl-C was pressed.\n"
