@@ -25,6 +25,9 @@ def show_night(console: Console, summary: Summary) -> None:
     console.print(f", facts known by {night.known_at:%Y-%m-%d %H:%M}")
     for result in (summary.scores, summary.outreach):
         show_result(console, result)
+    for objection in summary.objections:
+        console.print("Warning", style="bold yellow", end="")
+        console.print(f" {objection}", highlight=False, soft_wrap=True)
     console.print(_counts(summary))
     console.print(_teams(summary))
     console.print(_top(summary))

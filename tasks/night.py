@@ -170,7 +170,10 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a person wants to know of a night: counts, the top of the list, its teams, and where everything is."""
+    """What a person wants to know of a night: counts, the top of the list, its teams, and where everything is.
+
+    `objections` are the gate's to champions that score all the same.
+    """
 
     night: Night
     scores: Result
@@ -182,3 +185,4 @@ class Summary:
     places: dict[str, str]
     teams: tuple[dict[str, object], ...] = ()
     evaluation: Evaluation | None = None
+    objections: tuple[str, ...] = ()

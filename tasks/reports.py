@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,6 +19,7 @@ from schemas.scores import SCORES
 from store.artifacts import model_folder
 from store.lake import read_parquet
 from store.readers import source_name
+from store.registry import Event, open_registry
 from store.settings import current_settings
 from tasks.checks import PAGE, distinct_rows
 from tasks.night import Champions, Night, Pinned, Result, Summary
@@ -42,6 +43,17 @@ def report_night(night: Night, scores: Result, outreach: Result, evaluation: Eva
         places=_places(night, scores, outreach),
         teams=tuple(_teams(outreach)),
         evaluation=evaluation,
+        objections=objections_to(open_registry(current_settings()).history(night.base, None)),
+    )
+
+
+def objections_to(history: Sequence[Event]) -> tuple[str, ...]:
+    """What the gate has against each champion that a history ends with and that scores all the same, in a sentence."""
+    last = {event.segment: event for event in history}
+    return tuple(
+        f"version {event.to_version} scores {whom(segment)} by an override ({event.why}): {event.overridden}"
+        for segment, event in last.items()
+        if event.overridden
     )
 
 
