@@ -27,6 +27,7 @@ STATES = (*IN_FLIGHT, "published", "rejected", "failed", "abandoned")
 MOST_BASES = 8  # bases of so many contracts have a place in the views of the newest night, see store/views.py
 CONNECT_SECONDS = 10
 BUSY_SECONDS = 30
+IDLE_SECONDS = 60
 _HOURS_A_DAY = 24
 _LOCK = 0x636875726E  # "churn": the name of our one advisory lock in PostgreSQL
 
@@ -180,11 +181,15 @@ def _set_up_sqlite(connection: Any, entry: ConnectionPoolEntry) -> None:
 
 @contextmanager
 def alone(engine: Engine) -> Iterator[Connection]:
-    """A transaction that waits for any other such one to end, in every process."""
+    """A transaction that waits for any other such one to end, in every process.
+
+    One whose process stands still ends after `IDLE_SECONDS`, so that nobody waits for ever.
+    """
     with engine.begin() as connection:
         if engine.dialect.name == "sqlite":
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         else:
+            connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'")
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
         yield connection
 

@@ -13,9 +13,10 @@ from sqlalchemy.engine import Engine
 
 from schemas.columns import Column, LogicalType, Table
 from schemas.scores import SCORES
+from store import tables
 from store.loading import loader
 from store.structure import create_all
-from store.tables import engine_for, metadata, publication, published_table, scores
+from store.tables import alone, engine_for, metadata, publication, published_table, scores
 
 EVERY_TYPE = Table(
     "every_type",
@@ -119,3 +120,14 @@ def test_two_runs_cannot_be_in_flight_for_one_night(engine: Engine) -> None:
         connection.execute(insert, run | {"run_id": "b", "fence": 2, "state": "staged"})
     with pytest.raises(sa.exc.IntegrityError), engine.begin() as connection:
         connection.execute(insert, run | {"run_id": "c", "fence": 3, "state": "claimed"})
+
+
+@pytest.mark.postgres
+def test_a_process_that_stands_still_alone_does_not_keep_the_others_waiting(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "IDLE_SECONDS", 1)
+    engine = engine_for(postgres_url)
+    with pytest.raises(sa.exc.DBAPIError, match="idle-in-transaction"), alone(engine), alone(engine) as other:
+        held = other.scalar(sa.text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted"))
+    assert held == 1
