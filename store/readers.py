@@ -17,6 +17,7 @@ from churn.errors import SourceMismatch, SourceMissing, SourceUnreachable
 from schemas.columns import Table
 from store.database_readers import database_reader
 from store.file_readers import file_reader
+from store.masking import without_password
 
 _UNREACHABLE = (adbc.Error, SQLAlchemyError, OSError, ImportError)
 
@@ -87,15 +88,10 @@ def _failures_told(source: str) -> Iterator[None]:
 
 def _unreachable(reason: str, source: str) -> SourceUnreachable:
     advice = "Check that the source is there, is what its name says, and lets this user read it."
-    return SourceUnreachable(_without_secrets(reason, source), where=source_name(source), to_do=advice)
+    told = without_password(reason, _url(source)) if _is_url(source) else reason
+    return SourceUnreachable(told, where=source_name(source), to_do=advice)
 
 
 def _first_line(failed: BaseException) -> str:
     reason = getattr(failed, "orig", None) or failed
     return str(reason).partition("\n")[0]
-
-
-def _without_secrets(text: str, source: str) -> str:
-    if _is_url(source) and (password := _url(source).password):
-        return text.replace(str(password), "***")
-    return text

@@ -20,6 +20,7 @@ from schemas.columns import Column, LogicalType, Table
 from schemas.outreach import OUTREACH, STATUSES, TEAMS
 from schemas.quarantine import QUARANTINE
 from schemas.scores import SCORES
+from store.masking import without_password
 
 FENCE = "fence"
 IN_FLIGHT = ("claimed", "staged")
@@ -209,10 +210,7 @@ def answering(engine: Engine) -> Iterator[None]:
 
 def _reason(failed: OperationalError, url: URL) -> str:
     """The first line of what the driver said, without the passwords that it may quote from the URL."""
-    reason = str(failed.orig).partition("\n")[0]
-    for secret in (url.password, url.query.get("password")):
-        reason = reason.replace(str(secret), "***") if secret else reason
-    return reason
+    return without_password(str(failed.orig).partition("\n")[0], url)
 
 
 class hours_since(FunctionElement[float]):  # noqa: N801 - named as it is called, like SQLAlchemy's own functions
