@@ -1,9 +1,9 @@
-"""Reads decision policies from schemas/policies/ or from a file of the user's."""
+"""Reads decision policies: from schemas/policies/, from a file of the user's, or as they were when they decided."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
@@ -12,6 +12,8 @@ from churn.errors import PolicyError
 from churn.policy import parse_policy, require_columns
 from schemas.contract import Contract
 from schemas.policy import Policy
+from store.settings import Settings
+from store.texts import kept_text
 
 POLICIES = Path(__file__).parent.parent / "schemas" / "policies"
 DEFAULT = "default"
@@ -19,10 +21,11 @@ DEFAULT = "default"
 
 @dataclass(frozen=True, slots=True)
 class PolicyInForce:
-    """A policy and the sha256 of the text that it came from."""
+    """A policy, the sha256 of the text that it came from, and the text."""
 
     policy: Policy
     digest: str
+    text: str = field(default="", repr=False)
 
 
 def policy_for(contract_name: str) -> str:
@@ -33,8 +36,24 @@ def policy_for(contract_name: str) -> str:
 def read_policy(name_or_path: str) -> PolicyInForce:
     """The policy of that name in schemas/policies/, or in that file; PolicyError where there is none or it is wrong."""
     path = _shipped(name_or_path) if _shipped(name_or_path).is_file() else Path(name_or_path)
-    text = _text_of(path)
-    return PolicyInForce(parse_policy(_fields_of(text, path), str(path)), hashlib.sha256(text.encode()).hexdigest())
+    return _parsed(_text_of(path), path)
+
+
+def kept_policy(digest: str, settings: Settings) -> PolicyInForce | None:
+    """The policy whose text has that sha256, from those that decided a list or those that ship; None where it is gone.
+
+    AuditFailed where its text is not the one that was kept.
+    """
+    text = kept_text(digest, settings)
+    if text is not None:
+        return _parsed(text, Path(f"policy {digest}"))
+    shipped = (read_policy(name) for name in _names())
+    return next((policy for policy in shipped if policy.digest == digest), None)
+
+
+def _parsed(text: str, path: Path) -> PolicyInForce:
+    policy = parse_policy(_fields_of(text, path), str(path))
+    return PolicyInForce(policy, hashlib.sha256(text.encode()).hexdigest(), text)
 
 
 def policy_asked_for(contract: Contract, policy: str | None) -> str:

@@ -29,6 +29,7 @@ from store.lake import bucket_file, read_parquet, write_parquet
 from store.policies import PolicyInForce, policy_asked_for, read_policy
 from store.publication import open_publisher
 from store.settings import current_settings
+from store.texts import keep_text
 from tasks.night import Night, Result
 from tasks.progress import begun, part_done
 from tasks.publishing import OUTREACH as LISTS
@@ -55,7 +56,10 @@ class Decision:
 def decide(night: Night, scores: Result, policy: str, folder: Path) -> None:
     """Writes the list, everybody's status and how the teams' places were used into the folder of a run."""
     begun(STEP)
-    write_decision(night, scores, decision(night, scores, read_policy(policy)), folder)
+    rules = read_policy(policy)
+    for text in (rules.text, read_contract(night.contract).text):  # receipts are recomputed by what was in force
+        keep_text(text, current_settings())
+    write_decision(night, scores, decision(night, scores, rules), folder)
 
 
 @step("read the policy")

@@ -1,0 +1,250 @@
+"""Gathers what receipts are made of: a night's runs, its snapshot, and the models and texts that it was decided by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import lru_cache
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from churn.contract import parse_contract
+from churn.errors import AuditFailed, RequestError
+from churn.estimators import Estimator
+from churn.evidence import Decided, Evidence, Issue
+from churn.outreach import Terms
+from churn.past import REMEMBERED, Past, no_statuses, past_of
+from churn.policy import without_leavers
+from churn.quarantine import without_quarantined
+from churn.receipt import receipts
+from churn.scorecard import Floats, Scorecard
+from churn.scoring import percentile_edges
+from schemas.contract import Contract
+from schemas.outreach import OUTREACH, STATUSES, TEAMS
+from schemas.quarantine import QUARANTINE
+from schemas.receipt import Outcome, Receipt
+from schemas.scores import SCORES
+from store.artifacts import load_model, model_folder
+from store.decisions import Decision, decision_of
+from store.interventions import history, wave_events
+from store.lake import bucket_file, read_parquet
+from store.policies import kept_policy
+from store.publication import open_publisher
+from store.runs import Run
+from store.settings import Settings
+from store.texts import kept_text
+
+NAMED = 3  # customers, or broken rules, in a refusal
+
+
+def receipts_of(
+    settings: Settings, contract: Contract, customers: Sequence[str], as_of: date | None = None
+) -> tuple[Receipt, ...]:
+    """The receipts of these customers for a night, by default the newest, in the order of the customers.
+
+    `contract` is the base's as it is now. What is kept no longer is named in the receipts, and the rest is recomputed.
+    RequestError where the night's scores are gone or a customer has none; AuditFailed where something is not what was
+    published.
+    """
+    from churn.buckets import bucket_of  # to import numba takes longer than the API may take to start
+
+    night = _night(settings, contract, decision_of(open_publisher(settings), contract.name, as_of))
+    buckets = bucket_of(pa.array(customers, pa.string()), night.decision.buckets)
+    made: dict[str, Receipt] = {}
+    for bucket in np.unique(buckets).tolist():
+        wanted = [customers[place] for place in np.flatnonzero(buckets == bucket).tolist()]
+        for evidence in _evidence(night, bucket, pa.array(wanted, pa.string())):
+            made |= {receipt.customer_id: receipt for receipt in receipts(evidence)}
+    unknown = [customer for customer in customers if customer not in made]
+    if unknown:
+        raise _unknown(night.decision.scores, unknown)
+    return tuple(made[customer] for customer in customers)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Night:
+    """The runs of a night, and what all its customers share; None, and a sentence in `missing`, for what is gone."""
+
+    settings: Settings
+    decision: Decision
+    contract: Contract | None
+    terms: Terms | None
+    past: Past | None
+    listed: pa.Table
+    teams: pa.Table
+    edges: Floats
+    outcomes: Mapping[str, tuple[Outcome, ...]]
+    missing: tuple[str, ...]
+
+
+def _night(settings: Settings, today: Contract, decision: Decision) -> _Night:
+    contract = _contract(settings, today, decision.scores)
+    terms, untold = _terms(settings, contract, decision)
+    gone = [
+        *([] if contract else ["the contract's text: the customers' rows and the score"]),
+        *([] if decision.snapshot else ["the snapshot: the customers' rows, the terms of the score"]),
+        *([untold] if untold else []),
+        *(["the list before: the rule and the place"] if decision.before_gone else []),
+        *([] if decision.list else ["a list: none of that night is kept"]),
+    ]
+    return _Night(
+        settings=settings,
+        decision=decision,
+        contract=contract,
+        terms=terms,
+        past=_past(settings, decision, terms),
+        listed=_whole(decision.list, OUTREACH.name),
+        teams=_whole(decision.list, TEAMS.name),
+        edges=percentile_edges([_whole(decision.scores, SCORES.name, ["log_odds"])["log_odds"].to_numpy()]),
+        outcomes=_outcomes(settings, decision.scores),
+        missing=tuple(gone),
+    )
+
+
+def _contract(settings: Settings, today: Contract, scores: Run) -> Contract | None:
+    """The contract that the scores were made by: today's, one that decided a list, or one that a model carries."""
+    head = _head(scores, SCORES.name, ["contract_digest", "model_digest"])
+    if head["contract_digest"] == today.digest:
+        return today
+    text = kept_text(head["contract_digest"], settings)
+    if text is None and model_folder(head["model_digest"], settings).is_dir():
+        manifest = load_model(head["model_digest"], settings).manifest
+        text = manifest.contract_text if manifest.contract_digest == head["contract_digest"] else None
+    return parse_contract(text, f"contract {head['contract_digest']}") if text is not None else None
+
+
+def _terms(settings: Settings, contract: Contract | None, decision: Decision) -> tuple[Terms | None, str]:
+    """What the list was decided by, or what is missing of it."""
+    if decision.list is None or contract is None:
+        return None, ""
+    if not decision.of_list:
+        return None, "the scores that the list was made of: those told here are others, and no decision follows"
+    digest = _head(decision.list, STATUSES.name, ["policy_digest"])["policy_digest"]
+    rules = kept_policy(digest, settings)
+    if rules is None:
+        return None, f"the text of policy {digest}: what its actions would have been worth, and the decision"
+    return Terms.of(without_leavers(rules.policy, contract), rules.digest, decision.list.unit.as_of, contract), ""
+
+
+def _past(settings: Settings, decision: Decision, terms: Terms | None) -> Past | None:
+    if decision.list is None or terms is None or decision.before_gone:
+        return None
+    unit = decision.list.unit
+    before = _whole(decision.before, STATUSES.name, list(REMEMBERED)) if decision.before else no_statuses()
+    return past_of(terms.policy, unit.as_of, history(settings, unit.contract, known_at=unit.known_at), before)
+
+
+def _outcomes(settings: Settings, scores: Run) -> dict[str, tuple[Outcome, ...]]:
+    """What was written back of the night's contacts until now, by customer, in order of time."""
+    found: dict[str, tuple[Outcome, ...]] = {}
+    for row in wave_events(settings, scores.unit.contract, scores.unit.as_of).to_pylist():
+        event = Outcome(**{name: row[name] for name in Outcome.model_fields})
+        found[row["customer_id"]] = (*found.get(row["customer_id"], ()), event)
+    return found
+
+
+def _evidence(night: _Night, bucket: int, customers: pa.Array) -> Iterator[Evidence]:
+    """What there is of these customers of a bucket, once for each model that scored some of them."""
+    scores = _part(night.decision.scores, SCORES.name, bucket)
+    rows, decided = _rows(night, bucket, scores), _decided(night, bucket, scores)
+    wanted = pc.is_in(scores["customer_id"].cast(pa.string()), customers)
+    digests = scores["model_digest"].cast(pa.string())
+    for digest in pc.unique(digests.filter(wanted)).to_pylist():
+        theirs = pc.and_(wanted, pc.equal(digests, digest))
+        model = _model(night.settings, digest)
+        yield Evidence(
+            base=night.decision.scores.unit.contract,
+            known_at=night.decision.scores.unit.known_at,
+            issue=_issue(night.decision.scores),
+            scores=scores.filter(theirs),
+            edges=night.edges,
+            rows=None if rows is None else rows.filter(theirs),
+            contract=night.contract,
+            model=model,
+            decided=None if decided is None else replace(decided, statuses=decided.statuses.filter(theirs)),
+            outcomes=night.outcomes,
+            missing=night.missing if model else (*night.missing, f"model {digest}: the score and its terms"),
+        )
+
+
+def _rows(night: _Night, bucket: int, scores: pa.Table) -> pa.Table | None:
+    """The customers of the bucket who were scored, in the order of their scores."""
+    if night.decision.snapshot is None or night.contract is None:
+        return None
+    file = bucket_file(bucket)
+    rows = read_parquet([night.decision.snapshot / file])
+    aside = _whole(night.decision.scores, QUARANTINE.name, ["file", "row"])
+    rows = without_quarantined(rows, aside, file)
+    if not rows[night.contract.key].cast(pa.string()).equals(scores["customer_id"].cast(pa.string())):
+        raise AuditFailed(
+            "the snapshot holds other customers than the scores",
+            where=str(night.decision.snapshot / file),
+            to_do="Restore the snapshot from a copy, or remove it: receipts then say that it is missing.",
+        )
+    return rows
+
+
+def _decided(night: _Night, bucket: int, scores: pa.Table) -> Decided | None:
+    if night.decision.list is None:
+        return None
+    return Decided(
+        issue=_issue(night.decision.list),
+        statuses=_part(night.decision.list, STATUSES.name, bucket),
+        listed=night.listed,
+        teams=night.teams,
+        terms=night.terms,
+        past=night.past,
+        untold=_untold(night.settings, scores),
+    )
+
+
+def _untold(settings: Settings, scores: pa.Table) -> bool:
+    """Whether scores came without reasons that there are; one whose model is gone may have been such."""
+    without = scores.filter(pc.is_null(scores["reason_1_feature"]))
+    digests = pc.unique(without["model_digest"].cast(pa.string())).to_pylist()
+    return not all(isinstance(_model(settings, digest), Scorecard) for digest in digests)
+
+
+def _model(settings: Settings, digest: str) -> Scorecard | Estimator | None:
+    """The model, verified; None where it was deleted."""
+    return _loaded(digest, settings) if model_folder(digest, settings).is_dir() else None
+
+
+@lru_cache(maxsize=16)
+def _loaded(digest: str, settings: Settings) -> Scorecard | Estimator:
+    return load_model(digest, settings).model
+
+
+def _issue(run: Run) -> Issue:
+    return Issue(run.run_id, run.revision)
+
+
+def _part(run: Run, table: str, bucket: int) -> pa.Table:
+    return read_parquet([run.folder / table / bucket_file(bucket)])
+
+
+def _whole(run: Run | None, table: str, columns: list[str] | None = None) -> pa.Table:
+    """All rows of one table of a run; nothing where there is no run, or where an earlier release had no such table."""
+    files = sorted((run.folder / table).glob("*.parquet")) if run else []
+    return read_parquet(files, columns) if files else pa.table({})
+
+
+def _head(run: Run, table: str, columns: list[str]) -> dict[str, str]:
+    """These columns of the first row of a run's table; empty texts where it has no rows."""
+    parts = (read_parquet([file], columns).slice(0, 1) for file in sorted((run.folder / table).glob("*.parquet")))
+    return next((part.to_pylist()[0] for part in parts if part.num_rows), dict.fromkeys(columns, ""))
+
+
+def _unknown(scores: Run, customers: Sequence[str]) -> RequestError:
+    named = ", ".join(customers[:NAMED]) + (f" and {len(customers) - NAMED} more" if len(customers) > NAMED else "")
+    aside = _whole(scores, QUARANTINE.name)
+    broken = aside.filter(pc.is_in(aside["key"].cast(pa.string()), pa.array(customers, pa.string()))).to_pylist()
+    rules = "; ".join(f"{row['key']} was set aside: {row['column']} breaks {row['rule']}" for row in broken[:NAMED])
+    return RequestError(
+        f"there is no score of {named}{': ' + rules if rules else ''}",
+        where=f"{scores.unit.contract} as of {scores.unit.as_of}",
+        to_do="Give the key of a customer of that night.",
+    )
