@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Literal
 
@@ -16,7 +17,7 @@ from schemas.receipt import AgentReceipt, Decision, Receipt, Score
 from store.contracts import read_contract
 from store.settings import current_settings
 
-Facts = dict[str, object]
+Facts = Mapping[str, object]
 
 
 def receipt(
@@ -62,7 +63,9 @@ def _show(console: Console, made: Receipt) -> None:
         console.print(_offers(made.decision))
     if made.facts:
         console.print(_pairs("What was known", {fact.title: fact.value for fact in made.facts}))
-    events = {f"{one.occurred_at:%Y-%m-%d %H:%M}": f"{one.event}, {one.channel}, {one.agent}" for one in made.outcomes}
+    events: Facts = {
+        f"{one.occurred_at:%Y-%m-%d %H:%M}": f"{one.event}, {one.channel}, {one.agent}" for one in made.outcomes
+    }
     console.print(_pairs("What came of it, UTC", events) if events else "Nothing was written back of a contact.")
     console.print(f"{len(made.recomputed)} published fields were recomputed from storage and are equal to the bit.")
     for gone in made.missing:

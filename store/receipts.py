@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
-from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
@@ -66,7 +65,10 @@ def receipts_of(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Night:
-    """The runs of a night, and what all its customers share; None, and a sentence in `missing`, for what is gone."""
+    """The runs of a night, and what all its customers share; None, and a sentence in `missing`, for what is gone.
+
+    `models` are those that were asked for so far, each verified once.
+    """
 
     settings: Settings
     decision: Decision
@@ -78,6 +80,14 @@ class _Night:
     edges: Floats
     outcomes: Mapping[str, tuple[Outcome, ...]]
     missing: tuple[str, ...]
+    models: dict[str, Scorecard | Estimator | None] = field(default_factory=dict)
+
+    def model(self, digest: str) -> Scorecard | Estimator | None:
+        """The model, verified; None where it was deleted."""
+        if digest not in self.models:
+            there = model_folder(digest, self.settings).is_dir()
+            self.models[digest] = load_model(digest, self.settings).model if there else None
+        return self.models[digest]
 
 
 def _night(settings: Settings, today: Contract, decision: Decision) -> _Night:
@@ -154,7 +164,7 @@ def _evidence(night: _Night, bucket: int, customers: pa.Array) -> Iterator[Evide
     digests = scores["model_digest"].cast(pa.string())
     for digest in pc.unique(digests.filter(wanted)).to_pylist():
         theirs = pc.and_(wanted, pc.equal(digests, digest))
-        model = _model(night.settings, digest)
+        model = night.model(digest)
         yield Evidence(
             base=night.decision.scores.unit.contract,
             known_at=night.decision.scores.unit.known_at,
@@ -197,25 +207,15 @@ def _decided(night: _Night, bucket: int, scores: pa.Table) -> Decided | None:
         teams=night.teams,
         terms=night.terms,
         past=night.past,
-        untold=_untold(night.settings, scores),
+        untold=_untold(night, scores),
     )
 
 
-def _untold(settings: Settings, scores: pa.Table) -> bool:
+def _untold(night: _Night, scores: pa.Table) -> bool:
     """Whether scores came without reasons that there are; one whose model is gone may have been such."""
     without = scores.filter(pc.is_null(scores["reason_1_feature"]))
     digests = pc.unique(without["model_digest"].cast(pa.string())).to_pylist()
-    return not all(isinstance(_model(settings, digest), Scorecard) for digest in digests)
-
-
-def _model(settings: Settings, digest: str) -> Scorecard | Estimator | None:
-    """The model, verified; None where it was deleted."""
-    return _loaded(digest, settings) if model_folder(digest, settings).is_dir() else None
-
-
-@lru_cache(maxsize=16)
-def _loaded(digest: str, settings: Settings) -> Scorecard | Estimator:
-    return load_model(digest, settings).model
+    return not all(isinstance(night.model(digest), Scorecard) for digest in digests)
 
 
 def _issue(run: Run) -> Issue:
