@@ -18,7 +18,7 @@ from churn.errors import PolicyError
 from churn.retention import Held, parse_retention, runs_to_go
 from schemas.retention import Retention
 from store.claims import database_now
-from store.intervention_tables import intervention
+from store.interventions import waves_sent
 from store.lake import Lake
 from store.partitions import run_table
 from store.publication import DRAFTS, Publisher
@@ -80,7 +80,7 @@ def _runs(
     """The runs that the policy keeps no longer; a night at which somebody is working is left alone."""
     busy = {(run.contract, run.kind, run.as_of) for run in underway}
     runs = {run.run_id: run for run in published_runs(publisher)}
-    going = runs_to_go(_held(runs.values(), _waves_sent(connection)), retention, now)
+    going = runs_to_go(_held(runs.values(), waves_sent(connection)), retention, now)
     for run_id, why in going.items():
         run = runs[run_id]
         if (run.unit.contract, run.unit.kind, run.unit.as_of) not in busy:
@@ -101,14 +101,6 @@ def _held(runs: Iterable[Run], sent: set[tuple[str, date]]) -> list[Held]:
         )
         for run in runs
     ]
-
-
-def _waves_sent(connection: Connection) -> set[tuple[str, date]]:
-    """The base and the date of every list from which somebody was contacted."""
-    if not sa.inspect(connection).has_table(intervention.name):
-        return set()
-    waves = connection.execute(sa.select(intervention.c.contract, intervention.c.as_of).distinct())
-    return {(wave.contract, wave.as_of) for wave in waves}
 
 
 def _half_gone(publisher: Publisher, connection: Connection) -> Iterator[Going]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from store.claims import Claim as Claim  # flows name it as a type
 from store.claims import Content, Unit
 from store.code import code_digest
 from store.contracts import read_contract
+from store.interventions import waves_sent
 from store.lake import copy_file, read_manifest
 from store.policies import read_policy
 from store.publication import Published, Publisher, content_key, open_publisher
@@ -23,6 +25,8 @@ from tasks.progress import begun, has_published
 from tasks.step import LATER, SOON, step
 
 SCORES, OUTREACH = "scores", "outreach"
+
+log = logging.getLogger(__name__)
 
 
 @step("claim the scores of {night.base} as of {night.as_of}")
@@ -37,8 +41,12 @@ def claim_scores(night: Night, champions: Champions, force: bool = False) -> Cla
 def claim_list(night: Night, scores: Result, policy: str, force: bool = False) -> Claim | Published:
     """The right to publish this list, or its publication if the same one is already out.
 
-    The snapshot is a cause beside the scores: a consent may be withdrawn without a score changing.
+    The snapshot is a cause beside the scores: a consent may be withdrawn without a score changing. A list in use stays
+    as it was published, unless by force.
     """
+    in_use = None if force else _list_in_use(night)
+    if in_use:
+        return in_use
     causes = (read_manifest(scores.folder).digest, read_manifest(night.snapshot).digest, read_policy(policy).digest)
     return _claim(night, OUTREACH, causes, force)
 
@@ -133,6 +141,25 @@ def _claim(night: Night, kind: str, causes: tuple[str, ...], force: bool) -> Cla
     unit = Unit(night.base, kind, night.as_of, night.known_at)
     content = Content(content_key(*causes, code_digest()), night.extract_digest)
     return _publisher().claim(unit, content, force=force)
+
+
+def _list_in_use(night: Night) -> Published | None:
+    """The night's published list, where nobody may be put on it or taken off any more."""
+    publisher = _publisher()
+    listed = publisher.published(night.base, OUTREACH, night.as_of)
+    why = _why_it_stays(publisher, listed) if listed else ""
+    if why:
+        log.warning("the list as of %s stays as it was published: %s; --force decides it anew", night.as_of, why)
+    return listed if why else None
+
+
+def _why_it_stays(publisher: Publisher, listed: Published) -> str:
+    unit = listed.unit
+    with publisher.engine.connect() as connection:
+        if (unit.contract, unit.as_of) in waves_sent(connection):
+            return "it was sent"
+    newest = publisher.current(unit.contract, unit.kind)
+    return "a newer night has one" if newest and newest.unit.as_of > unit.as_of else ""
 
 
 def _publisher() -> Publisher:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,30 @@ import pytest
 import sqlalchemy as sa
 
 from churn.errors import AlreadyRunning, ChurnError, QualityError, RequestError, SourceEmpty, SourceMissing
+from schemas.interventions import Event, Intervention
 from store.claims import Claim, Content, Unit
+from store.interventions import record
 from store.publication import Publisher, open_publisher
 from store.settings import current_settings
 from tasks import intake, publishing
 from tasks.night import Night
 from tests.end_to_end.nights import living_in
+from tests.store.small_runs import publish
 
 D1, AT = date(2026, 1, 1), datetime.fromisoformat("2026-01-01T00:00:00")
 UNIT = Unit("telco", "scores", D1, AT)
+ASSIGNED = Intervention(
+    contract="telco",
+    customer_id="C00001",
+    as_of=D1,
+    action="discount",
+    channel="message",
+    team="north",
+    event=Event.ASSIGNED,
+    agent="dialler",
+    occurred_at=datetime(2026, 1, 1, 9, tzinfo=UTC),
+    key="1",
+)
 NIGHT = Night("telco", "telco", D1, AT, Path(), "", Path(), 4)
 
 
@@ -92,6 +108,31 @@ def test_a_run_renews_its_claim_while_it_works(publisher: Publisher) -> None:
     claim = claimed(publisher, lease=timedelta(seconds=-1))
     with publishing.held(claim), pytest.raises(AlreadyRunning):
         publisher.claim(UNIT, Content("k", "extract"))
+
+
+LISTS = [
+    # published for, sent, asked for anew, by force: what becomes of it
+    ([1], False, 1, False, "decided anew"),
+    ([1], True, 1, False, "stays"),
+    ([1], True, 1, True, "decided anew"),
+    ([1, 2], False, 1, False, "stays"),
+    ([1, 2], False, 1, True, "decided anew"),
+    ([1, 2], True, 2, False, "decided anew"),  # the first was sent, not the second
+    ([1], True, 2, False, "decided anew"),
+]
+
+
+@pytest.mark.parametrize(("published", "sent", "wanted", "force", "becomes"), LISTS)
+def test_a_list_that_was_sent_or_has_a_newer_one_stays_as_it_was_published(
+    publisher: Publisher, published: list[int], sent: bool, wanted: int, force: bool, becomes: str
+) -> None:
+    lists = [publish(publisher, date(2026, 1, day), kind="outreach") for day in published]
+    if sent:
+        record(current_settings(), [ASSIGNED])
+    night = replace(NIGHT, as_of=date(2026, 1, wanted), snapshot=lists[0].folder)
+    of_scores = publishing.result_of(lists[0], new=True)
+    claim = publishing.claim_list.fn(night, of_scores, "telco", force=force)
+    assert ("stays" if publishing.is_published(claim) else "decided anew") == becomes
 
 
 @pytest.mark.parametrize(
