@@ -21,13 +21,25 @@ from store.policies import policy_asked_for
 from store.readiness import require_room, unit_asked_for
 from store.settings import current_settings, use_source
 from store.signatures import require_trust
-from tasks.progress import warned
+from tasks.progress import begun, warned
 
+LOAD = "load the program"  # seconds of imports, with an orchestrator that stands most of the wait
 CONNECT = "connect to the orchestrator"  # one that stands, or one that is started for this command alone
 
 Contract = Annotated[str, typer.Option(help="Contract: a name in schemas/contracts, or a YAML file.")]
 AsOf = Annotated[
-    str | None, typer.Option(help="Date to score, or `latest` for the last that the source covers. Default: today.")
+    str | None,
+    typer.Option(
+        help="Date to score. Default: today, for which a source that ends earlier has no facts; "
+        "`latest` is the last date that the source covers."
+    ),
+]
+TrainedAsOf = Annotated[
+    str | None,
+    typer.Option(
+        help="Date whose past teaches: the months whose outcomes were known by then. Default: today; "
+        "`latest` is the last date that the source covers."
+    ),
 ]
 KnownAt = Annotated[
     str | None, typer.Option(help="Moment up to which facts count. Default: the start of the as-of date.")
@@ -77,7 +89,7 @@ def look_over(contract: str, source: str | None, unit: Unit | None = None) -> No
 @contextmanager
 def flow_shown(console: Console) -> Iterator[None]:
     """Shows the progress of the flow that runs in the block, and tells in words what stops it."""
-    with progress_shown(console, CONNECT) as published, failures_in_words(published):
+    with progress_shown(console, LOAD) as published, failures_in_words(published):
         yield
 
 
@@ -122,6 +134,7 @@ def night(
     with flow_shown(console):
         from flows.nightly import nightly
 
+        begun(CONNECT)
         summary = nightly(contract, as_of, known_at, kept_apart(source), policy, force, evaluate, reasons)
     show_night(console, summary)
     if summary.evaluation is not None:
@@ -130,7 +143,7 @@ def night(
 
 def train(
     contract: Contract = "telco",
-    as_of: AsOf = None,
+    as_of: TrainedAsOf = None,
     known_at: KnownAt = None,
     source: Source = None,
     estimator: Annotated[EstimatorKind, typer.Option(help="Kind of model.")] = "scorecard",
@@ -154,6 +167,7 @@ def train(
     with flow_shown(console):
         from flows.retraining import retraining
 
+        begun(CONNECT)
         facts = (contract, as_of, known_at, kept_apart(source))
         judged_by, learning = (promote, gate, explanation), (embargo_days, test_as_of, sampled_rows)
         trained = retraining(*facts, estimator, per_segment, *judged_by, *learning)
@@ -174,6 +188,7 @@ def score(
     with flow_shown(console):
         from flows.scoring import scoring
 
+        begun(CONNECT)
         scores = scoring(contract, as_of, known_at, kept_apart(source), force, reasons)
     show_result(console, scores)
 
@@ -194,5 +209,6 @@ def outreach(
     with flow_shown(console):
         from flows.outreach import outreach as decide
 
+        begun(CONNECT)
         listed = decide(contract, as_of, known_at, kept_apart(source), policy, force, reasons)
     show_result(console, listed)

@@ -16,6 +16,7 @@ from rich.text import Text
 from churn.backfill import caught_up_until, nights_between
 from cli.nights import (
     CONNECT,
+    LOAD,
     Contract,
     Force,
     KnownAt,
@@ -30,7 +31,7 @@ from cli.terminal import terminal
 from store.contracts import read_contract
 from store.policies import policy_asked_for
 from store.settings import current_settings
-from tasks.progress import LOGGER, Progress
+from tasks.progress import LOGGER, Progress, begun
 
 if TYPE_CHECKING:
     from tasks.backfill import Outcome  # Prefect takes seconds to import, and --help needs none of it
@@ -60,6 +61,7 @@ def backfill(
     with _nights_shown(terminal()):
         from flows.backfill import backfill as fill
 
+        begun(CONNECT)
         fill(first, last, contract, known_at, kept_apart(source), model, lists, policy, force, reasons)
 
 
@@ -78,6 +80,7 @@ def catch_up(
     with _nights_shown(console):
         from flows.catch_up import catch_up as follow
 
+        begun(CONNECT)
         outcomes = follow(contract, until, kept_apart(source), policy, reasons)
     if not outcomes:
         console.print("Nothing is missing: the newest night is published.")
@@ -92,7 +95,7 @@ def _today() -> date:
 @contextmanager
 def _nights_shown(console: Console) -> Iterator[None]:
     """Says what is being done, and at the end, however it came, what became of each night."""
-    with console.status(CONNECT) as status:
+    with console.status(LOAD) as status:
         listener = _Listener(status.update, lambda text: console.print(text, highlight=False))
         LOGGER.addHandler(listener)
         LOGGER.setLevel(logging.INFO)

@@ -34,6 +34,13 @@ def test_the_help_of_a_night_explains_each_option(tmp_path: Path) -> None:
         assert len(line.replace(option, "").strip("│ ")) > 20
 
 
+def test_the_help_of_dates_says_what_they_are_for() -> None:
+    shown = {name: " ".join(CliRunner().invoke(app, [name, "--help"]).output.split()) for name in ("night", "train")}
+    assert "Date to score" in shown["night"]
+    assert "latest" in shown["night"]
+    assert "Date to score" not in shown["train"]
+
+
 REFUSED_AT_ONCE = [
     ("night --contract nobody", ContractError, "nobody: there is no contract of that name"),
     ("night --as-of 2099-13-01", RequestError, "as_of: '2099-13-01' is no date"),
