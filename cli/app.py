@@ -17,7 +17,7 @@ from cli.outreach import lift, outreach_export
 from cli.policy import app as policy_app
 from cli.receipt import receipt
 from cli.simulate import simulate
-from cli.storage import gc, verify
+from cli.storage import gc, take_back, verify
 from cli.terminal import terminal
 from cli.upkeep import backfill, catch_up
 from store import signatures
@@ -43,6 +43,7 @@ app.command()(lift)
 app.command()(backfill)
 app.command()(catch_up)
 app.command()(verify)
+app.command()(take_back)
 app.command()(gc)
 app.add_typer(contract_app, name="contract")
 app.add_typer(model_app, name="model")

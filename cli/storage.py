@@ -1,4 +1,4 @@
-"""`churn verify` and `gc`: hold what was published against what lies there, and remove what is kept no longer."""
+"""`churn verify`, `take-back` and `gc`: what was published is compared, shown again, and removed when its time is over."""
 
 from __future__ import annotations
 
@@ -46,6 +46,16 @@ def verify(
             to_do="Mend them with --rebuild files or --rebuild tables; what both copies lost has to be scored again.",
         )
     console.print(f"{runs} published runs, each as it was published.")
+
+
+def take_back(
+    run: Annotated[str, typer.Argument(help="Name of the run, as `score_history` and `night_status` have it.")],
+) -> None:
+    """Show a night's earlier run to its readers again, as a new revision; who reads newer nights sees no change."""
+    from store.rollback import roll_back
+
+    shown = roll_back(open_publisher(current_settings()), run)
+    typer.echo(f"{shown.unit}: readers see the rows of run {run}, revision {shown.revision}, run {shown.run_id}")
 
 
 def gc(

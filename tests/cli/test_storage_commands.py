@@ -1,4 +1,4 @@
-"""`churn verify` and `gc` as an operator meets them."""
+"""`churn verify`, `take-back` and `gc` as an operator meets them."""
 
 from __future__ import annotations
 
@@ -53,6 +53,20 @@ def test_what_differs_is_named_and_mended_and_the_rest_is_left_alone(tmp_path: P
         as_published(other),
         "2 published runs, each as it was published.",
     ]
+
+
+def test_a_night_is_taken_back_to_an_earlier_run(tmp_path: Path, publisher: Publisher) -> None:
+    one, other = publish(publisher, FIRST, key="a"), publish(publisher, FIRST, key="b", customers=50)
+    done = churn("take-back", one.run_id, home=tmp_path)
+    assert done.returncode == 0
+    back = publisher.current("telco", "scores")
+    assert back is not None
+    assert (back.rows, back.revision, back.run_id in (one.run_id, other.run_id)) == (40, 3, False)
+    assert f"readers see the rows of run {one.run_id}, revision 3, run {back.run_id}" in done.stdout
+
+    done = churn("take-back", "000009-none", home=tmp_path)
+    assert done.returncode == 9
+    assert "run 000009-none: no such run is kept" in done.stderr
 
 
 def test_what_goes_is_told_first_and_then_done(tmp_path: Path, publisher: Publisher) -> None:
