@@ -1,30 +1,41 @@
 """The call centre's service: one customer's score and reasons in milliseconds, from the champion that the night uses.
 
-Start it with `uvicorn --factory api.app:create_app`.
+`churn serve` starts it, see api/server.py.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import AsyncIterator
+import gc
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
+from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI
-from sqlalchemy.exc import DBAPIError
-from starlette.middleware.body_limit import RequestBodyLimitMiddleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
 
-from api import customers, health, predictions
+from api import customers, docs, health, metrics, predictions
+from api.admission import LOOKUP_THREADS, PREDICTIONS, Admission, Lanes, Queue, lanes
+from api.deadline import LARGEST_BATCH, BodyLimits, WholeBody
+from api.headers import Headers
+from api.logs import RequestLog
+from api.metrics import Metrics
 from api.models import ChampionPlace
-from api.problems import Problem, answer_with_problems
-from churn.errors import ChurnError, NoChampion
+from api.problems import OversizeAsProblem, Problem, answer_with_problems
+from api.standing import Standing
+from churn.errors import ContractError, NoChampion
+from schemas.messages import customer_model
+from store.contracts import read_contract
+from store.service_database import service_engine
+from store.service_settings import ServiceSettings, current_service_settings
 from store.settings import Settings, current_settings
-from store.tables import engine_for
 
-LARGEST_BODY = 64 * 1024  # bytes; a customer takes two or three thousand
 VERSION = "1"  # of the interface, as its paths have it
-
-log = logging.getLogger(__name__)
+ROUTERS = (health.router, metrics.router, predictions.router, customers.router)
+LARGER_BODIES = {f"{PREDICTIONS}/batch": LARGEST_BATCH}
+WORTH_PACKING = 4 * 1024  # bytes of an answer
+OPENAPI = "/openapi.json"
 
 
 class Service(FastAPI):
@@ -37,34 +48,80 @@ class Service(FastAPI):
         return document
 
     def _customer(self) -> dict[str, Any]:
+        """By the contract inside the champion; until there is one, by the contract's own file."""
         place: ChampionPlace = self.state.place
         try:
             return place.pinned.customer.model_json_schema()
         except NoChampion:
-            return {"type": "object"}
+            return _by_file(place.contract)
 
 
-def create_app(settings: Settings | None = None, contract: str = "telco") -> FastAPI:
-    """The service for the customers of one contract; without settings, those of the environment."""
+def create_app(
+    settings: Settings | None = None, contract: str = "telco", service: ServiceSettings | None = None
+) -> FastAPI:
+    """The service for the customers of one contract; without settings, those of the environment.
+
+    SettingsError where the environment is not enough to start with.
+    """
     settings = settings or current_settings()
-    # The usual pages of documentation would load their scripts from other people's servers.
-    app = Service(title="Churn scores", version=VERSION, lifespan=_lifespan, docs_url=None, redoc_url=None)
-    app.state.place = ChampionPlace(contract, settings)
-    app.state.engine = engine_for(settings.database_url)
-    for routes in (health.router, predictions.router, customers.router):
+    service = service or current_service_settings()
+    shown = settings.development if service.docs is None else service.docs
+    app = Service(
+        title="Churn scores",
+        version=VERSION,
+        lifespan=_lifespan,
+        # The usual pages of documentation would load their scripts from other people's servers.
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=OPENAPI if shown else None,
+    )
+    _furnish(app, settings, contract, service)
+    for routes in (*ROUTERS, docs.router) if shown else ROUTERS:
         app.include_router(routes)
-    app.add_middleware(RequestBodyLimitMiddleware, max_body_size=LARGEST_BODY)
     answer_with_problems(app)
+    _surround(app, service)
     return app
 
 
+def _furnish(app: FastAPI, settings: Settings, contract: str, service: ServiceSettings) -> None:
+    """What the routes find in the app's state."""
+    state = app.state
+    state.place = ChampionPlace(contract, settings)
+    state.engine = service_engine(settings.database_url)
+    state.metrics = Metrics()
+    state.standing = Standing(state.place, state.engine, service.poll_seconds, state.metrics.champion)
+    state.queue = Queue()
+    state.lanes = lanes()
+
+
+def _surround(app: FastAPI, service: ServiceSettings) -> None:
+    """What every request passes through, from the innermost to the outermost."""
+    app.add_middleware(Lanes, lanes=app.state.lanes, queue=app.state.queue)
+    app.add_middleware(WholeBody)
+    app.add_middleware(BodyLimits, larger=LARGER_BODIES)
+    app.add_middleware(OversizeAsProblem)
+    app.add_middleware(Admission, queue=app.state.queue)
+    app.add_middleware(GZipMiddleware, minimum_size=WORTH_PACKING, compresslevel=5)
+    if service.origins:
+        methods, headers = ("GET", "POST"), ("Authorization", "Content-Type", "Idempotency-Key", "X-Purpose")
+        app.add_middleware(CORSMiddleware, allow_origins=service.origins, allow_methods=methods, allow_headers=headers)
+    app.add_middleware(Headers)
+    app.add_middleware(RequestLog, metrics=app.state.metrics)
+
+
 @asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(app: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
     """Pins the champion; without one the service starts all the same, and says that it is not ready."""
-    place: ChampionPlace = app.state.place
-    try:
-        log.info("answering for %s with model version %s", place.contract, place.pin().stamp.version)
-    except (ChurnError, DBAPIError) as error:
-        log.warning("not ready: %s", error)
-    yield
+    current_default_thread_limiter().total_tokens = LOOKUP_THREADS
+    await app.state.standing.begin()
+    gc.freeze()  # what is there now stays: no collection of garbage need look at it while somebody waits
+    yield {"queue": app.state.queue}
+    app.state.standing.end()
     app.state.engine.dispose()
+
+
+def _by_file(contract: str) -> dict[str, Any]:
+    try:
+        return customer_model(read_contract(contract)).model_json_schema()
+    except ContractError:
+        return {"type": "object"}

@@ -1,25 +1,28 @@
-"""Whether the process is alive, and whether it can answer."""
+"""Whether the process is alive, whether it can answer, and how it does."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from datetime import date
 from http import HTTPStatus
 
-import sqlalchemy as sa
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
-from sqlalchemy.engine import Engine
-from sqlalchemy.exc import DBAPIError
 
+from api.admission import arrival_of
 from api.answers import ModelStamp
-from api.customers import Database
 from api.models import Place
-from api.problems import NO_DATABASE, TYPE, Problem, described, in_sentences, problem_answer
-from churn.errors import ChurnError
+from api.problems import RETRY_AFTER, TYPE, Problem, described, problem_answer
+from api.security import require
+from api.standing import KnownStanding
+from schemas.users import Role
+from store.service_database import NightShown
 
 router = APIRouter(prefix="/health", tags=["health"])
+
+NO_NIGHT = "No night was published yet: look-ups find nobody."
+STALE = "The newest night is of {as_of}, and a newer one is due."
+ENDING = "The process ends, and takes no more work."
 
 
 class Alive(BaseModel):
@@ -29,11 +32,39 @@ class Alive(BaseModel):
 
 
 class Readiness(BaseModel):
-    """The service can answer everything, with this model."""
+    """The service can answer, with this model; what is not as it should be, but keeps no answer back, is a warning."""
 
     status: str = "ready"
     contract: str = Field(description="Name of the contract whose customers are scored", examples=["telco"])
     model: ModelStamp
+    warnings: dict[str, str] = Field(description="A sentence for each of champion and scores where there is one")
+
+
+class Night(BaseModel):
+    """The night whose scores are shown."""
+
+    as_of: date
+    age_hours: float = Field(description="Hours since it was published")
+    stale: bool = Field(description="Whether a newer night is due")
+
+
+class LaneState(BaseModel):
+    """One kind of work: how much of it is under way, and whether it is cut off because what it needs is away."""
+
+    taken: int
+    slots: int
+    cut_off: bool
+
+
+class Details(BaseModel):
+    """What this worker knows of its own standing."""
+
+    contract: str
+    models: dict[str, ModelStamp] = Field(description="The champion of each segment that has its own, and of all")
+    night: Night | None
+    waiting: int = Field(description="Requests that are read and not begun")
+    lanes: dict[str, LaneState]
+    wrong: dict[str, str] = Field(description="A sentence for each thing that is not as it should be")
 
 
 @router.get("/live")
@@ -43,28 +74,43 @@ async def live() -> Alive:
 
 
 @router.get("/ready", response_model=Readiness, responses=described(HTTPStatus.SERVICE_UNAVAILABLE))
-def ready(place: Place, engine: Database) -> Readiness | JSONResponse:
-    """Asks the database, and pins the champion where none is pinned yet; 503 names what is missing."""
-    tried = {"champion": _wrong_with(place.pin), "database": _wrong_with(partial(_ask, engine))}
-    missing = {name: wrong for name, wrong in tried.items() if wrong}
+async def ready(request: Request, place: Place, known: KnownStanding) -> Readiness | JSONResponse:
+    """Whether the model is verified and the database answers, as seen in the background; 503 names what is missing.
+
+    Old scores and a new champion that was refused are only warned of: a service that were taken out of use for them
+    would keep back predictions that the champion of before makes as well as ever.
+    """
+    wrong = known.wrong()
+    missing = {} if place.versions else {"champion": wrong.pop("champion", "It is being loaded.")}
+    missing |= {"database": wrong.pop("database")} if "database" in wrong else {}
+    missing |= {"process": ENDING} if arrival_of(request.scope).last else {}
     if missing:
-        return problem_answer(_not_ready(missing))
-    return Readiness(contract=place.contract, model=place.pinned.stamp)
+        return problem_answer(_not_ready(missing), RETRY_AFTER)
+    warnings = wrong | _of_the_scores(known.night)
+    return Readiness(contract=place.contract, model=place.pinned.stamp, warnings=warnings)
 
 
-def _wrong_with(attempt: Callable[[], object]) -> str:
-    try:
-        attempt()
-    except ChurnError as error:
-        return in_sentences(error)
-    except DBAPIError:
-        return NO_DATABASE
-    return ""
+@router.get("", dependencies=[Depends(require(Role.OPERATOR, Role.SERVICE))])
+async def details(request: Request, place: Place, known: KnownStanding) -> Details:
+    """How this worker stands, in full; for operators and for what watches the service."""
+    state = request.app.state
+    return Details(
+        contract=place.contract,
+        models={segment: ModelStamp(version=of.version, digest=of.digest) for segment, of in place.versions.items()},
+        night=Night.model_validate(known.night, from_attributes=True) if known.night else None,
+        waiting=state.queue.waiting,
+        lanes={
+            lane.name: LaneState(taken=lane.taken, slots=lane.slots, cut_off=bool(lane.breaker and lane.breaker.open))
+            for lane in state.lanes
+        },
+        wrong=known.wrong() | _of_the_scores(known.night),
+    )
 
 
-def _ask(engine: Engine) -> None:
-    with engine.connect() as connection:
-        connection.execute(sa.select(1))
+def _of_the_scores(night: NightShown | None) -> dict[str, str]:
+    if night is None:
+        return {"scores": NO_NIGHT}
+    return {"scores": STALE.format(as_of=night.as_of)} if night.stale else {}
 
 
 def _not_ready(missing: dict[str, str]) -> Problem:

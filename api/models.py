@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from threading import Lock
+from types import MappingProxyType
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
+from sqlalchemy.engine import Engine
 
 from api.answers import ModelStamp, Reason
 from churn.contract import parse_contract
@@ -19,8 +21,11 @@ from schemas.columns import Role
 from schemas.contract import Contract
 from schemas.messages import CustomerMessage, customer_model
 from store.artifacts import Model, load_model
-from store.registry import Version, open_registry
+from store.registry import Registry, Version, open_registry
+from store.service_database import service_engine
 from store.settings import Settings
+
+Versions = Mapping[str, Version]  # of each segment that has a champion of its own, and of all
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,6 +88,8 @@ class ChampionPlace:
         self.contract = contract
         self._settings = settings
         self._pinned: Champions | None = None
+        self._versions: Versions = MappingProxyType({})
+        self._engine: Engine | None = None
         self._one_at_a_time = Lock()
 
     @property
@@ -94,21 +101,46 @@ class ChampionPlace:
             )
         return self._pinned
 
+    @property
+    def versions(self) -> Versions:
+        """Which version is pinned for each segment that has a champion of its own, and for all."""
+        return self._versions
+
     def pin(self) -> Champions:
         """The pinned champions; where there are none yet, the registry's, after they were verified.
 
         Raises what the registry and the artifact raise: NoChampion, ArtifactRefused, SQLAlchemy's DBAPIError.
         """
+        if self._pinned is None:
+            self.look()
+        return self.pinned
+
+    def look(self) -> bool:
+        """Asks the registry who is champion; whoever is new is verified, tried and only then pinned, all at once.
+
+        True where somebody was new. Raises what `pin` raises; the champions that were pinned then stay.
+        """
         with self._one_at_a_time:
-            if self._pinned is None:
-                self._pinned = load_champions(self.contract, self._settings)
-            return self._pinned
+            versions = self._resolve()
+            if versions == self._versions:
+                return False
+            self._pinned = load_champions(self.contract, versions, self._settings)
+            self._versions = versions
+            return True
+
+    def _resolve(self) -> Versions:
+        if self._engine is None:
+            open_registry(self._settings)  # once: it also asks whether the tables are as this release wants them
+            self._engine = service_engine(self._settings.database_url)
+        registry = Registry(self._engine)
+        return {ALL: registry.resolve(self.contract), **registry.resolve_all(self.contract)}
 
 
-def load_champions(contract: str, settings: Settings) -> Champions:
-    """The contract's champions, files and probes verified, ready to give their first answer as quickly as the next."""
-    registry = open_registry(settings)
-    versions = {ALL: registry.resolve(contract), **registry.resolve_all(contract)}
+def load_champions(contract: str, versions: Versions, settings: Settings) -> Champions:
+    """The models of these versions, files and probes verified, ready to give their first answer as quickly as the next.
+
+    Raises ArtifactRefused where a model was changed, is no scorecard, or does not fit the contract's customers.
+    """
     models = {segment: load_model(version.digest, settings) for segment, version in versions.items()}
     asked = parse_contract(models[ALL].manifest.contract_text, where=f"contract inside model {models[ALL].digest}")
     customer = customer_model(asked)
@@ -143,9 +175,11 @@ async def champion_place(request: Request) -> ChampionPlace:
     return place
 
 
-async def pinned_champions(place: Annotated[ChampionPlace, Depends(champion_place)]) -> Champions:
-    """The champions for this one request."""
-    return place.pinned
+async def pinned_champions(request: Request, place: Annotated[ChampionPlace, Depends(champion_place)]) -> Champions:
+    """The champions for this one request; its line in the log names the model that stands for them."""
+    champions = place.pinned
+    request.state.model = champions.stamp.digest
+    return champions
 
 
 Place = Annotated[ChampionPlace, Depends(champion_place)]

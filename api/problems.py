@@ -14,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoFreeConnection
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -26,6 +27,7 @@ from churn.errors import (
     RequestError,
     StoreUnreachable,
 )
+from store.service_database import is_outage
 
 MEDIA_TYPE = "application/problem+json"
 TYPE = "urn:problem-type:churn:"  # what follows names a problem that says more than its HTTP status
@@ -43,6 +45,7 @@ STATUS_OF: Mapping[type[Exception], HTTPStatus] = MappingProxyType(
     }
 )
 
+RETRY_AFTER = {"retry-after": "1"}  # seconds, with every 503
 NO_DATABASE = "The database does not answer. Ask again in a moment."
 NO_NIGHT = "The database does not show the scores: it is unreachable, or no night was published yet."
 UNFORESEEN = "The service failed. Its log says more."
@@ -62,42 +65,49 @@ class FieldProblem(BaseModel):
 
 
 class Problem(BaseModel):
-    """An error as RFC 9457 has it; `fields` says which fields were refused, `missing` what is not ready, and why."""
+    """An error as RFC 9457 has it; `fields` says which fields were refused, `missing` what is not ready, and why.
+
+    `instance` is the number by which the log has the request.
+    """
 
     type: str = "about:blank"
     title: str
     status: int
     detail: str
+    instance: str | None = None
     fields: list[FieldProblem] | None = None
     missing: dict[str, str] | None = None
 
 
 def answer_with_problems(app: FastAPI) -> None:
-    """Lets no error leave the service in another shape; too large a body must be refused by `app`'s own limit."""
-    for kind in (ChurnError, HTTPException, RequestValidationError, DBAPIError, Exception):
+    """Lets no error of a route leave in another shape."""
+    for kind in (ChurnError, HTTPException, RequestValidationError, DBAPIError, NoFreeConnection, Exception):
         app.add_exception_handler(kind, as_problem)
-    app.add_middleware(OversizeAsProblem)
 
 
 async def as_problem(request: Request, error: Exception) -> JSONResponse:
     """The answer to a request that ended in this error."""
     match error:
         case ChurnError():
-            return _of_the_family(error)
+            return _of_the_family(request, error)
         case HTTPException():
-            return problem_answer(_plain(error.status_code, error.detail), error.headers)
+            return problem_answer(plain_problem(error.status_code, error.detail), error.headers)
         case RequestValidationError():
             return problem_answer(_refused(error.errors()))
-        case DBAPIError():
-            log.warning("the database refused: %s", error.orig)
-            return problem_answer(_plain(HTTPStatus.SERVICE_UNAVAILABLE, NO_NIGHT))
-    return problem_answer(_plain(HTTPStatus.INTERNAL_SERVER_ERROR, UNFORESEEN))
+        case DBAPIError() | NoFreeConnection():
+            return _of_the_database(request, error)
+    return problem_answer(plain_problem(HTTPStatus.INTERNAL_SERVER_ERROR, UNFORESEEN))
 
 
 def problem_answer(problem: Problem, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """The problem as an HTTP answer under its own status."""
     content = problem.model_dump(exclude_none=True)
     return JSONResponse(content, problem.status, headers, media_type=MEDIA_TYPE)
+
+
+def plain_problem(status: int, detail: str) -> Problem:
+    """A problem that says no more than its HTTP status does, but for one sentence."""
+    return Problem(title=HTTPStatus(status).phrase, status=status, detail=detail)
 
 
 def in_sentences(error: ChurnError) -> str:
@@ -126,7 +136,7 @@ class OversizeAsProblem:
             nonlocal replaced
             if message["type"] == "http.response.start" and message["status"] == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
                 replaced = True
-                too_large = _plain(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body of the request is too large.")
+                too_large = plain_problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body of the request is too large.")
                 await problem_answer(too_large)(scope, receive, send)
             elif not replaced:
                 await send(message)
@@ -134,18 +144,24 @@ class OversizeAsProblem:
         await self.app(scope, receive, send_in_our_shape)
 
 
-def _of_the_family(error: ChurnError) -> JSONResponse:
+def _of_the_database(request: Request, error: Exception) -> JSONResponse:
+    """Tells the lane of the request, too, where the database is away: see api/admission.py."""
+    request.state.outage = is_outage(error)
+    log.warning("the database refused: %s", type(error).__name__)  # what it says may repeat a customer's key
+    sentence = NO_DATABASE if request.state.outage else NO_NIGHT
+    return problem_answer(plain_problem(HTTPStatus.SERVICE_UNAVAILABLE, sentence), RETRY_AFTER)
+
+
+def _of_the_family(request: Request, error: ChurnError) -> JSONResponse:
     kind = type(error)
     status = next(STATUS_OF[ancestor] for ancestor in kind.__mro__ if ancestor in STATUS_OF)
+    request.state.outage = is_outage(error)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.warning("%s: %s", kind.__name__, error)
+    headers = RETRY_AFTER if status == HTTPStatus.SERVICE_UNAVAILABLE else None
     name = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", kind.__name__).lower()
     title = (kind.__doc__ or kind.__name__).splitlines()[0].rstrip(".")
-    return problem_answer(Problem(type=TYPE + name, title=title, status=status, detail=in_sentences(error)))
-
-
-def _plain(status: int, detail: str) -> Problem:
-    return Problem(title=HTTPStatus(status).phrase, status=status, detail=detail)
+    return problem_answer(Problem(type=TYPE + name, title=title, status=status, detail=in_sentences(error)), headers)
 
 
 def _refused(errors: Sequence[Any]) -> Problem:

@@ -60,7 +60,7 @@ def test_an_unforeseen_error_says_nothing_of_the_inside():
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "status"), [("GET", "/nowhere", 404), ("DELETE", "/health/live", 405), ("GET", "/docs", 404)]
+    ("method", "path", "status"), [("GET", "/nowhere", 404), ("DELETE", "/health/live", 405), ("GET", "/redoc", 404)]
 )
 def test_what_the_service_does_not_offer_is_a_problem_too(ask: Ask, method: str, path: str, status: int):
     answer = ask(method, path)

@@ -1,0 +1,190 @@
+"""Who comes too many or too late is refused at once; what is stuck in one lane keeps nobody else waiting."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import anyio
+import pytest
+from fastapi import FastAPI
+
+from api.admission import DEADLINE, PREDICTIONS, QUEUE, Admission, Arrival, Lane, Lanes, Queue
+from api.breaker import Breaker
+from tests.api.service import Ask, running
+
+QUICK = Lane("look-ups", "/api/", slots=2, seconds=0.2)
+
+
+class Jammed:
+    """An app whose look-ups wait in threads until they are let go."""
+
+    def __init__(self, lane: Lane) -> None:
+        self.lane, self.queue = replace(lane), Queue()
+        self.go_on = threading.Event()
+        self.begun = 0
+        self.app = FastAPI()
+        self.app.get("/api/slow")(self._slow)
+        self.app.get(PREDICTIONS)(self._quick)
+        self.app.get("/health/live")(self._quick)
+        self.app.add_middleware(Lanes, lanes=(self.lane,), queue=self.queue)
+        self.app.add_middleware(Admission, queue=self.queue)
+
+    def _slow(self) -> str:
+        self.begun += 1
+        self.go_on.wait(20)
+        return "done"
+
+    async def _quick(self) -> str:
+        return "done"
+
+
+@pytest.fixture
+def jammed() -> Iterator[Jammed]:
+    app = Jammed(QUICK)
+    yield app
+    app.go_on.set()
+
+
+def statuses(ask: Ask, count: int, path: str = "/api/slow") -> list[int]:
+    with ThreadPoolExecutor(count) as callers:
+        return sorted(answer.status_code for answer in callers.map(lambda _: ask("GET", path), range(count)))
+
+
+def test_what_takes_too_long_is_answered_all_the_same_and_keeps_its_slot_until_its_thread_is_free(jammed: Jammed):
+    with running(jammed.app) as ask:
+        late = ask("GET", "/api/slow")
+        assert (late.status_code, late.json()["type"]) == (503, "urn:problem-type:churn:late")
+        assert late.headers["retry-after"] == "1"
+        assert jammed.lane.taken == 1
+        jammed.go_on.set()
+        assert eventually(lambda: jammed.lane.taken == 0)
+        assert ask("GET", "/api/slow").json() == "done"
+
+
+def test_a_full_lane_refuses_at_once_and_predictions_pass_it_by(jammed: Jammed):
+    with running(jammed.app) as ask:
+        assert statuses(ask, QUICK.slots) == [503, 503]
+        began = time.monotonic()
+        refused = ask("GET", "/api/slow")
+        assert (refused.status_code, refused.json()["type"]) == (503, "urn:problem-type:churn:busy")
+        assert time.monotonic() - began < QUICK.seconds
+        assert ask("GET", PREDICTIONS).status_code == ask("GET", "/health/live").status_code == 200
+        jammed.go_on.set()
+
+
+def test_what_waits_for_a_thread_beyond_its_time_is_never_begun(jammed: Jammed):
+    jammed.lane.slots = 9
+
+    async def only_one_thread() -> None:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = 1
+
+    jammed.app.router.on_startup.append(only_one_thread)
+    with running(jammed.app) as ask:
+        assert statuses(ask, 4) == [503] * 4
+        assert eventually(lambda: (jammed.begun, jammed.lane.taken) == (1, 1))
+        jammed.go_on.set()
+        assert ask("GET", "/api/slow").json() == "done"
+        assert jammed.begun == 2
+
+
+def test_three_late_answers_cut_the_lane_off_until_one_came_in_time():
+    jammed = Jammed(replace(QUICK, slots=9))
+    now = [0.0]
+    jammed.lane.breaker = Breaker(lambda: now[0])
+    with running(jammed.app) as ask:
+        assert statuses(ask, 3) == [503] * 3
+        jammed.go_on.set()
+        cut_off = ask("GET", "/api/slow")
+        assert (cut_off.status_code, cut_off.json()["type"]) == (503, "urn:problem-type:churn:cut-off")
+        assert ask("GET", PREDICTIONS).status_code == 200
+        now[0] = 2.0
+        assert [ask("GET", "/api/slow").status_code for _ in range(2)] == [200, 200]
+
+
+def test_a_stream_that_has_begun_holds_no_slot_and_is_not_cut_short():
+    lane = replace(QUICK)
+    taken = []
+
+    async def stream(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        taken.append(lane.taken)
+        await anyio.sleep(2 * lane.seconds)
+        await send({"type": "http.response.body", "body": b"all of it"})
+
+    app = FastAPI()
+    app.mount("/api/events", stream)
+    app.add_middleware(Lanes, lanes=(lane,), queue=Queue())
+    with running(app) as ask:
+        assert ask("GET", "/api/events/").text == "all of it"
+    assert (taken, lane.taken) == ([0], 0)
+
+
+WAITED = [
+    # seconds waited   refused at the door   answered
+    (0.0, False, 200),
+    (DEADLINE - 0.2, False, 200),
+    (DEADLINE + 0.1, False, 503),
+    (0.0, True, 503),
+]
+
+
+@pytest.mark.parametrize(("seconds", "refused", "status"), WAITED)
+def test_what_waited_too_long_is_dropped_unexecuted_but_for_questions_about_health(seconds, refused, status):
+    begun = []
+    app = FastAPI()
+
+    @app.get(PREDICTIONS)
+    @app.get("/health/live")
+    async def count() -> None:
+        begun.append(1)
+
+    app.add_middleware(Admission, queue=Queue())
+
+    async def from_a_connection(scope, receive, send):
+        if scope["type"] == "http":
+            scope["state"] = {"arrival": Arrival(time.monotonic() - seconds, refused=refused)}
+        await app(scope, receive, send)
+
+    from_a_connection.router = app.router
+    with running(from_a_connection) as ask:
+        assert ask("GET", PREDICTIONS).status_code == status
+        assert len(begun) == (status == 200)
+        assert ask("GET", "/health/live").status_code == 200
+
+
+PACES = [
+    # waiting   seconds each   full
+    (QUEUE - 1, 10.0, False),
+    (QUEUE, 0.010, True),
+    (QUEUE, 0.0004, False),
+    (200, 0.0004, True),
+]
+
+
+@pytest.mark.parametrize(("waiting", "seconds", "full"), PACES)
+def test_more_than_sixteen_wait_only_where_they_are_worked_off_in_a_tenth_of_the_deadline(waiting, seconds, full):
+    queue = Queue()
+    for _ in range(500):
+        queue.took(seconds)
+    for _ in range(waiting):
+        queue.enter(Arrival(0.0))
+    assert queue.full is full
+
+
+def test_who_leaves_the_queue_is_counted_once():
+    queue, arrival = Queue(), Arrival(0.0)
+    queue.enter(arrival)
+    for _ in range(2):
+        queue.leave(arrival)
+    assert queue.waiting == 0
+
+
+def eventually(seen, seconds: float = 20.0) -> bool:
+    ends = time.monotonic() + seconds
+    while not seen() and time.monotonic() < ends:
+        time.sleep(0.01)
+    return seen()
