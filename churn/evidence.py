@@ -119,10 +119,9 @@ class Recomputed:
     statuses: pa.Table
     listed: pa.Table
 
-    @property
-    def fields(self) -> tuple[str, ...]:
-        """The columns, as a receipt names them."""
-        named = {"score": self.scores, "status": self.statuses, "list": self.listed}
+    def fields(self, *, listed: bool) -> tuple[str, ...]:
+        """The columns, as the receipt of a customer names them who is on the list or not."""
+        named = {"score": self.scores, "status": self.statuses} | ({"list": self.listed} if listed else {})
         return tuple(f"{what}.{name}" for what, table in named.items() for name in table.column_names)
 
 

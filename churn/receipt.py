@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import islice
-from typing import Any
+from math import isnan
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -17,12 +19,15 @@ from churn.profit import expected_value
 from schemas.columns import Column, Role
 from schemas.contract import Contract
 from schemas.outreach import STATUSES, Status
-from schemas.receipt import Addend, AgentReceipt, Decision, Fact, Offer, Receipt, Score
+from schemas.receipt import Addend, AgentReceipt, Decision, Receipt, Score
 from schemas.scores import REASONS_UP, SCORES
 
 DIFFERENCES_TOLD = 3
 
-Row = Mapping[str, Any]
+NO_TERMS = MappingProxyType({"intercept": None, "terms": ()})
+
+Part = dict[str, Any]  # of a receipt, before it is validated
+Parts = tuple[Part, ...]
 
 
 def receipts(evidence: Evidence) -> tuple[Receipt, ...]:
@@ -35,21 +40,26 @@ def receipts(evidence: Evidence) -> tuple[Receipt, ...]:
             where=f"{evidence.base}, scores of run {evidence.issue.run_id}",
             to_do="`churn verify` tells whether the run is as it was published; else it was by other code than this.",
         )
-    facts, decisions = _facts(evidence), _decisions(evidence)
+    of_listed, of_others = again.fields(listed=True), again.fields(listed=False)
+    names = evidence.scores.select(["customer_id", "as_of"]).to_pylist()
+    parts = zip(names, _facts(evidence), _scores(evidence, addends), _decisions(evidence), strict=True)
+    # One validation of plain parts: to make each of a hundred parts by itself takes three times as long.
     return tuple(
-        Receipt(
-            contract=evidence.base,
-            customer_id=row["customer_id"],
-            as_of=row["as_of"],
-            known_at=evidence.known_at,
-            facts=next(facts),
-            score=_score(row, evidence, addends, place),
-            decision=next(decisions),
-            outcomes=evidence.outcomes.get(row["customer_id"], ()),
-            recomputed=again.fields,
-            missing=evidence.missing,
+        Receipt.model_validate(
+            {
+                "contract": evidence.base,
+                "customer_id": row["customer_id"],
+                "as_of": row["as_of"],
+                "known_at": evidence.known_at,
+                "facts": facts,
+                "score": score,
+                "decision": decision,
+                "outcomes": evidence.outcomes.get(row["customer_id"], ()),
+                "recomputed": of_listed if decision and decision["status"] == Status.LISTED else of_others,
+                "missing": evidence.missing,
+            }
         )
-        for place, row in enumerate(evidence.scores.to_pylist())
+        for row, facts, score, decision in parts
     )
 
 
@@ -90,7 +100,7 @@ def _addends(evidence: Evidence) -> Addends | None:
     return addends_of(evidence.model, evidence.rows, np.asarray(evidence.scores["log_odds"]))
 
 
-def _facts(evidence: Evidence) -> Iterator[tuple[Fact, ...]]:
+def _facts(evidence: Evidence) -> Iterator[Parts]:
     if evidence.rows is None or evidence.contract is None:
         yield from ((),) * evidence.scores.num_rows
         return
@@ -99,55 +109,50 @@ def _facts(evidence: Evidence) -> Iterator[tuple[Fact, ...]]:
     looked_at = (Role.FEATURE, Role.SEGMENT, Role.VALUE)
     shown = [one for one in evidence.contract.customer.columns if one.has(*looked_at) or one.name in asked]
     for row in evidence.rows.select([column.name for column in shown]).to_pylist():
-        yield tuple(Fact(column=one.name, title=one.words, value=row[one.name]) for one in shown)
+        yield tuple({"column": one.name, "title": one.words, "value": row[one.name]} for one in shown)
 
 
-def _score(row: Row, evidence: Evidence, addends: Addends | None, place: int) -> Score:
-    own = {name: row[name] for name in SCORES.names if name in Score.model_fields}
-    return Score(
-        run_id=evidence.issue.run_id,
-        revision=evidence.issue.revision,
-        intercept=float(addends.intercept[place]) if addends else None,
-        terms=_terms(addends, place) if addends else (),
-        **own,
-    )
+def _scores(evidence: Evidence, addends: Addends | None) -> Iterator[Part]:
+    published = evidence.scores.select([name for name in SCORES.names if name in Score.model_fields])
+    for place, row in enumerate(published.to_pylist()):
+        sums = {"intercept": addends.intercept[place].item(), "terms": _terms(addends, place)} if addends else NO_TERMS
+        yield {**evidence.issue._asdict(), **row, **sums}
 
 
-def _terms(addends: Addends, place: int) -> tuple[Addend, ...]:
-    values = addends.log_odds[:, place].tolist()
-    told = zip(addends.names, addends.words, values, strict=True)
-    return tuple(Addend(feature=name, value=words[place], log_odds=value) for name, words, value in told)
+def _terms(addends: Addends, place: int) -> Parts:
+    told = zip(addends.names, addends.words, addends.log_odds[:, place].tolist(), strict=True)
+    return tuple({"feature": name, "value": words[place], "log_odds": adds} for name, words, adds in told)
 
 
-def _decisions(evidence: Evidence) -> Iterator[Decision | None]:
+def _decisions(evidence: Evidence) -> Iterator[Part | None]:
     decided = evidence.decided
     if decided is None:
         yield from (None,) * evidence.scores.num_rows
         return
-    teams, cuts = {row["team"]: row for row in decided.teams.to_pylist()}, _cuts(decided.listed)
-    listed = rows_of(decided.listed, evidence.scores["customer_id"]).to_pylist()
-    offers = _offers(evidence, decided)
-    for status, on_list in zip(decided.statuses.to_pylist(), listed, strict=True):
-        team = status["team"]
-        price = teams.get(team, {}).get("shadow_price")
-        yield _decision(status, on_list, decided, cut=cuts.get(team), shadow_price=price, offers=next(offers))
+    listed = rows_of(decided.listed, evidence.scores["customer_id"]).select(["rank", "channel", "agent_says"])
+    statuses = decided.statuses.select([name for name in STATUSES.names if name in Decision.model_fields])
+    prices = {row["team"]: row["shadow_price"] for row in decided.teams.to_pylist()}
+    policy, cuts, offers = _policy(decided), _cuts(decided.listed), _offers(evidence, decided)
+    for status, on_list in zip(statuses.to_pylist(), listed.to_pylist(), strict=True):
+        team = {"cut": cuts.get(status["team"]), "shadow_price": prices.get(status["team"])}
+        channel = on_list["channel"] or policy.channels.get(status["action"])
+        known = {"policy": policy.name, "policy_version": policy.version, "channel": channel, "offers": next(offers)}
+        yield {**decided.issue._asdict(), **status, **on_list, **team, **known}
 
 
-def _decision(status: Row, on_list: Row, decided: Decided, **more: Any) -> Decision:
-    policy = decided.terms.policy if decided.terms else None
-    channels = {action.name: action.channel for action in policy.actions} if policy else {}
-    own = {name: status[name] for name in STATUSES.names if name in Decision.model_fields}
-    return Decision(
-        run_id=decided.issue.run_id,
-        revision=decided.issue.revision,
-        policy=policy.name if policy else "",
-        policy_version=policy.version if policy else "",
-        rank=on_list["rank"],
-        channel=on_list["channel"] or channels.get(status["action"]),
-        agent_says=on_list["agent_says"],
-        **own,
-        **more,
-    )
+class _Named(NamedTuple):
+    """What a policy is called, and the channel of each of its actions."""
+
+    name: str
+    version: str
+    channels: Mapping[str, str]
+
+
+def _policy(decided: Decided) -> _Named:
+    if decided.terms is None:
+        return _Named("", "", {})
+    policy = decided.terms.policy
+    return _Named(policy.name, policy.version, {action.name: action.channel for action in policy.actions})
 
 
 def _cuts(listed: pa.Table) -> dict[str, float]:
@@ -157,7 +162,7 @@ def _cuts(listed: pa.Table) -> dict[str, float]:
     return dict(zip(lowest["team"].to_pylist(), lowest["worth_min"].to_pylist(), strict=True))
 
 
-def _offers(evidence: Evidence, decided: Decided) -> Iterator[tuple[Offer, ...]]:
+def _offers(evidence: Evidence, decided: Decided) -> Iterator[Parts]:
     """What each action of the policy would have been worth for each customer."""
     told = evidence.told
     if decided.terms is None or told is None:
@@ -165,10 +170,14 @@ def _offers(evidence: Evidence, decided: Decided) -> Iterator[tuple[Offer, ...]]
         return
     policy = decided.terms.policy
     chance, value = np.asarray(evidence.scores["probability"]), evidence.customer_value(policy)
-    gains = np.array([expected_value(chance, value, action) for action in policy.actions]).T.tolist()
-    answers = np.array([is_answered(told, action) for action in policy.actions]).T.tolist()
-    for of_actions, answered in zip(gains, answers, strict=True):
+    gains = np.array([expected_value(chance, value, action) for action in policy.actions]).T
+    answers = np.array([is_answered(told, action) for action in policy.actions]).T
+    for of_actions, answered in zip(gains.tolist(), answers.tolist(), strict=True):
         yield tuple(
-            Offer(action=one.name, channel=one.channel, answers=yes, expected_value=gain if gain == gain else None)
-            for one, gain, yes in zip(policy.actions, of_actions, answered, strict=True)
+            {"action": one.name, "channel": one.channel, "answers": answers_him, "expected_value": _known(gain)}
+            for one, gain, answers_him in zip(policy.actions, of_actions, answered, strict=True)
         )
+
+
+def _known(money: float) -> float | None:
+    return None if isnan(money) else money
