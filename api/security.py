@@ -2,35 +2,41 @@
 
 from __future__ import annotations
 
+import math
+import re
+from base64 import b64decode
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
+from fastapi import APIRouter, Depends, Form, Header, HTTPException, Request
 from fastapi.openapi.models import OAuth2 as OAuth2Model
 from fastapi.openapi.models import OAuthFlowClientCredentials, OAuthFlowPassword, OAuthFlows
 from fastapi.security.base import SecurityBase
+from pydantic import BaseModel, Field
 
-from api.tokens import TokenReader, TokenRefused
-from schemas.users import Role, User
-from store.keyring import open_keyring
-from store.settings import Settings
+from api.problems import described
+from api.tokens import LONGEST_LIFE, TokenReader, TokenRefused, issue_token
+from schemas.users import LONGEST_NAME, NAME_PATTERN, Role, User
+from store.audit import Look
+from store.rate_limits import Buckets, Rate
+from store.users import MOST_LETTERS, Users
 
 router = APIRouter(prefix="/api/v1", tags=["access"])
 
 Principal = User  # who asks, as his token says
 
 TOKEN_PATH = f"{router.prefix}/token"
-BEARER = "bearer"
+BEARER: Literal["bearer"] = "bearer"
 CHALLENGE = {"WWW-Authenticate": "Bearer"}
 NO_TOKEN = f"Send a token, as POST {TOKEN_PATH} gives it, in the header Authorization: Bearer."
 BAD_TOKEN = f"The token is not good, or no longer: ask POST {TOKEN_PATH} for another."
+NOT_KNOWN = "There is nobody of this name and password, or secret."
 
-
-def guard(app: FastAPI, settings: Settings) -> None:
-    """Lets the app know tokens; SettingsError where the environment names no key, so that it does not start."""
-    app.state.keyring = open_keyring(settings)
-    app.state.tokens = TokenReader(app.state.keyring)
+# Of names and of addresses that got it wrong: somebody who mistypes goes on, who tries passwords does not. Who gets it
+# right has his token of these back, so an office behind one address is not held up by its own mornings.
+ATTEMPTS_BY_NAME = Rate(per_minute=2, burst=10)
+ATTEMPTS_BY_ADDRESS = Rate(per_minute=60, burst=60)
 
 
 class AccessToken(SecurityBase):
@@ -61,6 +67,19 @@ class AccessToken(SecurityBase):
 Anyone = Annotated[Principal, Depends(AccessToken())]
 
 
+Purpose = Annotated[
+    str,
+    Header(
+        alias="X-Purpose",
+        min_length=3,
+        max_length=200,
+        pattern=r"^[^\x00-\x1f\x7f]+$",
+        description="What the customer is looked at for; it stands in the log of look-ups",
+        examples=["incoming call"],
+    ),
+]
+
+
 def require(*roles: Role) -> Callable[[Principal], Awaitable[Principal]]:
     """A dependency for these roles alone, `Annotated[Principal, Depends(require(Role.OPERATOR))]`; 403 for others."""
 
@@ -73,6 +92,14 @@ def require(*roles: Role) -> Callable[[Principal], Awaitable[Principal]]:
     return one_of
 
 
+async def looking(request: Request, principal: Anyone, purpose: Purpose) -> Look:
+    """Who looks at a customer and what for: `look.record(connection, what, customer_id)` where the look is made."""
+    return Look(principal.name, purpose, request.app.state.audit_key)
+
+
+Looking = Annotated[Look, Depends(looking)]
+
+
 def may_see(principal: Principal, segment: str | None, region: str | None) -> bool:
     """Whether the customer is one of the principal's; answer 404 where not, which also hides that there is one.
 
@@ -83,3 +110,85 @@ def may_see(principal: Principal, segment: str | None, region: str | None) -> bo
 
 def _within(limits: tuple[str, ...], value: str | None) -> bool:
     return not limits or value in limits
+
+
+def too_many(wait: float) -> HTTPException:
+    """The answer to whoever has to wait so many seconds."""
+    seconds = max(1, math.ceil(wait))
+    told = f"That was more than you may ask for in so short a time. Ask again in {seconds} s."
+    return HTTPException(HTTPStatus.TOO_MANY_REQUESTS, told, {"Retry-After": str(seconds)})
+
+
+class Token(BaseModel):
+    """What opens the other routes, as RFC 6749 has it."""
+
+    access_token: str = Field(description="For the header Authorization: Bearer")
+    token_type: Literal["bearer"] = BEARER
+    expires_in: int = Field(description="Seconds for which it is good", examples=[900])
+
+
+Name = Annotated[str | None, Field(max_length=LONGEST_NAME, pattern=NAME_PATTERN)]
+Secret = Annotated[str | None, Field(max_length=MOST_LETTERS)]
+
+
+class Credentials(BaseModel):
+    """The form that asks for a token; `client_id` and `client_secret` may stand in HTTP Basic instead."""
+
+    grant_type: Literal["password", "client_credentials"]
+    username: Name = None
+    password: Secret = None
+    client_id: Name = None
+    client_secret: Secret = None
+
+
+@router.post(
+    "/token",
+    responses=described(
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    ),
+)
+def token(request: Request, form: Annotated[Credentials, Form()]) -> Token:
+    """A token for a person by name and password, or for a program by its id and secret, here or as HTTP Basic has it.
+
+    It is a plain function, since a password's hash takes 30 ms, for which the event loop shall not stand still.
+    """
+    of_a_program = form.grant_type == "client_credentials"
+    name, secret = (form.client_id, form.client_secret) if of_a_program else (form.username, form.password)
+    if of_a_program and name is None:
+        name, secret = _basic(request)
+    user = _let_in(request, name or "", secret or "", of_a_program=of_a_program)
+    made = issue_token(user, request.app.state.keyring)
+    return Token(access_token=made, expires_in=int(LONGEST_LIFE.total_seconds()))
+
+
+def _let_in(request: Request, name: str, secret: str, *, of_a_program: bool) -> User:
+    """The user, whose attempt is then none; 401 for anybody else, 429 for whoever tried too often."""
+    users: Users = request.app.state.users
+    buckets: Buckets = request.app.state.buckets
+    address = request.client.host if request.client else ""
+    attempts = {f"name:{name}": ATTEMPTS_BY_NAME, f"address:{address}": ATTEMPTS_BY_ADDRESS}
+    for bucket, rate in attempts.items():
+        lease = buckets.lease(bucket, 1, rate)
+        if not lease.granted:
+            raise too_many(lease.wait)
+    user = users.recognised(name, secret)
+    if user is None or (user.role is Role.SERVICE) != of_a_program:
+        raise HTTPException(HTTPStatus.UNAUTHORIZED, NOT_KNOWN, CHALLENGE)
+    for bucket, rate in attempts.items():
+        buckets.lease(bucket, -1, rate)
+    return user
+
+
+def _basic(request: Request) -> tuple[str, str]:
+    """Id and secret of the header Authorization: Basic; empty where there is none that can be read."""
+    scheme, _, told = request.headers.get("authorization", "").partition(" ")
+    try:
+        pair = b64decode(told, validate=True).decode() if scheme.lower() == "basic" else ""
+    except ValueError:
+        pair = ""
+    name, _, secret = pair.partition(":")
+    fits = re.fullmatch(NAME_PATTERN, name) and len(name) <= LONGEST_NAME and len(secret) <= MOST_LETTERS
+    return (name, secret) if fits else ("", "")

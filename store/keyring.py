@@ -7,7 +7,8 @@ import os
 import secrets
 import time
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -88,8 +89,7 @@ def open_keyring(settings: Settings) -> Keyring:
     path = settings.token_keys
     if path is None and settings.development:
         path = settings.data / "keys" / "tokens"
-        if not path.exists():
-            add_key(path)
+        make_once(path, _new_line()[0])
         _say_that_it_is_for_development(path)
     if path is None:
         raise SettingsError("no key is named, so nobody could be let in", where=VARIABLE, to_do=MAKE_ONE)
@@ -101,16 +101,31 @@ def add_key(path: Path, *, alone: bool = False) -> str:
 
     Whoever reads the file sees either the keys of before or those of now. SettingsError where it cannot be written.
     """
+    new, name = _new_line()
+    older = [] if alone or not path.exists() else _lines(path)[: KEYS_KEPT - 1]
+    with _beside(path, "".join(f"{line}\n" for line in (new, *older))) as written:
+        written.replace(path)
+    return name
+
+
+def make_once(path: Path, secret: str) -> None:
+    """Writes a file for its owner alone, unless it is there, even if several processes make it at the same time."""
+    if not path.exists():
+        with _beside(path, f"{secret}\n") as written, suppress(FileExistsError):
+            os.link(written, path)
+
+
+def _new_line() -> tuple[str, str]:
+    """A new key as the file has it, and its id."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     new = Ed25519PrivateKey.generate()
-    older = [] if alone or not path.exists() else _lines(path)[: KEYS_KEPT - 1]
-    lines = [b64encode(new.private_bytes_raw()).decode(), *older]
-    _replace(path, "".join(f"{line}\n" for line in lines))
-    return key_id(new.public_key())
+    return b64encode(new.private_bytes_raw()).decode(), key_id(new.public_key())
 
 
-def _replace(path: Path, content: str) -> None:
+@contextmanager
+def _beside(path: Path, content: str) -> Iterator[Path]:
+    """A whole file beside the path, gone afterwards; SettingsError where anything of that is not possible."""
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -118,9 +133,11 @@ def _replace(path: Path, content: str) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(path)
+        yield beside
     except OSError as failed:
         raise SettingsError(f"it cannot be written: {failed.strerror}", where=str(path), to_do=MAKE_ONE) from None
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> Keys:

@@ -45,6 +45,7 @@ class Settings:
     token_keys: Path | None = None  # a file, since keys change while the service runs
     audit_key: str = field(default="", repr=False)
     redis_url: str = field(default="", repr=False)
+    rates: Mapping[str, int] = field(default_factory=dict)  # what a person may ask the API in a minute, by kind
 
     @property
     def lake(self) -> Path:
@@ -70,6 +71,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         token_keys=Path(env["CHURN_TOKEN_KEYS"]).resolve() if env.get("CHURN_TOKEN_KEYS") else None,
         audit_key=env.get("CHURN_AUDIT_KEY", ""),
         redis_url=env.get("CHURN_REDIS_URL", ""),
+        rates=_counts(env, "CHURN_RATES"),
     )
 
 
@@ -137,6 +139,15 @@ def _count(env: Mapping[str, str], name: str, default: int) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise SettingsError(f"{text!r} is not a whole number above 0", where=name, to_do="Give a number such as 4.")
     return int(text)
+
+
+def _counts(env: Mapping[str, str], name: str) -> dict[str, int]:
+    """Written like `predictions=6000,lookups=60`."""
+    given = dict(part.replace(" ", "").partition("=")[::2] for part in _listed(env, name))
+    for kind, text in given.items():
+        if not text.isdecimal() or int(text) < 1:
+            raise SettingsError(f"{kind}={text} gives no whole number above 0", where=name, to_do="Write lookups=60.")
+    return {kind: int(text) for kind, text in given.items()}
 
 
 def _mode(env: Mapping[str, str]) -> str:

@@ -1,0 +1,43 @@
+"""What the service needs before it lets anybody in: keys, users, limits, and the log of look-ups."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from fastapi import FastAPI
+from sqlalchemy.engine import Engine
+
+from api.limits import Limiter
+from api.security import Principal
+from api.tokens import TokenReader
+from store.audit import audit_key, record_alarm
+from store.keyring import open_keyring
+from store.rate_limits import open_buckets
+from store.settings import Settings
+from store.tables import engine_for
+from store.users import Users
+
+HARVESTED = "lookups"
+
+
+def guard(app: FastAPI, settings: Settings) -> None:
+    """Hangs it all up in the app's state; SettingsError where a key is missing, so that nothing starts without."""
+    engine = engine_for(settings.database_url)
+    app.state.keyring = open_keyring(settings)
+    app.state.tokens = TokenReader(app.state.keyring)
+    app.state.audit_key = audit_key(settings)
+    app.state.users = Users(engine)
+    app.state.buckets = open_buckets(settings)
+    app.state.limiter = Limiter(app.state.buckets, settings.rates, partial(_notice_harvest, engine))
+
+
+def leave(app: FastAPI) -> None:
+    """Gives back what `guard` took, when the app ends."""
+    limiter: Limiter = app.state.limiter
+    limiter.close()
+
+
+def _notice_harvest(engine: Engine, kind: str, principal: Principal) -> None:
+    """Who wants to see more customers than anybody can talk to is written down for the auditor."""
+    if kind == HARVESTED:
+        record_alarm(engine, principal.name, "looks up more customers than one person talks to")

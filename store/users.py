@@ -1,0 +1,148 @@
+"""Who may ask the service: added, listed and disabled by operators, known by a password that nobody can read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+from sqlalchemy.exc import IntegrityError
+
+from churn.errors import RequestError
+from schemas.users import LONGEST_NAME, NAME_PATTERN, Role, User
+from store.access_tables import service_user
+from store.claims import database_now
+from store.migrations import bring_up_to_date
+from store.settings import Settings
+from store.tables import answering, engine_for
+
+if TYPE_CHECKING:
+    from pwdlib import PasswordHash
+
+LEAST_LETTERS, MOST_LETTERS = 12, 256  # of a password
+
+# argon2id with 12 MiB and three passes, one of the settings that OWASP holds equal and enough. pwdlib's default takes
+# 64 MiB, and no request may grow the service by more than 20 MB; so only one hashes at a time, too. It takes 30 ms.
+MEMORY_KIB, PASSES, LANES = 12 * 1024, 3, 1
+_ONE_AT_A_TIME = Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class KnownUser:
+    """A user, since when there is one of that name, and since when no token is given."""
+
+    user: User
+    created_at: datetime
+    created_by: str
+    disabled_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Users:
+    """The users of a database."""
+
+    engine: Engine
+
+    def add(self, user: User, password: str, who: str) -> None:
+        """Adds the user; RequestError where the name is taken or impossible, or the password too short or too long."""
+        _require_name(user.name)
+        _require_password(password)
+        row = {"name": user.name, "role": user.role.value, "password_hash": _hashed(password), "created_by": who}
+        limits = {"segments": list(user.segments), "regions": list(user.regions)}
+        try:
+            with answering(self.engine), self.engine.begin() as connection:
+                now = database_now(connection)
+                connection.execute(sa.insert(service_user).values(row | limits | {"created_at": now}))
+        except IntegrityError:
+            raise RequestError(
+                f"there is a user {user.name} already", where="NAME", to_do="Take another name: it stays in the log."
+            ) from None
+
+    def change_password(self, name: str, password: str) -> None:
+        """Replaces the password; RequestError as `add`, and where there is no such user."""
+        _require_password(password)
+        self._change(name, {"password_hash": _hashed(password)})
+
+    def disable(self, name: str, who: str) -> None:
+        """Gives the user no token from now on; those given hold for a quarter of an hour. RequestError as above."""
+        with answering(self.engine), self.engine.connect() as connection:
+            now = database_now(connection)
+        self._change(name, {"disabled_at": now, "disabled_by": who})
+
+    def all(self) -> Sequence[KnownUser]:
+        """Every user, by name."""
+        with answering(self.engine), self.engine.connect() as connection:
+            rows = connection.execute(sa.select(service_user).order_by(service_user.c.name)).mappings().all()
+        return [KnownUser(_user(row), row["created_at"], row["created_by"], row["disabled_at"]) for row in rows]
+
+    def recognised(self, name: str, password: str) -> User | None:
+        """The user of that name and password who is not disabled; None, after the same work, for everybody else."""
+        with answering(self.engine), self.engine.connect() as connection:
+            query = sa.select(service_user).where(service_user.c.name == name)
+            row = connection.execute(query).mappings().one_or_none()
+        known = row is not None and row["disabled_at"] is None
+        fits = _fits(password, row["password_hash"] if row and known else _hash_of_nobody())
+        return _user(row) if row and known and fits else None
+
+    def _change(self, name: str, values: dict[str, Any]) -> None:
+        of_name = sa.update(service_user).where(service_user.c.name == name)
+        with answering(self.engine), self.engine.begin() as connection:
+            changed = connection.execute(of_name.values(values)).rowcount
+        if not changed:
+            raise RequestError(f"there is no user {name}", where="NAME", to_do="See `churn user list`.")
+
+
+def open_users(settings: Settings) -> Users:
+    """The users in the settings' database; raises as `store.registry.open_registry`."""
+    engine = engine_for(settings.database_url)
+    with answering(engine):
+        bring_up_to_date(engine)
+    return Users(engine)
+
+
+def _user(row: Any) -> User:
+    return User(row["name"], Role(row["role"]), tuple(row["segments"]), tuple(row["regions"]))
+
+
+def _require_name(name: str) -> None:
+    if not re.fullmatch(NAME_PATTERN, name) or len(name) > LONGEST_NAME:
+        raise RequestError(
+            f"{name!r} cannot be a name", where="NAME", to_do=f"Take up to {LONGEST_NAME} letters, digits and . _ @ -"
+        )
+
+
+def _require_password(password: str) -> None:
+    if not LEAST_LETTERS <= len(password) <= MOST_LETTERS:
+        raise RequestError(
+            f"it has {len(password)} letters", where="password", to_do=f"Take {LEAST_LETTERS} to {MOST_LETTERS}."
+        )
+
+
+def _hashed(password: str) -> str:
+    with _ONE_AT_A_TIME:
+        return _hasher().hash(password)
+
+
+def _fits(password: str, password_hash: str) -> bool:
+    with _ONE_AT_A_TIME:
+        return _hasher().verify(password, password_hash)
+
+
+@cache
+def _hasher() -> PasswordHash:
+    from pwdlib import PasswordHash  # only who logs in, or is added, needs it
+    from pwdlib.hashers.argon2 import Argon2Hasher
+
+    return PasswordHash((Argon2Hasher(time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=LANES),))
+
+
+@cache
+def _hash_of_nobody() -> str:
+    """What the password of a name that there is not is compared with, so that it takes as long as of one there is."""
+    return _hashed("nobody's")
