@@ -1,4 +1,4 @@
-"""`churn verify`, `take-back` and `gc`: what was published is compared, shown again, and removed when its time is over."""
+"""`churn verify`, `take-back` and `gc`: what was published is compared, shown again, and removed in the end."""
 
 from __future__ import annotations
 
