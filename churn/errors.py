@@ -14,6 +14,7 @@ ChurnError
   x RegistryError
     * NoChampion         nobody holds the place that was asked for
     * ArtifactRefused    a model's files differ from what was registered
+      + NotSigned        nobody whom the environment trusts has signed a model
     * PromotionRefused   the gate refused it, or the champion is not the one that was expected
   x PublicationError
     * AlreadyRunning     another run holds this night
@@ -116,6 +117,10 @@ class NoChampion(RegistryError):
 
 class ArtifactRefused(RegistryError):
     """A model's files differ from what was registered."""
+
+
+class NotSigned(ArtifactRefused):
+    """Nobody whom the environment trusts has signed a model."""
 
 
 class PromotionRefused(RegistryError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ import typer
 
 from churn.card_sql import Dialect, card_sql
 from churn.contract import parse_contract
-from churn.errors import ArtifactRefused, RequestError
+from churn.errors import ArtifactRefused, NotSigned, RequestError
 from churn.segments import require_places
 from cli import model_view as view
 from cli.terminal import terminal
@@ -22,7 +23,7 @@ from store.artifacts import Model, delete_model, load_model, model_folder, verif
 from store.contracts import SUFFIXES, read_contract
 from store.exports import export_file, export_secret
 from store.people import who_am_i
-from store.registry import ALL, Promotion, Registry, Rollback, open_registry
+from store.registry import ALL, Promotion, Registry, Rollback, Version, open_registry
 from store.settings import Settings, current_settings
 
 app = typer.Typer(
@@ -108,6 +109,7 @@ def promote(
     who: Who = None,
 ) -> None:
     """Make a version champion of one or several segments at once, after its files were verified."""
+    _require_reason(why)
     settings, registry, base = _opened(contract)
     manifest = load_model(registry.version(base, number).digest, settings).manifest
     segments = tuple(dict.fromkeys(segment or [manifest.segment]))
@@ -115,7 +117,9 @@ def promote(
     champions = {place: found.version for place, found in registry.resolve_all(base).items()}
     wanted: Mapping[str, int | None] | int | None = champions if expected is None else expected or None
     registry.promote(Promotion(base, number, wanted, who or who_am_i(), why, segments, override))
-    typer.echo(f"Version {number} of {base} is champion of {', '.join(segments)}.")
+    already = all(champions.get(place) == number for place in segments)
+    state = "was already" if already else "is"
+    typer.echo(f"Version {number} of {base} {state} champion of {', '.join(segments)}.")
 
 
 @app.command()
@@ -132,6 +136,7 @@ def rollback(
     who: Who = None,
 ) -> None:
     """Give places back to an earlier champion at once, whatever a gate said of it, after its files were verified."""
+    _require_reason(why)
     settings, registry, base = _opened(contract)
     wish = registry.way_back(Rollback(base, who or who_am_i(), why, tuple(segment or [ALL]), to, expected))
     for number in wish.earlier:
@@ -149,19 +154,19 @@ def verify(
     settings, registry, base = _opened(contract)
     kept = [version for version in registry.versions(base) if version.deleted_at is None]
     chosen = kept if number is None else [registry.version(base, number)]
-    refused = 0
-    for version in chosen:
-        try:
-            verify_model(version.digest, settings)
-            typer.echo(f"version {version.version}: sound")
-        except ArtifactRefused as error:
-            refused += 1
-            typer.echo(f"version {version.version}: REFUSED {error.where}: {error.what}")
-    if refused:
+    refusals = [refusal for version in chosen if (refusal := _refusal(version, settings))]
+    changed = [refusal for refusal in refusals if not isinstance(refusal, NotSigned)]
+    if changed:
         raise ArtifactRefused(
-            f"{refused} of {len(chosen)} models are not what was registered",
+            f"{len(changed)} of {len(chosen)} models are not what was registered",
             where=base,
             to_do="Restore their folders from a copy, or promote another version.",
+        )
+    if refusals:
+        raise NotSigned(
+            f"{len(refusals)} of {len(chosen)} models are signed by nobody who is trusted",
+            where=base,
+            to_do="Train again with CHURN_SIGNING_KEY, or name the key of who signed them in CHURN_TRUSTED_KEYS.",
         )
 
 
@@ -197,6 +202,7 @@ def export(
 @app.command()
 def delete(number: Number, why: Why, contract: Contract = "telco", who: Who = None) -> None:
     """Delete a version that is nobody's champion: its files go, its row and its history stay."""
+    _require_reason(why)
     settings, registry, base = _opened(contract)
     deleted = registry.delete(base, number, who=who or who_am_i(), why=why)
     delete_model(deleted.digest, settings)
@@ -216,13 +222,30 @@ def key(
         typer.echo(lines, nl=False)
     else:
         export_secret(lines, to)
-        typer.echo(f"Written to {to}")
+        typer.echo(f"Written to {to}, a file of variables: `set -a; . {shlex.quote(str(to))}; set +a` sets them.")
     typer.echo(
         f"{SIGNING} signs models: it is a secret, and belongs only where models are trained.\n"
         f"{TRUSTED} is no secret, and belongs wherever models are used; separate several with commas.\n"
         f"Signatures by this key name it {pair.key_id}.",
         err=True,
     )
+
+
+def _refusal(version: Version, settings: Settings) -> ArtifactRefused | None:
+    """Says whether the version is sound, and gives why it is not."""
+    try:
+        verify_model(version.digest, settings)
+    except ArtifactRefused as refusal:
+        heading = "NOT SIGNED" if isinstance(refusal, NotSigned) else "REFUSED"
+        typer.echo(f"version {version.version}: {heading} {refusal.where}: {refusal.what}")
+        return refusal
+    typer.echo(f"version {version.version}: sound")
+    return None
+
+
+def _require_reason(why: str) -> None:
+    if not why.strip():
+        raise RequestError("it is blank", where="--why", to_do="Say why, for whoever reads the history.")
 
 
 def _opened(contract: str) -> tuple[Settings, Registry, str]:

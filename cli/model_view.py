@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -19,6 +19,7 @@ from store.registry import Event, Registry, VerdictEntry, Version
 from store.settings import Settings
 
 UNREADABLE = "files differ"
+WHOLE = 1_000  # from here on nobody asks what comes after the point
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +72,19 @@ def _manifest(version: Version, settings: Settings) -> ModelManifest | None:
 
 def show_list(console: Console, models: Iterable[Listed]) -> None:
     """One line for each version."""
-    table = _table("version >", "kind", "segment", "registered", "champion of", "verdict", "AUC >", "EMPC >")
+    table = _table("no. >", "kind", "segment", "registered", "champion of", "verdict", "AUC >", "EMPC >")
+    table.padding = (0, 1, 0, 0)  # so that a line fits into eighty letters
     for model in models:
         manifest = model.manifest
         table.add_row(
             str(model.version.version),
             manifest.kind if manifest else model.state,
             manifest.segment if manifest else "",
-            _minute(model.version.registered_at),
+            f"{model.version.registered_at:%Y-%m-%d}",
             ", ".join(model.champion_of),
             "; ".join(_verdict_words(entry) for entry in model.verdicts.values()),
-            _with_interval(model.figure("auc")),
-            _with_interval(model.figure("empc")),
+            _in_short(model.figure("auc")),
+            _in_short(model.figure("empc")),
         )
     console.print(table)
 
@@ -94,7 +96,7 @@ def show_model(console: Console, model: Listed, manifest: ModelManifest, folder:
     console.print(f": {manifest.kind} for {manifest.segment}")
     table = _table("figure", "value >", "95 % interval >")
     for name, figure in figures_of(manifest).items():
-        table.add_row(name.replace("_", " "), f"{figure.value:,.4g}", _interval(figure))
+        table.add_row(name.replace("_", " "), _number(figure.value), _interval(figure))
     console.print(table)
     if manifest.slices:
         console.print(_slices(manifest))
@@ -103,14 +105,16 @@ def show_model(console: Console, model: Listed, manifest: ModelManifest, folder:
 
 
 def show_history(console: Console, events: Iterable[Event]) -> None:
-    """One line for each change of champion, the oldest first."""
-    table = _table("when (UTC)", "segment", "what", "from >", "to >", "who", "why")
+    """What was changed, by whom, and on lines of their own why, and what the gate had against it; the oldest first."""
     for event in events:
         kind = f"{event.kind} by override" if event.overridden else event.kind
-        why = f"{event.why} (overridden: {event.overridden})" if event.overridden else event.why
-        before = str(event.from_version or "nobody")
-        table.add_row(_second(event.happened_at), event.segment, kind, before, str(event.to_version), event.who, why)
-    console.print(table)
+        move = f"{event.from_version or 'nobody'} to {event.to_version}"
+        console.print(
+            f"{_second(event.happened_at)} UTC  {event.segment}: {kind}, {move}, by {event.who}", soft_wrap=True
+        )
+        for line in (event.why, f"overridden: {event.overridden}" if event.overridden else ""):
+            if line:
+                console.print(f"  {line}", soft_wrap=True, highlight=False)
 
 
 def show_champions(console: Console, champions: Mapping[str, int], moment: datetime) -> None:
@@ -182,14 +186,24 @@ def _with_interval(figure: Figure | None) -> str:
 
 
 def _interval(figure: Figure) -> str:
-    return "" if figure.low is None or figure.high is None else f"{figure.low:,.4g} to {figure.high:,.4g}"
+    return "" if figure.low is None or figure.high is None else f"{_number(figure.low)} to {_number(figure.high)}"
+
+
+def _in_short(figure: Figure | None) -> str:
+    return "" if figure is None else f"{figure.value:.3f}"
+
+
+def _number(value: float) -> str:
+    """Four digits, or all of those before the point."""
+    return f"{value:,.0f}" if abs(value) >= WHOLE else f"{value:.4g}"
 
 
 def _table(*heads: str) -> Table:
     """A table with these heads; `>` after one sets its column to the right."""
     table = Table()
     for head in heads:
-        table.add_column(head.removesuffix(" >"), justify="right" if head.endswith(" >") else "left")
+        justify: Literal["left", "right"] = "right" if head.endswith(" >") else "left"
+        table.add_column(head.removesuffix(" >"), justify=justify, overflow="fold")
     return table
 
 

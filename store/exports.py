@@ -24,9 +24,11 @@ def export_file(content: str, to: Path) -> None:
 
 
 def export_secret(content: str, to: Path) -> None:
-    """Writes a file that its owner alone may read; RequestError where it is there already, or cannot be written."""
+    """Writes a file that its owner alone may read; RequestError where it is there already, or cannot be written.
+
+    No folder is made for it: one that is not there is a slip, and nobody would know where the secret lies.
+    """
     try:
-        to.parent.mkdir(parents=True, exist_ok=True)
         with os.fdopen(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, SECRET), "w", encoding="utf-8") as file:
             file.write(content)
     except OSError as failed:

@@ -25,7 +25,7 @@ def required(connection: Connection, contract: str, number: int) -> Version:
     """The model of that number; RegistryError where there is none, or where it was deleted."""
     found = connection.execute(versions_of(contract).where(*numbered(contract, number))).first()
     if found is None:
-        raise RegistryError(f"there is no version {number}", where=contract, to_do="Register the model first.")
+        raise _unknown(connection, contract, number)
     version = version_in(found)
     if version.deleted_at is not None:
         raise RegistryError(
@@ -35,6 +35,14 @@ def required(connection: Connection, contract: str, number: int) -> Version:
             to_do="Use another version, or train a new one.",
         )
     return version
+
+
+def _unknown(connection: Connection, contract: str, number: int) -> RegistryError:
+    if connection.execute(versions_of(contract)).first() is None:
+        advice = f"Train one with `churn train --contract {contract}`, or name another contract."
+        return RegistryError("no model is registered", where=contract, to_do=advice)
+    advice = f"`churn model list --contract {contract}` shows the versions."
+    return RegistryError(f"there is no version {number}", where=contract, to_do=advice)
 
 
 def versions_of(contract: str) -> sa.Select[Any]:

@@ -29,7 +29,8 @@ FOR_A_PERSON = {
 class Settings:
     """Where data, artifacts and databases are; the business zone; cores and buckets to use; who may sign what.
 
-    A key is the path of a PEM file, its text, or its 32 bytes in base64; store/signatures.py reads them.
+    A key is the path of a PEM file, its text, or its 32 bytes in base64, or the path of a file that sets its variable;
+    store/signatures.py reads them.
     """
 
     data: Path

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from churn.errors import ArtifactRefused, SettingsError
+from churn.errors import ArtifactRefused, NotSigned, SettingsError
 from store.settings import PEM_BEGINS, Settings, is_raw_key
 
 # Each function imports cryptography itself: it takes about 20 ms, which unsigned development need not pay.
@@ -83,20 +83,22 @@ def sign(content: bytes, settings: Settings) -> bytes | None:
 def verify(content: bytes, signature: bytes | None, settings: Settings, where: Path) -> None:
     """Returns where a trusted key signed the content, or where development has named no key at all.
 
-    Raises ArtifactRefused, naming `where` the signature should be, and SettingsError as `require_trust`.
+    Raises ArtifactRefused, NotSigned where no trusted key made the signature, naming `where` it should be, and
+    SettingsError as `require_trust`.
     """
     require_trust(settings)
     if _unsigned_will_do(settings):
         _say_that_nothing_is_signed()
         return
     if signature is None:
-        raise _refused("it is not signed", where)
+        raise NotSigned("it is not signed", where=str(where), to_do=SIGN_AGAIN)
     line = SIGNATURE_LINE.fullmatch(signature.decode("ascii", errors="replace"))
     if line is None:
         raise _refused("it is no signature", where)
     signer = _trusted(settings).get(line[1])
     if signer is None:
-        raise _refused(f"it is signed by the key {line[1]}, which is not trusted", where)
+        unknown = f"it is signed by the key {line[1]}, which is not trusted"
+        raise NotSigned(unknown, where=str(where), to_do=SIGN_AGAIN)
     if not _is_signed(content, b64decode(line[2]), signer):
         raise _refused("it is the signature of something else", where)
 
@@ -155,10 +157,19 @@ def _read(key: str, name: str, of_bytes: Any, of_pem: Any) -> Any:
     from cryptography.exceptions import UnsupportedAlgorithm
 
     try:
+        key = _without_name(key, name)
         return of_bytes(b64decode(key)) if is_raw_key(key) else of_pem(_pem(key))
     except (OSError, ValueError, TypeError, UnsupportedAlgorithm):
         # What a library says of a key it cannot read may quote it, so nothing of that is passed on.
         raise _no_key(name) from None
+
+
+def _without_name(key: str, name: str) -> str:
+    """The key that a file of variables holds, as `churn model key --to` writes one; else the key as it was given."""
+    if key.lstrip().startswith(PEM_BEGINS) or is_raw_key(key):
+        return key
+    line = re.search(rf"^\s*(?:export\s+)?{name}=(.+?)\s*$", Path(key).read_text(encoding="utf-8"), re.MULTILINE)
+    return line[1] if line else key
 
 
 def _pem(key: str) -> bytes:

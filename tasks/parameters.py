@@ -203,7 +203,7 @@ Who = Annotated[
 ]
 Why = Annotated[
     str,
-    Field(min_length=1, max_length=2_000, json_schema_extra=_described("The reason, for whoever reads the history.")),
+    Field(pattern=r"\S", max_length=2_000, json_schema_extra=_described("The reason, for whoever reads the history.")),
 ]
 Action = Annotated[
     Literal["promote", "rollback"],

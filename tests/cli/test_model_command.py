@@ -7,14 +7,22 @@ import re
 import sqlite3
 import stat
 from dataclasses import fields, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from churn.contract import parse_contract
-from churn.errors import ArtifactRefused, ChurnError, NoChampion, PromotionRefused, RegistryError, RequestError
+from churn.errors import (
+    ArtifactRefused,
+    ChurnError,
+    NoChampion,
+    NotSigned,
+    PromotionRefused,
+    RegistryError,
+    RequestError,
+)
 from churn.metrics import Evaluation, Line
 from churn.training import Trained
 from cli.app import app
@@ -24,6 +32,7 @@ from schemas.odcs_text import contract_text
 from store.artifacts import Model, model_folder, model_of, save_model
 from store.registry import Promotion, Registry, VerdictEntry, open_registry
 from store.settings import Settings
+from store.signatures import new_key_pair
 from tests import cards
 from tests.command import churn
 
@@ -76,7 +85,7 @@ def manifests() -> list[dict[str, object]]:
     month = SliceEntry(by="month", name="2026-01", rows=1000, churners=210, figures=auc)
     return [
         {"code_version": "0.1.1"},
-        {"code_version": "0.1.2", "figures": auc, "slices": (month,)},
+        {"code_version": "0.1.2", "metrics": {"rows": 19_584}, "figures": auc, "slices": (month,)},
         {"code_version": "0.1.3", "segment": "prepaid"},
     ]
 
@@ -108,9 +117,22 @@ def test_a_list_shows_each_version_with_its_places_verdicts_and_figures(registry
     shown = model("list")
     version, kind, segment, _, places, verdict, auc, _ = cells(shown, 2)
     assert (version, kind, segment, places, verdict) == ("2", "scorecard", "all", "all", "")
-    assert auc == "0.8123 (0.8 to 0.82)"
+    assert auc == "0.812"
     assert cells(shown, 1)[4:6] == ["", "all: refused by money"]
     assert cells(shown, 3)[2:6:3] == ["prepaid", "prepaid: passed"]
+
+
+def test_a_list_and_a_history_can_be_read_in_eighty_columns(registry: Registry, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    registry.record_verdict(replace(judged(2, passed=False), rule="calibration"))
+    shown = model("list")
+    assert "…" not in shown
+    assert max(map(len, shown.splitlines())) <= 80
+    for whole in ("scorecard", "prepaid", "calibration", "0.812", f"{datetime.now(UTC):%Y-%m-%d}"):
+        assert whole in shown
+    reason = "many months more " * 9
+    model("rollback", "--why", reason)
+    assert f"  {reason}\n" in model("history")
 
 
 def test_a_list_for_scripts_is_one_json_document(registry: Registry, settings: Settings):
@@ -149,6 +171,7 @@ def test_a_version_is_shown_with_figures_intervals_window_digest_and_folder(regi
     digest = registry.version("tiny", 2).digest
     assert "Version 2 of tiny: scorecard for all" in shown
     assert re.search(r"auc +│ +0\.8123 │ +0\.8 to 0\.82", shown)
+    assert re.search(r"rows +│ +19,584 │", shown)
     assert re.search(r"month 2026-01 +│ +1,000 │ +210 │ +0\.8123", shown)
     assert "learnt from: 2,000 customers" in shown
     assert "champion of: all" in shown
@@ -170,18 +193,21 @@ def test_a_version_whose_files_differ_is_not_shown(registry: Registry, settings:
     ids=lambda arguments: arguments[0],
 )
 def test_a_number_that_nobody_has_is_said_to_be_none(registry: Registry, arguments: tuple[str, ...]):
-    with pytest.raises(RegistryError, match="tiny: there is no version 7"):
+    with pytest.raises(RegistryError, match=r"tiny: there is no version 7\n  `churn model list --contract tiny` shows"):
         model(*arguments)
+
+
+def test_a_contract_without_models_is_said_to_have_none(registry: Registry):
+    with pytest.raises(RegistryError, match=r"nosuch: no model is registered\n  Train one with `churn train"):
+        model("export", "2", "--format", "json", "--contract", "nosuch")
 
 
 def test_the_history_tells_who_moved_which_champion_when_and_why(registry: Registry):
     registry.record_verdict(judged(3, passed=False, segment="prepaid"))
     model("promote", "3", "--override", "--why", "the board wants it", "--who", "Grace")
     shown = model("history")
-    assert re.search(r"all +│ promotion +│ nobody │ +1 │ Grace │ the first", shown)
-    assert re.search(
-        r"prepaid │ promotion by override │ nobody │ +3 │ Grace │ the board wants it \(overridden: ", shown
-    )
+    assert "UTC  all: promotion, nobody to 1, by Grace\n  the first\n" in shown
+    assert "UTC  prepaid: promotion by override, nobody to 3, by Grace\n  the board wants it\n  overridden: " in shown
     assert "prepaid" not in model("history", "--segment", "all")
     last = json.loads(model("history", "--json"))[-1]
     assert (last["segment"], last["to_version"], last["who"]) == ("prepaid", 3, "Grace")
@@ -205,10 +231,10 @@ def test_the_history_knows_who_was_champion_at_any_moment(registry: Registry):
 @pytest.mark.parametrize("why", ["see [/ticket 12]", "as [b2b] asked", "[red]now[/]", "a bug :bug:"])
 def test_a_reason_is_shown_as_it_was_written(registry: Registry, why: str):
     model("rollback", "--why", why)
-    assert f"│ {why}" in model("history")
+    assert f"\n  {why}\n" in model("history")
     registry.record_verdict(judged(3, passed=True, segment="[b2b]"))
     registry.promote(Promotion("tiny", 3, None, "[bold]Grace[/]", why, segments=("[b2b]",), override=True))
-    assert "│ [b2b] " in model("list")
+    assert "│[b2b] " in model("list")
     assert "│ [b2b] " in model("history", "--at", "2999-01-01")
     assert "champion of: [b2b]" in model("show", "3")
     assert "[bold]Grace[/]" in model("history")
@@ -261,6 +287,11 @@ def test_what_the_gate_refused_is_promoted_only_by_override(registry: Registry):
     assert registry.resolve("tiny").version == 1
 
 
+def test_who_is_champion_already_is_said_to_be(registry: Registry):
+    assert model("promote", "2", "--why", "again") == "Version 2 of tiny was already champion of all.\n"
+    assert len(registry.history("tiny")) == 2
+
+
 def test_a_version_whose_files_differ_is_not_promoted(registry: Registry, settings: Settings):
     harm(registry, settings, 3)
     with pytest.raises(ArtifactRefused, match=r"model\.json"):
@@ -308,6 +339,12 @@ def test_verifying_prints_a_line_for_each_version_that_is_kept(registry: Registr
         model("verify")
 
 
+def test_models_that_nobody_signed_are_told_from_changed_ones(registry: Registry, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("CHURN_TRUSTED_KEYS", new_key_pair().trusted)
+    with pytest.raises(NotSigned, match=r"3 of 3 models are signed by nobody .*\n  Train again with CHURN_SIGNING_KEY"):
+        model("verify")
+
+
 def test_a_deleted_version_leaves_no_files_and_keeps_its_history(registry: Registry, settings: Settings):
     folder = model_folder(registry.version("tiny", 1).digest, settings)
     assert model("delete", "1", "--why", "room") == "Version 1 of tiny is deleted. Its row and its history stay.\n"
@@ -333,6 +370,8 @@ def test_the_champion_is_not_deleted(registry: Registry, settings: Settings):
 def test_a_reason_must_be_given(registry: Registry):
     for arguments in (("promote", "1"), ("rollback",), ("delete", "1")):
         model(*arguments, code=2)
+        with pytest.raises(RequestError, match="--why: it is blank"):
+            model(*arguments, "--why", " ")
     assert len(registry.history("tiny", None)) == 2
 
 
@@ -377,15 +416,21 @@ def test_a_key_is_made_for_its_owner_s_eyes_and_never_over_another(registry: Reg
     assert signing.startswith("CHURN_SIGNING_KEY=")
     assert trusted.startswith("CHURN_TRUSTED_KEYS=")
     assert "CHURN_SIGNING_KEY signs models: it is a secret" in printed.stderr
-    file = tmp_path / "keys" / "churn.env"
+    file = tmp_path / "churn.env"
     written = CliRunner().invoke(app, ["model", "key", "--to", str(file)])
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert written.stdout == f"Written to {file}\n"
+    assert written.stdout.startswith(f"Written to {file}, a file of variables: `set -a; . {file}; set +a`")
     kept = file.read_text()
     assert signing not in kept, "each key is a new one"
     with pytest.raises(RequestError, match="File exists"):
         raise CliRunner().invoke(app, ["model", "key", "--to", str(file)]).exception
     assert file.read_text() == kept
+
+
+def test_a_secret_goes_to_no_folder_that_is_not_there(registry: Registry, tmp_path: Path):
+    with pytest.raises(RequestError, match="No such file or directory"):
+        raise CliRunner().invoke(app, ["model", "key", "--to", str(tmp_path / "kesy" / "churn.env")]).exception
+    assert not (tmp_path / "kesy").exists()
 
 
 def test_a_script_sees_a_line_for_each_model_a_sentence_and_the_registry_s_exit_code(

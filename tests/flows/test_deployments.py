@@ -44,6 +44,7 @@ REFUSED = [
     ("dry_run", "perhaps"),
     ("who", ""),
     ("why", None),
+    ("why", " "),
 ]
 TAKEN = [
     ("as_of", "latest"),

@@ -157,3 +157,13 @@ def test_development_without_keys_says_so_aloud_and_once(caplog: pytest.LogCaptu
         for _ in range(3):
             verify(CONTENT, sign(CONTENT, settings), settings, WHERE)
     assert caplog.messages == [signatures.UNSIGNED_ALLOWED]
+
+
+def test_a_key_may_stay_in_the_file_of_variables_that_was_written_for_it(tmp_path: Path):
+    file = tmp_path / "churn.env"
+    file.write_text(f"# ours\nexport CHURN_SIGNING_KEY={OURS.signing}\nCHURN_TRUSTED_KEYS={OURS.trusted}\n")
+    signature = sign(CONTENT, settings_of(SIGNING_KEY=str(file)))
+    verify(CONTENT, signature, settings_of(TRUSTED_KEYS=str(file)), WHERE)
+    file.write_text(f"CHURN_TRUSTED_KEYS={OURS.trusted}\n")
+    with pytest.raises(SettingsError, match="CHURN_SIGNING_KEY"):
+        sign(CONTENT, settings_of(SIGNING_KEY=str(file)))
