@@ -39,6 +39,7 @@ def show_candidate(night: Night, candidate: Candidate) -> None:
 
 
 @step("ask for approval")
+@worth_no_failure("how to approve a candidate")
 def ask_for_approval(night: Night, candidates: Sequence[Candidate]) -> None:
     """Leaves an artifact for each candidate that passed the gate, which says how to make it champion."""
     for candidate in candidates:
