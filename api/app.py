@@ -15,9 +15,10 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 
-from api import customers, docs, health, metrics, predictions
+from api import customers, docs, health, metrics, predictions, security
 from api.admission import LOOKUP_THREADS, PREDICTIONS, Admission, Lanes, Queue, lanes
 from api.deadline import LARGEST_BATCH, BodyLimits, WholeBody
+from api.door import guard, leave
 from api.headers import Headers
 from api.logs import RequestLog
 from api.metrics import Metrics
@@ -32,7 +33,7 @@ from store.service_settings import ServiceSettings, current_service_settings
 from store.settings import Settings, current_settings
 
 VERSION = "1"  # of the interface, as its paths have it
-ROUTERS = (health.router, metrics.router, predictions.router, customers.router)
+ROUTERS = (health.router, metrics.router, security.router, predictions.router, customers.router)
 LARGER_BODIES = {f"{PREDICTIONS}/batch": LARGEST_BATCH}
 WORTH_PACKING = 4 * 1024  # bytes of an answer
 OPENAPI = "/openapi.json"
@@ -92,6 +93,7 @@ def _furnish(app: FastAPI, settings: Settings, contract: str, service: ServiceSe
     state.standing = Standing(state.place, state.engine, service.poll_seconds, state.metrics.champion)
     state.queue = Queue()
     state.lanes = lanes()
+    guard(app, settings)
 
 
 def _surround(app: FastAPI, service: ServiceSettings) -> None:
@@ -117,6 +119,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
     gc.freeze()  # what is there now stays: no collection of garbage need look at it while somebody waits
     yield {"queue": app.state.queue}
     app.state.standing.end()
+    leave(app)
     app.state.engine.dispose()
 
 

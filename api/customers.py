@@ -12,8 +12,10 @@ from pydantic import BaseModel, Field
 from sqlalchemy.engine import Connection, Engine, RowMapping
 
 from api.answers import ModelStamp, Reason
+from api.limits import limited
 from api.models import Place
 from api.problems import described
+from api.security import Anyone, Looking, may_see
 from schemas.messages import LONGEST_TEXT
 from schemas.scores import REASONS_DOWN, REASONS_UP
 from store.tables import FENCE, hours_since, publication, scores, statuses
@@ -63,15 +65,29 @@ Database = Annotated[Engine, Depends(database)]
 
 @router.get(
     "/customers/{customer_id}",
-    responses=described(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE),
+    dependencies=[Depends(limited("lookups"))],
+    responses=described(
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    ),
 )
-def published_score(customer_id: CustomerId, place: Place, engine: Database) -> PublishedScore:
-    """The customer's score in the newest published night, however old that is, and what the outreach list says."""
-    with engine.connect() as connection:
+def published_score(
+    customer_id: CustomerId, place: Place, engine: Database, principal: Anyone, look: Looking
+) -> PublishedScore:
+    """The customer's score in the newest published night, however old that is, and what the outreach list says.
+
+    It is answered once the look stands in the log of look-ups, in one transaction with what was read.
+    """
+    with engine.begin() as connection:
         score = _score(connection, place.contract, customer_id)
-        if score is None:
+        if score is None or not may_see(principal, score["segment"], region=None):
             raise HTTPException(HTTPStatus.NOT_FOUND, "The newest published night has no such customer.")
-        return _answer(score, _outreach(connection, place.contract, score))
+        answer = _answer(score, _outreach(connection, place.contract, score))
+        look.record(connection, "lookup", customer_id)
+    return answer
 
 
 def _view(name: str, rows: sa.Table) -> sa.TableClause:

@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field, ValidationError
 
 from api.answers import ModelStamp, Reason
+from api.limits import limited
 from api.models import Champions, Pinned
 from api.problems import described
 from churn.lookup import score_one
@@ -54,11 +55,14 @@ async def asked(request: Request, champions: Pinned) -> CustomerMessage:
 @router.post(
     "/predictions",
     openapi_extra=BODY,
+    dependencies=[Depends(limited("predictions"))],
     responses=described(
         HTTPStatus.BAD_REQUEST,
+        HTTPStatus.UNAUTHORIZED,
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         HTTPStatus.UNPROCESSABLE_ENTITY,
+        HTTPStatus.TOO_MANY_REQUESTS,
         HTTPStatus.SERVICE_UNAVAILABLE,
     ),
 )

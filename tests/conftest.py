@@ -24,7 +24,8 @@ def unsigned_models_will_do() -> Iterator[None]:
 def settings(tmp_path: Path) -> Settings:
     """Settings whose data, artifacts and database lie in the test's own folder."""
     home = {"CHURN_HOME": str(tmp_path), "CHURN_MODE": "development"}
-    return read_settings({**home, "CHURN_CORES": "2", "CHURN_BUCKETS": "4"})
+    plenty = {"CHURN_RATES": "lookups=60000"}  # a test asks more quickly than a person, unless it is about that
+    return read_settings({**home, **plenty, "CHURN_CORES": "2", "CHURN_BUCKETS": "4"})
 
 
 @pytest.fixture(scope="session")

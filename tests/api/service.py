@@ -13,6 +13,7 @@ import pyarrow as pa
 from anyio.from_thread import start_blocking_portal
 from fastapi import FastAPI
 
+from api.tokens import issue_token
 from churn.contract import parse_contract
 from churn.estimators import Estimator
 from churn.scorecard import Scorecard
@@ -20,6 +21,7 @@ from churn.scoring import Stamp, percentile_edges, score_rows, with_percentile
 from schemas.columns import WhenInvalid
 from schemas.contract import Contract
 from schemas.odcs_text import contract_text
+from schemas.users import Role, User
 from store.artifacts import model_of, save_model
 from store.claims import Claim, Content, Unit
 from store.lake import write_parquet
@@ -34,17 +36,26 @@ Ask = Callable[..., httpx.Response]
 PLAN = replace(cards.COLUMNS[-1], when_invalid=WhenInvalid.UNKNOWN)
 TINY = parse_contract(contract_text(cards.contract((*cards.COLUMNS[:-1], PLAN))), where="tests")
 
+OPERATOR = User("tests", Role.OPERATOR)
+
 
 @contextmanager
-def running(app: FastAPI, *, raise_errors: bool = True) -> Iterator[Ask]:
-    """The app from start to stop, asked through httpx without a socket."""
+def running(app: FastAPI, *, raise_errors: bool = True, who: User | None = OPERATOR) -> Iterator[Ask]:
+    """The app from start to stop, asked through httpx without a socket, by an operator unless `who` says another."""
     # Not Starlette's own test client: it wants the package httpx2, and warns about httpx.
     transport = httpx.ASGITransport(app, raise_app_exceptions=raise_errors)
     with start_blocking_portal() as portal:
-        client = httpx.AsyncClient(transport=transport, base_url="http://churn")
+        client = httpx.AsyncClient(transport=transport, base_url="http://churn", headers=admission(app, who))
         life = portal.wrap_async_context_manager(app.router.lifespan_context(app))
         with life, portal.wrap_async_context_manager(client) as opened:
             yield lambda *how, **more: portal.call(partial(opened.request, *how, **more))
+
+
+def admission(app: FastAPI, who: User | None) -> dict[str, str]:
+    """The headers of somebody who is let in, where the app has a door and there is somebody."""
+    if who is None or not hasattr(app.state, "keyring"):
+        return {}
+    return {"authorization": f"Bearer {issue_token(who, app.state.keyring)}", "x-purpose": "tests"}
 
 
 def promoted(

@@ -26,7 +26,7 @@ PATH = "/api/v1/token"
 @pytest.fixture
 def ask(settings: Settings) -> Iterator[Ask]:
     add_users(settings, ADA, OPAL, ANNA, CRM)
-    with running(door(settings)) as asked:
+    with running(door(settings), who=None) as asked:
         yield asked
 
 

@@ -15,11 +15,13 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+import store.access_tables
+import store.intervention_tables
 import store.migrations
 from churn.errors import RegistryError
-from store.intervention_tables import registry_metadata
 from store.migrations import HEAD, bring_up_to_date
 from store.registry import Promotion, Registry, Rollback, open_registry
+from store.registry_tables import registry_metadata
 from store.settings import Settings
 from store.tables import engine_for
 
