@@ -214,7 +214,7 @@ _QUESTIONS = {
 _ADVICE = {
     Rule.COLUMNS: "Compare the source with the contract: a column was added, left out, renamed or moved.",
     Rule.ROW_COUNT: "Ask whether the source was delivered whole; if the change is real, say how many rows to expect.",
-    Rule.ROWS_KEPT: "Read the quarantine table: it names each row, its column and its rule.",
+    Rule.ROWS_KEPT: "Read quarantine.parquet beside the report: it names each row, its column and its rule.",
     Rule.NOT_NULL: "Ask the source why the values are missing; if they may be, let the contract not require them.",
     Rule.UNIQUE: "Remove the repeated rows at the source, or name the right key in the contract.",
     Rule.BETWEEN: "Ask the source for its unit; if the values are right, widen the range in the contract.",

@@ -39,6 +39,9 @@ def _summary(report: QualityReport) -> str:
 
 
 def _set_aside(report: QualityReport) -> str:
+    """A night that stops publishes nothing, the table of what it set aside neither."""
+    if report.worst is Severity.CRITICAL:
+        return f"{report.quarantined:,} rows would have been set aside; they are in quarantine.parquet beside the page."
     return f"{report.quarantined:,} rows were set aside in the quarantine table."
 
 

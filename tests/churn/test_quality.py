@@ -114,6 +114,13 @@ def test_who_has_no_key_is_not_to_be_let_in_by_the_contract() -> None:
         verdict(QualityReport(WHERE, (result,), 1_000))
 
 
+def test_a_night_that_stops_says_where_the_rows_are_that_it_set_aside() -> None:
+    assert "3 rows would have been set aside; they are in quarantine.parquet" in report_markdown(failing_report())
+    tolerated = replace(failing_result(), check=replace(BETWEEN, severity=Severity.WARNING))
+    report = QualityReport(WHERE, (tolerated,), rows=1_000, quarantined=3)
+    assert "3 rows were set aside in the quarantine table." in report_html(report)
+
+
 def test_warnings_let_the_night_go_on() -> None:
     report = QualityReport(
         WHERE, (replace(failing_result(), check=replace(BETWEEN, severity=Severity.WARNING)),), 1_000
