@@ -20,6 +20,7 @@ from cli.simulate import simulate
 from cli.storage import gc, take_back, verify
 from cli.terminal import terminal
 from cli.upkeep import backfill, catch_up
+from cli.user import app as user_app
 from store import signatures
 from store.faults import keep_fault
 from store.settings import current_settings, settle_libraries
@@ -49,6 +50,7 @@ app.add_typer(contract_app, name="contract")
 app.add_typer(model_app, name="model")
 app.add_typer(policy_app, name="policy")
 app.add_typer(outcome_app, name="outcome")
+app.add_typer(user_app, name="user")
 
 UNEXPECTED = 70  # as sysexits.h names an internal error
 

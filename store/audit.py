@@ -28,7 +28,7 @@ KEY_BYTES = 32
 ALARM, READING = "alarm", "audit"  # what else than looks at customers stands in the log
 MOST_ENTRIES = 1_000  # that one reading shows
 
-log = logging.getLogger("churn.audit")
+log = logging.getLogger("churn.trust")
 
 
 @dataclass(frozen=True, slots=True)

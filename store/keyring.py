@@ -86,14 +86,20 @@ def open_keyring(settings: Settings) -> Keyring:
 
     In development one is made in data/, and said aloud: it is nobody's default, each machine has its own.
     """
-    path = settings.token_keys
-    if path is None and settings.development:
-        path = settings.data / "keys" / "tokens"
-        make_once(path, _new_line()[0])
-        _say_that_it_is_for_development(path)
+    path = key_file(settings)
     if path is None:
         raise SettingsError("no key is named, so nobody could be let in", where=VARIABLE, to_do=MAKE_ONE)
+    if settings.token_keys is None:
+        make_once(path, _new_line()[0])
+        _say_that_it_is_for_development(path)
     return Keyring(path)
+
+
+def key_file(settings: Settings) -> Path | None:
+    """Where the keys are: where the environment says or, in development, in data/."""
+    if settings.token_keys is None and settings.development:
+        return settings.data / "keys" / "tokens"
+    return settings.token_keys
 
 
 def add_key(path: Path, *, alone: bool = False) -> str:
