@@ -20,10 +20,10 @@ from api.admission import LOOKUP_THREADS, PREDICTIONS, Admission, Lanes, Queue, 
 from api.deadline import LARGEST_BATCH, BodyLimits, WholeBody
 from api.door import guard, leave
 from api.headers import Headers
-from api.logs import RequestLog
 from api.metrics import Metrics
 from api.models import ChampionPlace
 from api.problems import OversizeAsProblem, Problem, answer_with_problems
+from api.request_log import RequestLog
 from api.standing import Standing
 from churn.errors import ContractError, NoChampion
 from schemas.messages import customer_model
@@ -116,8 +116,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
     """Pins the champion; without one the service starts all the same, and says that it is not ready."""
     current_default_thread_limiter().total_tokens = LOOKUP_THREADS
     await app.state.standing.begin()
+    gc.collect()
     gc.freeze()  # what is there now stays: no collection of garbage need look at it while somebody waits
-    yield {"queue": app.state.queue}
+    yield {"queue": app.state.queue, "metrics": app.state.metrics}  # for connections
     app.state.standing.end()
     leave(app)
     app.state.engine.dispose()

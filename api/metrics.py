@@ -32,11 +32,17 @@ class Metrics:
         )
         self._version = Gauge(
             "churn_champion_version",
-            "The oldest version that any worker answers with",
+            "The version that was taken over last",
             ("segment",),
-            multiprocess_mode="livemin",
+            multiprocess_mode="mostrecent",
             registry=own,
         )
+
+        self._refused = Counter("churn_refusals", "Requests that found the queue full", registry=own)
+
+    def refused(self) -> None:
+        """Counts a request that was not even read."""
+        self._refused.inc()
 
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
         """Counts one answer. The route is its template, since real paths name customers."""

@@ -16,6 +16,7 @@ from cli.outreach import app as outcome_app
 from cli.outreach import lift, outreach_export
 from cli.policy import app as policy_app
 from cli.receipt import receipt
+from cli.serve import serve
 from cli.simulate import simulate
 from cli.storage import gc, take_back, verify
 from cli.terminal import terminal
@@ -34,6 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(simulate)
+app.command()(serve)
 app.command()(night)
 app.command()(train)
 app.command()(score)

@@ -1,0 +1,127 @@
+"""A connection of the service: refuses in microseconds what cannot be answered in time, and waits for no slow sender.
+
+uvicorn alone would read and parse every request that comes, however many, and wait for ever for one that does not end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from http import HTTPStatus
+from typing import Any
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from api.admission import BUSY, Arrival, Queue
+from api.headers import CLOSE, SECURITY
+from api.metrics import Metrics
+from api.problems import RETRY_AFTER, Problem, plain_problem, problem_answer
+
+HEADER_SECONDS = 5.0  # from the first byte of a request, or from the connection's begin, to the end of its headers
+REST_SECONDS = 2.0  # for a sender who was answered early to send the rest of his body, so that he reads the answer
+FAREWELL_SECONDS = 1.0  # for an idle client to ask once more and learn that this connection ends
+REFUSABLE = (b"GET /api/", b"POST /api/")
+
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d{1,7})\r\n", re.IGNORECASE)
+_NOT_PLAIN = re.compile(rb"\r\n(transfer-encoding|connection|expect|upgrade) *:", re.IGNORECASE)
+
+
+class Connection(H11Protocol):
+    """One connection of a worker, see uvicorn's own."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begins to wait for headers."""
+        super().connection_made(transport)
+        self._arrival = Arrival(time.monotonic())
+        self._queue: Queue = self.app_state["queue"]
+        self._metrics: Metrics = self.app_state["metrics"]
+        self._timer: asyncio.TimerHandle | None = None
+        self._wait_for(HEADER_SECONDS, self._headers_are_late)
+
+    def data_received(self, data: bytes) -> None:
+        """Refuses the request unread where the queue is full; else reads on, and notes when it came."""
+        full = self._queue.full
+        if full and self._is_whole_request(data):
+            return self._refuse()
+        begins = self.cycle is None or self.cycle.response_complete
+        if begins:
+            self._arrival = Arrival(time.monotonic(), refused=full, last=self._arrival.last)
+            self.app_state = {**self.app_state, "arrival": self._arrival}
+        self._arrival.at = time.monotonic()
+        before = self.cycle
+        super().data_received(data)
+        if self.cycle is not before:
+            self._queue.enter(self._arrival)
+            self._wait_for(0.0, None)
+        elif begins and self._timer is None:
+            self._wait_for(HEADER_SECONDS, self._headers_are_late)
+        return None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Waits for nothing more."""
+        self._wait_for(0.0, None)
+        super().connection_lost(exc)
+
+    def on_response_complete(self) -> None:
+        """Gives who was answered early a moment to send the rest, and none for ever."""
+        if self.conn.their_state is h11.SEND_BODY:
+            self._wait_for(REST_SECONDS, self.transport.close)
+        super().on_response_complete()
+
+    def shutdown(self) -> None:
+        """The worker ends. Its next answer says so; who asks nothing more for a moment is let go without."""
+        self._arrival.last = True
+        if self.cycle is None or self.cycle.response_complete:
+            self._wait_for(FAREWELL_SECONDS, super().shutdown)
+
+    def send_400_response(self, msg: str) -> None:
+        """Answers what is no HTTP, in the shape of all errors."""
+        self._dismiss(plain_problem(HTTPStatus.BAD_REQUEST, "This is no HTTP request."))
+
+    def _is_whole_request(self, data: bytes) -> bool:
+        """Whether the data is one plain request of a client that waits for nothing else: no more, and no less."""
+        if not data.startswith(REFUSABLE) or self._arrival.last:
+            return False
+        if self.conn.their_state is not h11.IDLE or self.conn.our_state is not h11.IDLE or self.conn.trailing_data[0]:
+            return False
+        head, ends, body = data.partition(b"\r\n\r\n")
+        length = _LENGTH.search(head + b"\r\n")
+        return bool(ends) and not _NOT_PLAIN.search(head) and len(body) == (int(length[1]) if length else 0)
+
+    def _refuse(self) -> None:
+        self._wait_for(0.0, None)
+        self._unset_keepalive_if_required()
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+        self.transport.write(REFUSAL)
+        self._metrics.refused()
+
+    def _headers_are_late(self) -> None:
+        slow = f"The headers of the request did not come within {HEADER_SECONDS:.0f} seconds."
+        self._dismiss(plain_problem(HTTPStatus.REQUEST_TIMEOUT, slow))
+
+    def _dismiss(self, problem: Problem) -> None:
+        """Says so where nothing was said yet, and ends the connection."""
+        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+            self.transport.write(_raw(problem, CLOSE))
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+        self.transport.close()
+
+    def _wait_for(self, seconds: float, then: Any) -> None:
+        """Calls `then` when the time is over, and nothing that was to be called before it."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self.loop.call_later(seconds, then) if then else None
+
+
+def _raw(problem: Problem, *more: tuple[bytes, bytes]) -> bytes:
+    """The whole answer as it goes over the wire."""
+    answer = problem_answer(problem, RETRY_AFTER if problem.status == HTTPStatus.SERVICE_UNAVAILABLE else None)
+    lines = [b"HTTP/1.1 %d %s" % (problem.status, HTTPStatus(problem.status).phrase.encode())]
+    lines += [b"%s: %s" % header for header in (*answer.raw_headers, *SECURITY, *more)]
+    return b"\r\n".join([*lines, b"", bytes(answer.body)])
+
+
+REFUSAL = _raw(BUSY)

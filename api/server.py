@@ -1,0 +1,83 @@
+"""Runs the service: some workers on one socket, replaced one by one where they die or are told to (SIGHUP).
+
+`churn serve` becomes this program. It imports little itself, since each worker begins by importing it, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from typing import TYPE_CHECKING
+
+from uvicorn.config import STARTUP_FAILURE, Config
+from uvicorn.supervisors.multiprocess import Multiprocess
+
+from api.logs import log_as_json
+from churn.errors import ChurnError
+from store.metrics import clear_shared_folder
+from store.settings import current_settings
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+GRACE_SECONDS = 15  # for what is under way when a worker is told to end
+KEEP_ALIVE_SECONDS = 75  # longer than proxies keep theirs, so that none sends into a connection that ends here
+START_SECONDS = 30  # a worker needs two, on a busy machine more
+LARGEST_HEADERS = 16 * 1024  # bytes
+
+log = logging.getLogger(__name__)
+
+
+def main() -> None:
+    """Serves until it is told to end."""
+    asked = _arguments()
+    log_as_json()
+    clear_shared_folder(current_settings())
+    config = configuration(asked.host, asked.port, asked.workers)
+    Multiprocess(config, sockets=[config.bind_socket()]).run()
+
+
+def configuration(host: str, port: int, workers: int) -> Config:
+    """How uvicorn runs the workers."""
+    return Config(
+        "api.server:service",
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        http="api.connections:Connection",  # each worker imports it
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_worker_healthcheck=START_SECONDS,
+        h11_max_incomplete_event_size=LARGEST_HEADERS,
+    )
+
+
+def service() -> FastAPI:
+    """A worker's application; the worker ends with a sentence where its environment is not enough."""
+    from api.app import create_app  # a second, which the process that only watches the workers need not spend
+
+    log_as_json()
+    try:
+        return create_app()
+    except ChurnError as error:
+        log.error("%s: %s", type(error).__name__, error)
+        sys.exit(STARTUP_FAILURE)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m api.server", description=__doc__)
+    parser.add_argument("--host", required=True)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--workers", type=int, required=True)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
