@@ -3,7 +3,8 @@
 loader     makes, fills and attaches the partition of a run that somebody claimed, and moves no pointer
 publisher  claims nights, ends runs and moves pointers, and writes no row of theirs
 reader     asks the views and the data dictionary, which show whole published nights
-auditor    asks which runs there were, who moved what and who was contacted, but no run's rows, and writes nothing
+auditor    asks which runs there were, who moved what and who was contacted, but no run's rows, and writes nothing; the
+           log of looks at customers is read by `churn user audit`, which writes down that it was
 
 Roles do not log in by themselves: grant each of them to the users of the database that shall have it. What is older
 than a night's work, such as sweeping what dead runs left, stays with the owner of the tables.
@@ -27,6 +28,7 @@ _LOADED = tuple(table.name for tables in TABLES_OF.values() for table in tables)
 _POINTERS = ("night_pointer", "current_pointer")
 _CHAMPIONS = ("model_version", "alias", "alembic_version")  # what a night asks to be pinned to its champions
 _ALL_BUT_ROWS = "*"  # every table that holds no run's rows, whatever release or migration made it
+_CLOSED = {"service_user", "lookup_audit"}  # but these: hashes of passwords, and a log that nobody reads unseen
 _VIEWS = tuple(view.name for view in views("postgresql"))
 
 # What each role may do with which tables and views. A claim is renewed, and held against others, by its lease.
@@ -97,7 +99,7 @@ def _found(connection: Connection, relations: Iterable[str]) -> list[str]:
     there = sa.inspect(connection)
     tables, wanted = set(there.get_table_names()), set(relations)
     if _ALL_BUT_ROWS in wanted:
-        wanted |= {name for name in tables if name.partition("_run_")[0] not in _LOADED}
+        wanted |= {name for name in tables if name.partition("_run_")[0] not in _LOADED} - _CLOSED
     return sorted(wanted & (tables | set(there.get_view_names())))
 
 

@@ -10,11 +10,14 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
+import store.access_tables
+import store.intervention_tables  # noqa: F401 - as that before it: they add their tables to the metadata
 from churn.errors import SettingsError
 from store.claims import Claim
 from store.migrations import bring_up_to_date
 from store.publication import Publisher, open_publisher
 from store.registry import Promotion, Registry, open_registry
+from store.registry_tables import registry_metadata
 from store.roles import ROLES, grant_roles
 from store.settings import Settings
 from store.structure import create_all
@@ -48,6 +51,7 @@ auditor    SELECT * FROM alias_event
 auditor    SELECT * FROM verdict
 auditor    SELECT * FROM verdict
 auditor    SELECT * FROM intervention
+auditor    SELECT * FROM rate_bucket
 auditor    SELECT * FROM night_status
 """
 FORBIDDEN = """
@@ -89,6 +93,11 @@ auditor    SELECT * FROM scores
 auditor    SELECT * FROM scores_run_1
 auditor    SELECT * FROM score_current
 auditor    CREATE TABLE mine (one bigint)
+auditor    SELECT * FROM service_user
+auditor    SELECT * FROM lookup_audit
+reader     SELECT * FROM lookup_audit
+loader     SELECT * FROM service_user
+publisher  DELETE FROM lookup_audit
 """
 
 
@@ -195,7 +204,7 @@ def test_tables_and_views_that_are_made_anew_are_granted_with_them(
 ) -> None:
     with owner.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE structure SET digest = 'of another release'")
-        for table in ("lift", "intervention", "verdict", "alias", "alias_event", "model_version", "alembic_version"):
+        for table in (*reversed(registry_metadata.sorted_tables), "alembic_version"):
             connection.exec_driver_sql(f"DROP TABLE {table}")
         connection.exec_driver_sql("DROP FUNCTION refuse_change, refuse_unrecorded_move")
     create_all(owner.engine)
