@@ -6,13 +6,12 @@ import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
-
 from churn.errors import PolicyError
 from churn.policy import parse_policy, require_columns
 from schemas.contract import Contract
 from schemas.policy import Policy
 from store.settings import Settings
+from store.strict_yaml import fields_of
 from store.texts import kept_text
 
 POLICIES = Path(__file__).parent.parent / "schemas" / "policies"
@@ -52,7 +51,7 @@ def kept_policy(digest: str, settings: Settings) -> PolicyInForce | None:
 
 
 def _parsed(text: str, path: Path) -> PolicyInForce:
-    policy = parse_policy(_fields_of(text, path), str(path))
+    policy = parse_policy(fields_of(text, str(path)), str(path))
     return PolicyInForce(policy, hashlib.sha256(text.encode()).hexdigest(), text)
 
 
@@ -78,10 +77,3 @@ def _text_of(path: Path) -> str:
 
 def _names() -> list[str]:
     return sorted(path.stem for path in POLICIES.glob("*.yaml"))
-
-
-def _fields_of(text: str, path: Path) -> object:
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise PolicyError(f"is not YAML: {error}", where=str(path), to_do="Mend the file.") from None

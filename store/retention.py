@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-import yaml
 from sqlalchemy.engine import Connection, Row
 
 from churn.errors import PolicyError
@@ -23,6 +22,7 @@ from store.lake import Lake
 from store.partitions import run_table
 from store.publication import DRAFTS, Publisher
 from store.runs import Run, published_runs
+from store.strict_yaml import fields_of
 from store.tables import FENCE, IN_FLIGHT, TABLES_OF, publication
 
 RETENTIONS = Path(__file__).parent.parent / "schemas" / "retentions"
@@ -58,10 +58,10 @@ def read_retention(name_or_path: str = DEFAULT) -> Retention:
     shipped = RETENTIONS / f"{name_or_path}.yaml"
     path = shipped if shipped.is_file() else Path(name_or_path)
     try:
-        fields = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
         raise PolicyError(f"cannot be read: {error}", where=str(path), to_do="Name a file, or `default`.") from None
-    return parse_retention(fields, str(path))
+    return parse_retention(fields_of(text, str(path)), str(path))
 
 
 def what_goes(publisher: Publisher, retention: Retention) -> tuple[Going, ...]:
