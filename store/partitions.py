@@ -30,6 +30,12 @@ SELECT fence FROM found WHERE fence IS NOT NULL
 DROP_TRIES = 4
 BREATH_SECONDS = 0.1  # in which the readers that queued behind a try go on
 _ASKED_FOR = (FENCE, "as_of")
+# The role of loaders through which the user may make a run's table; none for whoever owns the tables himself.
+_ROLE_OF_THE_USER = """
+SELECT given.name FROM database_role AS given JOIN pg_roles ON rolname = given.name
+WHERE role = 'loader' AND pg_has_role(given.name, 'MEMBER')
+AND NOT pg_has_role((SELECT relowner FROM pg_class WHERE oid = to_regclass(:whole)), 'MEMBER') ORDER BY 1 LIMIT 1
+"""
 _SORT_MEMORY = "256MB"  # for the index of a million rows without a file beside
 
 
@@ -54,11 +60,19 @@ def is_attached(connection: Connection, table: sa.Table, fence: int) -> bool:
 
 
 def make_run_table(connection: Connection, table: sa.Table, fence: int, without: Iterable[str]) -> None:
-    """An empty table for a run's rows without some of their columns; what was left there before is gone."""
+    """An empty table for a run's rows without some of their columns; what was left there before is gone.
+
+    What a user makes who has it of a role belongs to that role: the tables' owner can only take over from a role that
+    he is a member of, and another user of the role may have to clear up.
+    """
     name = run_table(table, fence)
     columns = (sa.Column(c.name, c.type, nullable=c.nullable) for c in table.columns if c.name not in set(without))
     connection.exec_driver_sql(f"DROP TABLE IF EXISTS {name}")
     connection.execute(CreateTable(sa.Table(name, sa.MetaData(), *columns)))
+    role = connection.scalar(sa.text(_ROLE_OF_THE_USER), {"whole": table.name})
+    if role:
+        quoted = connection.dialect.identifier_preparer.quote_identifier(role)
+        connection.exec_driver_sql(f"ALTER TABLE {name} OWNER TO {quoted}")
 
 
 def complete_run_table(connection: Connection, table: sa.Table, fence: int, fixed: Mapping[str, Any]) -> None:
@@ -85,7 +99,8 @@ def attach_run_table(connection: Connection, table: sa.Table, fence: int) -> Non
 def attach_function(tables: Iterable[sa.Table]) -> str:
     """The statement that makes `attach_run`, by which a role that owns none of the tables adds a run's rows to one.
 
-    From then on the rows belong to the tables' owner, so that whoever loaded them cannot change what readers will see.
+    From then on the rows belong to the tables' owner and to nobody else, so that whoever loaded them cannot change what
+    readers will see, neither by himself nor by what he left on the table: rights, triggers, rules or policies.
     """
     names = ", ".join(f"'{table.name}'" for table in tables)
     states = ", ".join(f"'{state}'" for state in IN_FLIGHT)
@@ -93,7 +108,10 @@ def attach_function(tables: Iterable[sa.Table]) -> str:
     function = f"""
 CREATE OR REPLACE FUNCTION attach_run(whole text, run_fence bigint) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
-DECLARE part text := quote_ident(whole || '_run_' || run_fence);
+DECLARE
+    part text := quote_ident(whole || '_run_' || run_fence);
+    oid_of_part oid := to_regclass(part);
+    allowed text;
 BEGIN
     IF whole NOT IN ({names}) THEN
         RAISE EXCEPTION 'no run is loaded into the table %', whole;
@@ -101,7 +119,21 @@ BEGIN
     IF NOT EXISTS (SELECT FROM publication WHERE fence = run_fence AND state IN ({states})) THEN
         RAISE EXCEPTION 'no run with the fence % is under way', run_fence;
     END IF;
+    IF EXISTS (SELECT FROM pg_trigger WHERE tgrelid = oid_of_part) OR
+       EXISTS (SELECT FROM pg_rewrite WHERE ev_class = oid_of_part) OR
+       EXISTS (SELECT FROM pg_policy WHERE polrelid = oid_of_part) THEN
+        RAISE EXCEPTION 'the table % has triggers, rules or policies', part;
+    END IF;
     EXECUTE 'ALTER TABLE ' || part || ' OWNER TO ' || quote_ident(current_user);
+    FOR allowed IN
+        SELECT DISTINCT CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END
+        FROM pg_class, aclexplode(relacl) WHERE oid = oid_of_part AND grantee <> relowner
+        UNION
+        SELECT DISTINCT CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END
+        FROM pg_attribute, aclexplode(attacl) WHERE attrelid = oid_of_part
+    LOOP
+        EXECUTE 'REVOKE ALL ON ' || part || ' FROM ' || allowed;
+    END LOOP;
     EXECUTE 'ALTER TABLE ' || whole || ' ATTACH PARTITION ' || part || ' FOR VALUES IN (' || run_fence || ')';
 END
 $$"""  # noqa: S608

@@ -8,13 +8,16 @@ from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 import store.access_tables
 import store.intervention_tables  # noqa: F401 - as that before it: they add their tables to the metadata
 from churn.errors import SettingsError
+from store import loading
 from store.claims import Claim
 from store.migrations import bring_up_to_date
+from store.partitions import attach_run_table, run_table
 from store.publication import Publisher, open_publisher
 from store.registry import Promotion, Registry, open_registry
 from store.registry_tables import registry_metadata
@@ -36,6 +39,7 @@ publisher  SELECT count(*) FROM scores
 publisher  UPDATE current_pointer SET fence = fence
 publisher  UPDATE night_pointer SET fence = fence
 publisher  UPDATE publication SET reason = 'mine'
+publisher  SELECT count(*) FROM intervention
 reader     SELECT * FROM score_current
 reader     SELECT * FROM score_history
 reader     SELECT * FROM outreach_current
@@ -48,7 +52,6 @@ reader     SELECT * FROM data_dictionary
 auditor    SELECT * FROM publication
 auditor    SELECT * FROM current_pointer
 auditor    SELECT * FROM alias_event
-auditor    SELECT * FROM verdict
 auditor    SELECT * FROM verdict
 auditor    SELECT * FROM intervention
 auditor    SELECT * FROM rate_bucket
@@ -102,14 +105,29 @@ publisher  DELETE FROM lookup_audit
 
 
 @pytest.fixture
-def owner(postgres_url: str, settings: Settings) -> Publisher:
-    there = replace(settings, database_url=postgres_url)
-    open_registry(there)
-    return open_publisher(there)
+def superuser(postgres_url: str) -> Engine:
+    return engine_for(postgres_url)
 
 
 @pytest.fixture
-def users(owner: Publisher) -> Iterator[dict[str, Publisher]]:
+def owner(superuser: Engine, settings: Settings) -> Iterator[Publisher]:
+    """Who owns the database and may make roles, and is no superuser."""
+    name, password = f"churn{secrets.token_hex(4)}_owner", secrets.token_hex(8)
+    with superuser.begin() as connection:
+        connection.exec_driver_sql(f"CREATE ROLE {name} LOGIN CREATEROLE PASSWORD '{password}'")
+        connection.exec_driver_sql(f"ALTER DATABASE {superuser.url.database} OWNER TO {name}")
+        connection.exec_driver_sql(f"ALTER SCHEMA public OWNER TO {name}")
+    url = superuser.url.set(username=name, password=password).render_as_string(hide_password=False)
+    there = replace(settings, database_url=url)
+    open_registry(there)
+    yield open_publisher(there)
+    with superuser.begin() as connection:
+        connection.exec_driver_sql(f"REASSIGN OWNED BY {name} TO CURRENT_USER")
+        connection.exec_driver_sql(f"DROP ROLE {name}")
+
+
+@pytest.fixture
+def users(superuser: Engine, owner: Publisher) -> Iterator[dict[str, Publisher]]:
     """The publisher as it is for a user who has one of the roles, for each."""
     prefix = f"churn{secrets.token_hex(4)}"
     names, password = grant_roles(owner.engine, prefix), secrets.token_hex(8)
@@ -119,11 +137,8 @@ def users(owner: Publisher) -> Iterator[dict[str, Publisher]]:
             made.append(f"{prefix}_{role}_user")
             login = f"CREATE ROLE {made[-1]} LOGIN PASSWORD '{password}' IN ROLE {names[role]}"
             connection.exec_driver_sql(login)
-    urls = {role: owner.engine.url.set(username=f"{prefix}_{role}_user", password=password) for role in ROLES}
-    yield {
-        role: replace(owner, engine=engine_for(url.render_as_string(hide_password=False))) for role, url in urls.items()
-    }
-    with owner.engine.begin() as connection:
+    yield {role: as_user(owner, f"{prefix}_{role}_user", password) for role in ROLES}
+    with superuser.begin() as connection:
         for name in reversed(made):
             connection.exec_driver_sql(f"DROP OWNED BY {name}")
             connection.exec_driver_sql(f"DROP ROLE {name}")
@@ -191,6 +206,41 @@ def test_the_loader_cannot_change_a_run_once_it_is_attached_nor_attach_one_that_
             with pytest.raises(sa.exc.DatabaseError, match=refusal), connection.begin_nested():
                 connection.exec_driver_sql(f"SELECT attach_run({wanted})")
     assert seen(owner) == {(D1, run.run_id, 100)}
+
+
+LEFT_BEHIND = {
+    "rights of the role": "GRANT ALL ON {part} TO {role}",
+    "rights of everybody": "GRANT ALL ON {part} TO PUBLIC",
+    "rights on a column": "GRANT UPDATE (probability) ON {part} TO {role}",
+    "a policy": "CREATE POLICY half ON {part} USING (probability > 0.5)",
+    "a rule": "CREATE RULE blind AS ON UPDATE TO {part} DO INSTEAD NOTHING",
+}
+
+
+@pytest.mark.parametrize("left", LEFT_BEHIND.values(), ids=LEFT_BEHIND)
+def test_the_loader_leaves_nothing_on_a_run_by_which_it_changes_what_readers_see(
+    users: dict[str, Publisher], monkeypatch: pytest.MonkeyPatch, left: str
+) -> None:
+    publisher, loader = users["publisher"], users["loader"]
+    role = str(loader.engine.url.username).removesuffix("_user")
+
+    def attach(connection: Connection, table: sa.Table, fence: int) -> None:
+        if table.name == "scores":
+            connection.exec_driver_sql(left.format(part=run_table(table, fence), role=role))
+        attach_run_table(connection, table, fence)
+
+    monkeypatch.setattr(loading, "attach_run_table", attach)
+    claim = publisher.claim(FIRST, made_of("k"))
+    assert isinstance(claim, Claim)
+    write(publisher, claim)
+    publisher.seal(claim)
+    if "GRANT" not in left:
+        with pytest.raises(DBAPIError, match="has triggers, rules or policies"):
+            loader.load(claim)
+        return
+    loader.load(claim)
+    publisher.publish(claim)
+    assert outcome(loader, f"UPDATE scores_run_{claim.fence} SET probability = 0.5") in REFUSALS
 
 
 def test_roles_may_be_granted_again(owner: Publisher, users: dict[str, Publisher]) -> None:
