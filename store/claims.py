@@ -66,6 +66,7 @@ def shown_from(connection: Connection, unit: Unit, content_key: str) -> Row[Any]
 
 def new_claim(connection: Connection, unit: Unit, content: Content, lease: timedelta) -> Claim:
     """A claim with the youngest fence of all; AlreadyRunning if another run holds the unit and is alive."""
+    abandon_dead(connection)
     _take_over(connection, unit)
     _require_place(connection, unit)
     now = database_now(connection)
@@ -198,6 +199,24 @@ def database_now(connection: Connection) -> datetime:
     return connection.execute(sa.select(clock)).scalar_one()
 
 
+def abandon_dead(connection: Connection) -> None:
+    """Abandons the runs of all units whose lease ran out, since nobody may ever ask for their nights again.
+
+    One that writes rows at this moment, or stands still while it does, is left to the next time.
+    """
+    run = publication.c
+    dead = sa.select(run.run_id).where(run.state.in_(IN_FLIGHT), run.lease_until <= database_now(connection))
+    for run_id in connection.scalars(dead.with_for_update(skip_locked=True)).all():
+        _abandon(connection, run_id)
+
+
+def under_way(connection: Connection) -> list[Row[Any]]:
+    """The runs that somebody works on: in flight, and their lease has not run out."""
+    run = publication.c
+    alive = sa.select(publication).where(run.state.in_(IN_FLIGHT), run.lease_until > database_now(connection))
+    return list(connection.execute(alive))
+
+
 def _take_over(connection: Connection, unit: Unit) -> None:
     """Abandons the unit's run in flight if its lease ran out."""
     holder = _holder(connection, unit)
@@ -209,8 +228,12 @@ def _take_over(connection: Connection, unit: Unit) -> None:
             where=str(unit),
             to_do="Wait for that run to end, or for its lease to run out.",
         )
+    _abandon(connection, holder.run_id)
+
+
+def _abandon(connection: Connection, run_id: str) -> None:
     abandoned = {"state": "abandoned", "reason": "its lease ran out", "ended_at": database_now(connection)}
-    connection.execute(sa.update(publication).where(publication.c.run_id == holder.run_id).values(abandoned))
+    connection.execute(sa.update(publication).where(publication.c.run_id == run_id).values(abandoned))
 
 
 def _require_place(connection: Connection, unit: Unit) -> None:

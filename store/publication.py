@@ -30,6 +30,7 @@ from store.claims import (
     Content,
     Keeping,
     Unit,
+    abandon_dead,
     change_held,
     database_now,
     end,
@@ -42,6 +43,7 @@ from store.claims import (
     shown_from,
 )
 from store.fault_points import reached
+from store.handovers import require_unsent
 from store.lake import Lake, Manifest
 from store.loading import Load
 from store.partitions import drop_quietly, fences_in
@@ -257,11 +259,16 @@ class Publisher:
         return shown is not None and path.is_file() and path.read_text("utf-8") == _pointer_text(shown, self.lake)
 
     def sweep(self) -> int:
-        """Removes whatever ended runs left that no reader ever saw; gives the number of things removed.
+        """Abandons dead runs, and removes whatever ended runs left that no reader ever saw; gives how much that was.
 
         That is the drafts and staged files of all, and the sealed files and rows of those that were not published. It
         looks for them anew each time, since a run that was taken over may have written before it knew.
         """
+        with alone(self.engine) as connection:
+            abandon_dead(connection)
+        return self._remove_leftovers()
+
+    def _remove_leftovers(self) -> int:
         with self.engine.connect() as connection:
             ended = connection.execute(sa.select(publication).where(publication.c.state.not_in(IN_FLIGHT))).all()
         unseen = [run for run in ended if run.state != "published"]
@@ -289,9 +296,9 @@ class Publisher:
             yield from ((table, fence) for fence in sorted(left))
 
     def _tidy(self) -> None:
-        """Sweeps if that can be done now: what cannot is left to the next run, and undoes nothing that was done."""
+        """Removes leftovers if that can be done now: what cannot is left to the next run, and undoes nothing that was done."""
         with suppress(SQLAlchemyError, OSError):
-            self.sweep()
+            self._remove_leftovers()
 
     def _staged(self, run_id: str) -> Path:
         return self.lake.staging / run_id
@@ -309,6 +316,8 @@ class Publisher:
         """The one commit point."""
         with alone(self.engine) as connection:
             now, revision = database_now(connection), 1 + latest_revision(connection, claim.unit)
+            if revision > 1:
+                require_unsent(connection, claim.unit)
             change_held(connection, claim, state="published", revision=revision, published_at=now, ended_at=now)
             move_pointers(connection, claim)
             reached("showing")

@@ -16,14 +16,14 @@ from sqlalchemy.engine import Connection, Row
 from churn.errors import PolicyError
 from churn.retention import Held, parse_retention, runs_to_go
 from schemas.retention import Retention
-from store.claims import database_now
-from store.interventions import waves_sent
+from store.claims import database_now, under_way
+from store.handovers import waves_sent
 from store.lake import Lake
 from store.partitions import run_table
 from store.publication import DRAFTS, Publisher
 from store.runs import Run, published_runs
 from store.strict_yaml import fields_of
-from store.tables import FENCE, IN_FLIGHT, TABLES_OF, publication
+from store.tables import FENCE, TABLES_OF, publication
 
 RETENTIONS = Path(__file__).parent.parent / "schemas" / "retentions"
 DEFAULT = "default"
@@ -68,7 +68,7 @@ def what_goes(publisher: Publisher, retention: Retention) -> tuple[Going, ...]:
     """All that the policy keeps no longer, runs first; removes nothing."""
     with publisher.engine.connect() as connection:
         now = database_now(connection)
-        underway = connection.execute(sa.select(publication).where(publication.c.state.in_(IN_FLIGHT))).all()
+        underway = under_way(connection)
         runs = [*_half_gone(publisher, connection), *_runs(publisher, connection, retention, underway, now)]
     workings = _workings(publisher.lake, retention, {str(run.extract_digest) for run in underway})
     return (*runs, *workings, *_leftovers(publisher.lake, retention, {run.run_id for run in underway}))

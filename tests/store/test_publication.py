@@ -246,7 +246,7 @@ def test_a_run_that_was_taken_over_can_do_nothing_more(
     publisher.renew(zombie, NO_TIME)
     with monkeypatch.context() as patch:
         if not swept:
-            patch.setattr(Publisher, "sweep", lambda _: 0)
+            patch.setattr(Publisher, "_remove_leftovers", lambda _: 0)
         run = published(publisher, FIRST)
     with pytest.raises(Fenced, match=zombie.run_id):
         getattr(publisher, step)(zombie)
@@ -266,6 +266,44 @@ def test_a_claim_that_takes_over_removes_what_the_dead_run_left(publisher: Publi
     claimed(publisher, FIRST)
     assert count(publisher, "scores") + count(publisher, "quarantine") == 0
     assert files_of(publisher) == set()
+
+
+@pytest.mark.parametrize("way", ["the next night", "a sweep"])
+def test_of_a_dead_run_whose_night_nobody_claims_again_nothing_is_left(publisher: Publisher, way: str) -> None:
+    dead = claimed(publisher, FIRST)
+    write(publisher, dead)
+    publisher.seal(dead)
+    publisher.load(dead)
+    (publisher.drafts(dead) / "bucket=00.parquet").touch()
+    publisher.renew(dead, NO_TIME)
+    _ = published(publisher, SECOND) if way == "the next night" else publisher.sweep()
+    assert state_of(publisher, dead.run_id) == ("abandoned", "its lease ran out")
+    assert not any(dead.run_id in path.as_posix() for path in files_of(publisher))
+    assert fences(publisher) <= {dead.fence + 1}
+    with pytest.raises(Fenced, match=dead.run_id):
+        publisher.renew(dead)
+
+
+def test_a_run_that_is_alive_is_left_alone_by_those_of_other_nights(publisher: Publisher) -> None:
+    alive = claimed(publisher, FIRST)
+    write(publisher, alive)
+    published(publisher, SECOND)
+    publisher.seal(alive)
+    publisher.sweep()
+    publisher.load(alive)
+    assert publisher.publish(alive).rows == 100
+
+
+def state_of(publisher: Publisher, run_id: str) -> tuple[str, str]:
+    with publisher.engine.connect() as connection:
+        query = sa.text("SELECT state, reason FROM publication WHERE run_id = :run_id").bindparams(run_id=run_id)
+        state, reason = connection.execute(query).one()
+    return state, reason
+
+
+def fences(publisher: Publisher) -> set[int]:
+    with publisher.engine.connect() as connection:
+        return set(connection.scalars(sa.text("SELECT fence FROM scores UNION SELECT fence FROM quarantine")))
 
 
 @pytest.mark.parametrize("end", ["reject", "release"])

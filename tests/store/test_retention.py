@@ -146,6 +146,18 @@ def test_a_night_at_which_somebody_works_is_left_alone(embedded: Publisher) -> N
     assert clear(embedded) == ["scores of telco as of 2026-01-01, revision 1"]
 
 
+def test_a_night_whose_run_died_is_not_one_at_which_somebody_works(embedded: Publisher) -> None:
+    published_long_ago(embedded, FIRST)
+    published_long_ago(embedded, SECOND)
+    night = Unit("telco", "scores", FIRST, datetime.combine(FIRST, datetime.min.time()))
+    claim = embedded.claim(night, Content(content_key("another"), "e"))
+    assert isinstance(claim, Claim)
+    embedded.renew(claim, -timedelta(hours=1))
+    assert [going.what.rpartition(", run ")[0] for going in what_goes(embedded, RULES)] == [
+        "scores of telco as of 2026-01-01, revision 1"
+    ]
+
+
 def test_a_run_that_became_current_meanwhile_stays(embedded: Publisher) -> None:
     old, _ = published_long_ago(embedded, FIRST), published_long_ago(embedded, SECOND)
     [going] = what_goes(embedded, RULES)
