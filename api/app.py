@@ -107,8 +107,8 @@ def _surround(app: FastAPI, service: ServiceSettings) -> None:
     if service.origins:
         methods, headers = ("GET", "POST"), ("Authorization", "Content-Type", "Idempotency-Key", "X-Purpose")
         app.add_middleware(CORSMiddleware, allow_origins=service.origins, allow_methods=methods, allow_headers=headers)
-    app.add_middleware(Headers)
     app.add_middleware(RequestLog, metrics=app.state.metrics)
+    app.add_middleware(Headers)
 
 
 @asynccontextmanager

@@ -20,6 +20,8 @@ else:
     if rich is not None:
         sys.modules["rich"] = rich
 
+OURS = ("api", "churn", "store", "uvicorn")  # whose news is told; of other libraries only warnings are
+
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
@@ -43,7 +45,9 @@ def log_as_json() -> None:
             ],
         )
     )
-    logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    for name in OURS:
+        logging.getLogger(name).setLevel(logging.INFO)
 
 
 def places(error: BaseException) -> list[str]:
