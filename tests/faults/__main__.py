@@ -9,6 +9,7 @@ import argparse
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 
@@ -57,6 +58,7 @@ def _tried(fault: str, where: Ground) -> Iterator[Tally]:
     try:
         yield from FAULTS[fault](where)
     except Exception as failed:
+        traceback.print_exc()
         yield Tally(fault, "", broken=[f"ended early: {failed!r}"], remark="ended early")
 
 
