@@ -86,13 +86,13 @@ def judge(rows: pa.Table, terms: Terms, past: Past) -> Judged:
     """
     policy, keys = terms.policy, rows["customer_id"].combine_chunks()
     offered = offers(rows, _customer_value(rows, policy), policy)
-    wave_since, staying, resting = _in_waves(keys, past)
-    is_open = np.stack([~_among(keys, closed) for closed in past.closed], axis=1) & ~resting[:, None]
+    stays = _stays(keys, past)
+    is_open = np.stack([~_among(keys, closed) for closed in past.closed], axis=1) & ~stays.resting[:, None]
     verdict = _verdicts(rows, policy, offered, is_open)
     place = np.flatnonzero(verdict == code_of(policy, Status.BEYOND_CAPACITY))
     worth = np.where(_pays(offered, policy) & is_open, offered.worth, -np.inf)[place]
-    chosen = rows.take(pa.array(place))
-    return Judged(keys, verdict, offered, wave_since, _candidates(chosen, worth, staying[place], terms), place)
+    candidates = _candidates(rows.take(pa.array(place)), worth, stays.of(place), terms)
+    return Judged(keys, verdict, offered, stays.since, candidates, place)
 
 
 def code_of(policy: Policy, status: Status) -> int:
@@ -122,7 +122,24 @@ def _pays(offered: Offers, policy: Policy) -> Flags:
     return np.asarray(offered.worth > policy.minimum_expected_value)
 
 
-def _candidates(rows: pa.Table, worth: Floats, staying: Flags, terms: Terms) -> Candidates:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Stays:
+    """Since when each customer was in a wave, if late; whether the stay goes on, and whether he is held out in it."""
+
+    since: pa.Array
+    staying: Flags
+    held_out: Flags
+
+    @property
+    def resting(self) -> Flags:
+        """Whose stay is over too short a while."""
+        return np.asarray(pc.is_valid(self.since)) & ~self.staying
+
+    def of(self, place: Ints) -> _Stays:
+        return _Stays(self.since.take(pa.array(place)), self.staying[place], self.held_out[place])
+
+
+def _candidates(rows: pa.Table, worth: Floats, stays: _Stays, terms: Terms) -> Candidates:
     keys = rows["customer_id"].combine_chunks()
     homes = rows[terms.household].combine_chunks().cast(pa.string()) if terms.household else None
     return Candidates(
@@ -130,8 +147,9 @@ def _candidates(rows: pa.Table, worth: Floats, staying: Flags, terms: Terms) -> 
         household=pa.nulls(len(keys), pa.string()) if homes is None else homes,
         team=_teams(rows, terms.policy),
         worth=worth,
-        staying=staying,
-        held_out=_held_out(keys, homes, terms),
+        staying=stays.staying,
+        # A stay keeps its arm when lots are drawn anew: else who was held out would be contacted while he is watched.
+        held_out=np.where(stays.staying, stays.held_out, _held_out(keys, homes, terms)),
     )
 
 
@@ -155,11 +173,12 @@ def _teams(rows: pa.Table, policy: Policy) -> Ints:
     return place
 
 
-def _in_waves(keys: pa.Array, past: Past) -> tuple[pa.Array, Flags, Flags]:
-    """Since when each customer was in a wave, whether the stay goes on, and whether it is over too short a while."""
+def _stays(keys: pa.Array, past: Past) -> _Stays:
     found = pc.index_in(keys.cast(pa.string()), past.wave["customer_id"].combine_chunks())
-    staying = np.asarray(pc.fill_null(past.wave["staying"].combine_chunks().take(found), False))
-    return past.wave["wave_since"].combine_chunks().take(found), staying, np.asarray(pc.is_valid(found)) & ~staying
+    since, staying, spared = (
+        past.wave[name].combine_chunks().take(found) for name in ("wave_since", "staying", "held_out")
+    )
+    return _Stays(since, np.asarray(pc.fill_null(staying, False)), np.asarray(pc.fill_null(spared, False)))
 
 
 def _customer_value(rows: pa.Table, policy: Policy) -> Floats:

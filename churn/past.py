@@ -10,10 +10,12 @@ import pyarrow.compute as pc
 
 from schemas.columns import Table
 from schemas.interventions import CONTACTS, Event
-from schemas.outreach import IN_THE_WAVE, STATUSES
+from schemas.outreach import IN_THE_WAVE, STATUSES, Status
 from schemas.policy import Policy
 
-WAVE = pa.schema([("customer_id", pa.string()), ("wave_since", pa.date32()), ("staying", pa.bool_())])
+WAVE = pa.schema(
+    [("customer_id", pa.string()), ("wave_since", pa.date32()), ("staying", pa.bool_()), ("held_out", pa.bool_())]
+)
 REMEMBERED = ("customer_id", "status", "wave_since")  # what a list tells the next one of a customer
 
 
@@ -22,7 +24,7 @@ class Past:
     """What a list has to respect.
 
     `closed` has for each of the policy's channels the customers whom nobody may contact there. `wave` has a row of WAVE
-    for each customer who was in a wave lately: since when, and whether the stay goes on.
+    for each customer who was in a wave lately: since when, whether the stay goes on, and whether he was held out.
     """
 
     closed: tuple[pa.Array, ...]
@@ -82,11 +84,12 @@ def _wave(policy: Policy, as_of: date, contacts: pa.Table, statuses: pa.Table) -
     rows = statuses.filter(
         _younger(statuses["wave_since"], as_of, max(policy.cool_down.wave_days, policy.stickiness_days))
     )
-    in_the_wave = pc.is_in(rows["status"].cast(pa.string()), pa.array(IN_THE_WAVE, pa.string()))
+    status = rows["status"].cast(pa.string())
+    in_the_wave = pc.is_in(status, pa.array(IN_THE_WAVE, pa.string()))
     in_time = _younger(rows["wave_since"], as_of, policy.stickiness_days)
     staying = pc.and_(pc.and_(in_the_wave, in_time), pc.invert(_contacted_since(rows, contacts)))
     keys = rows["customer_id"].cast(pa.string())
-    return pa.table([keys, rows["wave_since"], staying], schema=WAVE)
+    return pa.table([keys, rows["wave_since"], staying, pc.equal(status, Status.HELD_OUT)], schema=WAVE)
 
 
 def _contacted_since(rows: pa.Table, contacts: pa.Table) -> pa.ChunkedArray:

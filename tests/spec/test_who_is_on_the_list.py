@@ -242,6 +242,22 @@ def test_who_is_on_the_list_stays_for_three_nights_unless_a_rule_says_otherwise(
     ]
 
 
+def test_a_stay_keeps_the_arm_that_it_began_with_when_lots_are_drawn_anew() -> None:
+    policy = STAYS.model_copy(
+        update={"teams": (Team(name="retention", capacity=99),), "holdout": Holdout(share=0.5, valid_days=1)}
+    )
+    table = "customer probability value\n" + "\n".join(f"c{number:02d} 0.9 900" for number in range(40))
+    was = ["held_out", "listed"] * 20
+    before = [
+        {"customer_id": row["customer"], "status": status, "wave_since": days_ago("1")}
+        for row, status in zip(rows_of(table), was, strict=True)
+    ]
+    past = past_of(policy, TONIGHT, no_contacts(), pa.Table.from_pylist(before, schema=no_statuses().schema))
+    statuses = decided(table, policy, past=past)
+    assert [row["status"] for row in statuses] == was
+    assert [row["arm"] for row in statuses] == ["holdout", "treated"] * 20
+
+
 def days_ago(days: str) -> date | None:
     return None if days == "-" else TONIGHT - timedelta(int(days))
 
