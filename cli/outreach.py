@@ -21,9 +21,10 @@ from schemas.interventions import Event
 from schemas.outreach import OUTREACH
 from store.contracts import read_contract
 from store.exports import export_table
+from store.handovers import hand_over
 from store.interventions import Refusal, record, wave_events
 from store.lake import read_parquet
-from store.publication import Published, open_publisher
+from store.publication import Published, Publisher, open_publisher
 from store.settings import current_settings
 from store.write_backs import read_write_backs
 
@@ -44,11 +45,15 @@ def outreach_export(
     team: Annotated[str | None, typer.Option(help="Only this team's customers.")] = None,
     channel: Annotated[str | None, typer.Option(help="Only this channel's customers.")] = None,
 ) -> None:
-    """Write a published list for a dialler or a CRM: whom to contact, how, and what to say; no score, no money."""
-    shown = _published(read_contract(contract).name, as_of)
+    """Write a published list for a dialler or a CRM: whom to contact, how, and what to say; no score, no money.
+
+    It counts as sent from then on, and no other takes its place.
+    """
+    publisher = open_publisher(current_settings())
+    shown = _published(publisher, read_contract(contract).name, as_of)
     listed = read_parquet(sorted((shown.folder / OUTREACH.name).glob("*.parquet")))
     rows = handed_over(listed, team, channel)
-    export_table(rows, to)
+    export_table(rows, to, before_it_is_there=lambda: hand_over(publisher.engine, shown.unit, shown.run_id))
     typer.echo(f"{rows.num_rows:,} of {listed.num_rows:,} customers of the list of {shown.unit.as_of} are in {to}.")
 
 
@@ -80,7 +85,7 @@ def list_(
 ) -> None:
     """List what was written back of a list's contacts, counted by action and event."""
     base = read_contract(contract).name
-    day = _date(as_of) if as_of else _published(base, None).unit.as_of
+    day = _date(as_of) if as_of else _published(open_publisher(current_settings()), base, None).unit.as_of
     events = wave_events(current_settings(), base, day)
     if as_json:
         typer.echo(json.dumps(events.to_pylist(), default=str, indent=1))
@@ -124,8 +129,7 @@ def _show_lift(console: Console, measured: Measured) -> None:
     console.print(f"drawing: {measured.plot}", soft_wrap=True, highlight=False)
 
 
-def _published(base: str, as_of: str | None) -> Published:
-    publisher = open_publisher(current_settings())
+def _published(publisher: Publisher, base: str, as_of: str | None) -> Published:
     kind = OUTREACH.name
     shown = publisher.published(base, kind, _date(as_of)) if as_of else publisher.current(base, kind)
     if shown is None:

@@ -76,6 +76,18 @@ INTERVENTIONS = Table(
     primary_key=("contract", "key"),
 )
 
+HANDOVERS = Table(
+    name="handover",
+    description="Every list that left for a dialler or a CRM, with its first departure; it is never altered since",
+    columns=(
+        _required("contract", LogicalType.STRING, "Contract of the base"),
+        _required("as_of", LogicalType.DATE, "Date of the list"),
+        _required("run_id", LogicalType.STRING, "The run whose list it was"),
+        _required("recorded_at", LogicalType.TIMESTAMP, "When it first left, by the database's clock, UTC"),
+    ),
+    primary_key=("contract", "as_of", "run_id"),
+)
+
 CONTACTS = Table(
     name="contacts",
     description="The last contact of each customer in each channel, and the last answer that he gave there",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -35,9 +36,10 @@ def export_secret(content: str, to: Path) -> None:
         raise _not_written(to, failed) from None
 
 
-def export_table(rows: pa.Table, to: Path) -> None:
+def export_table(rows: pa.Table, to: Path, *, before_it_is_there: Callable[[], None] | None = None) -> None:
     """Writes the rows as CSV, in which no cell is a formula, or as Parquet, by the file's ending; whole or not at all.
 
+    What has to be done `before_it_is_there` is done once all rows are written; no file appears if that fails.
     RequestError where the ending is another, or the file cannot be written.
     """
     if to.suffix not in _WRITERS:
@@ -46,6 +48,8 @@ def export_table(rows: pa.Table, to: Path) -> None:
         to.parent.mkdir(parents=True, exist_ok=True)
         with replacing(to) as beside:
             _WRITERS[to.suffix](rows, beside)
+            if before_it_is_there:
+                before_it_is_there()
     except OSError as failed:
         raise _not_written(to, failed) from None
 

@@ -1,10 +1,10 @@
-"""The tables of contacts and of what they saved; store/migrations/ makes them, this is what they are asked by."""
+"""The tables of handovers, contacts and what they saved; store/migrations/ makes them, they are asked by these."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 
-from schemas.interventions import INTERVENTIONS
+from schemas.interventions import HANDOVERS, INTERVENTIONS
 from schemas.lift import LIFT
 from store.registry_tables import registry_metadata
 from store.tables import column_of
@@ -16,6 +16,14 @@ intervention = sa.Table(
     sa.PrimaryKeyConstraint(*INTERVENTIONS.primary_key),
     sa.Index("intervention_by_wave", "contract", "as_of"),
     comment=INTERVENTIONS.description,
+)
+
+handover = sa.Table(
+    HANDOVERS.name,
+    registry_metadata,
+    *(column_of(column) for column in HANDOVERS.columns),
+    sa.PrimaryKeyConstraint(*HANDOVERS.primary_key),
+    comment=HANDOVERS.description,
 )
 
 lift = sa.Table(

@@ -92,14 +92,6 @@ def wave_events(settings: Settings, contract: str, as_of: date, *, known_at: dat
     return _table(_columns(rows, INTERVENTIONS), INTERVENTIONS)
 
 
-def waves_sent(connection: Connection) -> set[tuple[str, date]]:
-    """The base and the date of every list that was sent: something of it was written back."""
-    if not sa.inspect(connection).has_table(intervention.name):
-        return set()
-    waves = connection.execute(sa.select(intervention.c.contract, intervention.c.as_of).distinct())
-    return {(wave.contract, wave.as_of) for wave in waves}
-
-
 def _opened(settings: Settings) -> Engine:
     engine = engine_for(settings.database_url)
     with answering(engine):

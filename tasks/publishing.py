@@ -15,7 +15,7 @@ from store.claims import Claim as Claim  # flows name it as a type
 from store.claims import Content, Unit
 from store.code import code_digest
 from store.contracts import read_contract
-from store.interventions import waves_sent
+from store.handovers import was_sent
 from store.lake import copy_file, read_manifest
 from store.policies import read_policy
 from store.publication import Published, Publisher, content_key, open_publisher
@@ -41,10 +41,10 @@ def claim_scores(night: Night, champions: Champions, force: bool = False) -> Cla
 def claim_list(night: Night, scores: Result, policy: str, force: bool = False) -> Claim | Published:
     """The right to publish this list, or its publication if the same one is already out.
 
-    The snapshot is a cause beside the scores: a consent may be withdrawn without a score changing. A list in use stays
-    as it was published, unless by force.
+    The snapshot is a cause beside the scores: a consent may be withdrawn without a score changing. A list that was
+    sent stays as it was published, and so does that of a night before the newest, unless by force.
     """
-    in_use = None if force else _list_in_use(night)
+    in_use = _list_in_use(night, force)
     if in_use:
         return in_use
     causes = (read_manifest(scores.folder).digest, read_manifest(night.snapshot).digest, read_policy(policy).digest)
@@ -143,23 +143,24 @@ def _claim(night: Night, kind: str, causes: tuple[str, ...], force: bool) -> Cla
     return _publisher().claim(unit, content, force=force)
 
 
-def _list_in_use(night: Night) -> Published | None:
+def _list_in_use(night: Night, force: bool) -> Published | None:
     """The night's published list, where nobody may be put on it or taken off any more."""
     publisher = _publisher()
     listed = publisher.published(night.base, OUTREACH, night.as_of)
-    why = _why_it_stays(publisher, listed) if listed else ""
+    why = _why_it_stays(publisher, listed, force) if listed else ""
     if why:
-        log.warning("the list as of %s stays as it was published: %s; --force decides it anew", night.as_of, why)
+        log.warning("the list as of %s stays as it was published: %s", night.as_of, why)
     return listed if why else None
 
 
-def _why_it_stays(publisher: Publisher, listed: Published) -> str:
+def _why_it_stays(publisher: Publisher, listed: Published, force: bool) -> str:
     unit = listed.unit
     with publisher.engine.connect() as connection:
-        if (unit.contract, unit.as_of) in waves_sent(connection):
+        if was_sent(connection, unit):
             return "it was sent"
     newest = publisher.current(unit.contract, unit.kind)
-    return "a newer night has one" if newest and newest.unit.as_of > unit.as_of else ""
+    is_older = newest is not None and newest.unit.as_of > unit.as_of
+    return "a newer night has one; --force decides it anew" if is_older and not force else ""
 
 
 def _publisher() -> Publisher:

@@ -19,6 +19,7 @@ from schemas import outreach
 from schemas.columns import Table
 from schemas.outreach import OUTREACH
 from store.claims import Claim, Content, Unit
+from store.handovers import waves_sent
 from store.publication import open_publisher
 from store.settings import Settings
 from store.tables import TABLES_OF
@@ -90,6 +91,17 @@ def test_a_list_is_handed_over_as_parquet_and_cells_stay_as_they_are(home: Setti
     assert pq.read_table(tmp_path / "list.parquet")["customer_id"].to_pylist() == ["C1", "=1"]
 
 
+def test_a_list_counts_as_sent_from_its_handover_on(home: Settings, tmp_path: Path):
+    published(home, ["C1"])
+    churn("outreach-export", "--to", str(tmp_path / "list.csv"))
+    assert sent(home) == {("telco", WAVE)}
+
+
+def sent(settings: Settings) -> set[tuple[str, date]]:
+    with open_publisher(settings).engine.connect() as connection:
+        return waves_sent(connection)
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -105,6 +117,7 @@ def test_what_cannot_be_handed_over_is_refused_in_a_sentence(home, tmp_path, mon
     with pytest.raises(RequestError, match=told):
         churn("outreach-export", *arguments)
     assert not list(tmp_path.glob("list.*"))
+    assert sent(home) == set()
 
 
 def test_events_are_recorded_once_however_often_the_file_is_sent(home: Settings, tmp_path: Path):

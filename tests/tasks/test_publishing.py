@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from churn.errors import AlreadyRunning, ChurnError, QualityError, RequestError, SourceEmpty, SourceMissing
 from schemas.interventions import Event, Intervention
 from store.claims import Claim, Content, Unit
+from store.handovers import hand_over
 from store.interventions import record
 from store.publication import Publisher, open_publisher
 from store.settings import current_settings
@@ -111,24 +112,29 @@ def test_a_run_renews_its_claim_while_it_works(publisher: Publisher) -> None:
 
 
 LISTS = [
-    # published for, sent, asked for anew, by force: what becomes of it
-    ([1], False, 1, False, "decided anew"),
-    ([1], True, 1, False, "stays"),
-    ([1], True, 1, True, "decided anew"),
-    ([1, 2], False, 1, False, "stays"),
-    ([1, 2], False, 1, True, "decided anew"),
-    ([1, 2], True, 2, False, "decided anew"),  # the first was sent, not the second
-    ([1], True, 2, False, "decided anew"),
+    # published for, the first was, asked for anew, by force: what becomes of it
+    ([1], "left alone", 1, False, "decided anew"),
+    ([1], "written back of", 1, False, "stays"),
+    ([1], "written back of", 1, True, "stays"),
+    ([1], "handed over", 1, False, "stays"),
+    ([1], "handed over", 1, True, "stays"),
+    ([1, 2], "left alone", 1, False, "stays"),
+    ([1, 2], "left alone", 1, True, "decided anew"),
+    ([1, 2], "written back of", 2, False, "decided anew"),
+    ([1, 2], "handed over", 2, False, "decided anew"),
+    ([1], "written back of", 2, False, "decided anew"),
 ]
 
 
-@pytest.mark.parametrize(("published", "sent", "wanted", "force", "becomes"), LISTS)
+@pytest.mark.parametrize(("published", "was", "wanted", "force", "becomes"), LISTS)
 def test_a_list_that_was_sent_or_has_a_newer_one_stays_as_it_was_published(
-    publisher: Publisher, published: list[int], sent: bool, wanted: int, force: bool, becomes: str
+    publisher: Publisher, published: list[int], was: str, wanted: int, force: bool, becomes: str
 ) -> None:
     lists = [publish(publisher, date(2026, 1, day), kind="outreach") for day in published]
-    if sent:
+    if was == "written back of":
         record(current_settings(), [ASSIGNED])
+    if was == "handed over":
+        hand_over(publisher.engine, lists[0].unit, lists[0].run_id)
     night = replace(NIGHT, as_of=date(2026, 1, wanted), snapshot=lists[0].folder)
     of_scores = publishing.result_of(lists[0], new=True)
     claim = publishing.claim_list.fn(night, of_scores, "telco", force=force)
