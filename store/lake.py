@@ -130,7 +130,7 @@ def left_beside(path: Path) -> list[Path]:
 @contextmanager
 def staging_folder(lake: Lake, name: str) -> Iterator[Path]:
     """A fresh folder to write into, gone afterwards unless `settle` has moved it to its place."""
-    lake.staging.mkdir(parents=True, exist_ok=True)
+    make_folder(lake.staging)
     folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=lake.staging))
     try:
         yield folder
@@ -153,7 +153,7 @@ def sync_whole(folder: Path) -> None:
 
 def move_whole(staged: Path, place: Path) -> Path:
     """Gives a folder that was synced its place; an equal one that already lies there stays."""
-    place.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(place.parent)
     try:
         staged.rename(place)
     except OSError:
@@ -162,6 +162,15 @@ def move_whole(staged: Path, place: Path) -> Path:
         shutil.rmtree(staged)
     sync(place.parent)
     return place
+
+
+def make_folder(folder: Path) -> Path:
+    """Makes a folder and those that hold it, unless they are there, so that their names survive a loss of power."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for made in reversed(missing):
+        sync(made.parent)
+    return folder
 
 
 def sync(path: Path) -> None:

@@ -40,6 +40,11 @@ class Disk:
         self.named.append(Path(target).name)
         self.unsettled.add(Path(target).parent)
 
+    def make(self, folder: AnyPath) -> None:
+        """What stands in the staging folder is synced with the folder that moves out of it."""
+        if "staging" not in Path(folder).parent.parts:
+            self.unsettled.add(Path(folder).parent)
+
     def settled(self, *_: Any) -> None:
         """Nothing else may be named, and no transaction be committed, before the last name is on the disk."""
         self.forgotten |= self.unsettled
@@ -47,8 +52,8 @@ class Disk:
 
 @pytest.fixture
 def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
-    """Looks on while this process syncs and moves; both are done as ever."""
-    disk, fsync = Disk(), os.fsync
+    """Looks on while this process syncs, moves and makes folders; all is done as ever."""
+    disk, fsync, mkdir = Disk(), os.fsync, os.mkdir
 
     def synced(handle: int) -> None:
         fsync(handle)
@@ -61,7 +66,12 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
 
         return move
 
+    def make(folder: AnyPath, *how: Any, **facts: Any) -> None:
+        mkdir(folder, *how, **facts)
+        disk.make(folder)
+
     monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "mkdir", make)
     monkeypatch.setattr(os, "rename", moving(os.rename))
     monkeypatch.setattr(os, "replace", moving(os.replace))
     return disk
