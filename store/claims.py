@@ -46,12 +46,16 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to publish a unit, for as long as no younger fence has taken it over."""
+    """The right to publish a unit, for as long as no younger fence has taken it over.
+
+    One that was `forced` is published even where its rows are those that readers see already.
+    """
 
     unit: Unit
     run_id: str
     fence: int
     content_key: str
+    forced: bool = False
 
 
 def shown_from(connection: Connection, unit: Unit, content_key: str) -> Row[Any] | None:
@@ -64,7 +68,7 @@ def shown_from(connection: Connection, unit: Unit, content_key: str) -> Row[Any]
     return connection.execute(same).one_or_none()
 
 
-def new_claim(connection: Connection, unit: Unit, content: Content, lease: timedelta) -> Claim:
+def new_claim(connection: Connection, unit: Unit, content: Content, lease: timedelta, *, forced: bool = False) -> Claim:
     """A claim with the youngest fence of all; AlreadyRunning if another run holds the unit and is alive."""
     abandon_dead(connection)
     _take_over(connection, unit)
@@ -72,7 +76,7 @@ def new_claim(connection: Connection, unit: Unit, content: Content, lease: timed
     now = database_now(connection)
     made_of = {"content_key": content.key, "extract_digest": content.extract}
     run = _new_run(connection, unit, state="claimed", claimed_at=now, lease_until=now + lease, **made_of)
-    return Claim(unit, run["run_id"], run[FENCE], content.key)
+    return Claim(unit, run["run_id"], run[FENCE], content.key, forced)
 
 
 def new_failure(connection: Connection, unit: Unit, state: str, reason: str) -> None:

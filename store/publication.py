@@ -19,7 +19,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine, Row
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from churn.errors import AuditFailed
 from store import lake as files
@@ -110,7 +110,7 @@ class Publisher:
         """
         with alone(self.engine) as connection:
             shown = None if force else shown_from(connection, unit, content.key)
-            claim = self._published(shown) if shown else new_claim(connection, unit, content, lease)
+            claim = self._published(shown) if shown else new_claim(connection, unit, content, lease, forced=force)
             reached("claiming")
         reached("claimed")
         if shown:
@@ -120,6 +120,7 @@ class Publisher:
 
     def stage(self, claim: Claim) -> Path:
         """The folder to write the run's files into: `<table>/<any name>.parquet` for each table of its kind."""
+        files.make_folder(self.lake.staging)
         folder = self._staged(claim.run_id)
         for table in TABLES_OF[claim.unit.kind]:
             (folder / table.name).mkdir(parents=True, exist_ok=True)
@@ -155,6 +156,24 @@ class Publisher:
             change_held(connection, claim, state="staged", **facts)
         reached("sealed")
         return manifest
+
+    def already_shown(self, claim: Claim) -> Published | None:
+        """The run that readers of the night see, if the sealed files are like its own; the claim is given up then.
+
+        So other code, or a model that was trained anew, that comes to the same rows makes no revision. None where
+        the rows are others, or the claim was forced.
+        """
+        unit = claim.unit
+        shown = None if claim.forced else self.published(unit.contract, unit.kind, unit.as_of)
+        if shown is None or not self._has_same_rows(shown, claim):
+            return None
+        self._end(claim, "abandoned", f"run {shown.run_id}, which readers see, has the same rows")
+        return shown
+
+    def _has_same_rows(self, shown: Published, claim: Claim) -> bool:
+        manifest = shown.folder / files.MANIFEST
+        whole = manifest.is_file() and files.sha256_of(manifest) == shown.manifest_sha256
+        return whole and files.read_manifest(shown.folder).digest == files.read_manifest(self._place(claim)).digest
 
     def load(self, claim: Claim) -> None:
         """Loads the sealed files into the tables under the claim's fence, where no view shows them yet; or Fenced."""
@@ -239,9 +258,22 @@ class Publisher:
         return sum(self.reconcile(*which) for which in pointers if not self._is_true(*which))
 
     def reconcile(self, contract: str, kind: str) -> bool:
-        """Makes the lake's `_CURRENT` follow the database's pointer; whether it had to be changed."""
+        """Makes the lake's `_CURRENT` follow the database's pointer; whether it had to be changed.
+
+        Who stands still meanwhile loses his turn to others, and may put an older pointer in the place of theirs when he
+        wakes: the error of his transaction, or a look at what stands there now, tells him to do it anew.
+        """
+        try:
+            changed = self._followed(contract, kind)
+        except DBAPIError:
+            changed = self._followed(contract, kind)
+        if changed and not self._is_true(contract, kind):
+            self._followed(contract, kind)
+        return changed
+
+    def _followed(self, contract: str, kind: str) -> bool:
         path = self.lake.published(contract, kind) / CURRENT
-        with alone(self.engine):  # so that of two the one with the older pointer cannot write last
+        with alone(self.engine) as turn:  # so that of two the one with the older pointer cannot write last
             for left in files.left_beside(path):
                 left.unlink()
             shown = self.current(contract, kind)
@@ -250,6 +282,7 @@ class Publisher:
             with files.replacing(path) as beside:
                 beside.write_text(_pointer_text(shown, self.lake), encoding="utf-8")
                 reached("pointing")
+                turn.execute(sa.select(1))  # fails where the turn is over
             reached("pointed")
             return True
 
@@ -296,7 +329,7 @@ class Publisher:
             yield from ((table, fence) for fence in sorted(left))
 
     def _tidy(self) -> None:
-        """Removes leftovers if that can be done now: what cannot is left to the next run, and undoes nothing that was done."""
+        """Removes leftovers if that can be done now; what cannot is left to the next run, and undoes nothing."""
         with suppress(SQLAlchemyError, OSError):
             self._remove_leftovers()
 

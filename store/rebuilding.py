@@ -31,7 +31,6 @@ from store.verification import SCHEMAS, Difference, Side, added_files, file_rows
 ONE_FILE = {
     OUTREACH.name: ("list.parquet", ("rank",)),
     TEAMS.name: ("teams.parquet", ("team",)),
-    TEAMS.name: ("teams.parquet", ("team",)),
     QUARANTINE.name: ("rows.parquet", ("file", "row", "column", "rule")),
 }
 KEY = "customer_id"

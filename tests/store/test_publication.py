@@ -21,9 +21,9 @@ from schemas.columns import Table as Schema
 from schemas.outreach import OUTREACH, STATUSES
 from schemas.quarantine import QUARANTINE
 from schemas.scores import SCORES
-from store import lake, partitions
+from store import lake, partitions, publication
 from store.claims import Claim, Content, Unit
-from store.publication import Published, Publisher, content_key, current_folder, open_publisher
+from store.publication import CURRENT, Published, Publisher, content_key, current_folder, open_publisher
 from store.settings import Settings
 from store.tables import MOST_BASES
 
@@ -684,3 +684,60 @@ def test_a_database_that_is_away_is_named_without_its_password(url: str, setting
         open_publisher(replace(settings, database_url=url.format(folder=settings.data)))
     assert "CHURN_DATABASE_URL" in str(caught.value)
     assert "s3cret" not in "".join(format_exception(caught.value))
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("moment", ["before the file is replaced", "while it is replaced"])
+def test_one_who_stood_still_before_the_file_pointer_leaves_that_of_a_younger_run(
+    postgres_url: str, settings: Settings, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    slow, quick = (open_publisher(replace(settings, database_url=postgres_url)) for _ in range(2))
+    younger: list[Published] = []
+
+    def stand_still(*_: object) -> None:
+        """The database ends the transaction, as it does with whoever stands still, and another run publishes."""
+        monkeypatch.undo()
+        with quick.engine.begin() as connection:
+            connection.execute(sa.text("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"))
+        younger.append(published(quick, SECOND))
+
+    def sync(path: Path) -> None:
+        stand_still() if path.name.startswith(f".{CURRENT}") else None
+
+    if moment == "while it is replaced":
+        monkeypatch.setattr(lake, "sync", sync)
+    else:
+        monkeypatch.setattr(publication, "reached", lambda point: point == "pointing" and stand_still())
+    published(slow, FIRST)
+    assert current_folder(slow.lake, "telco", "scores") == younger[0].folder
+    for publisher in (slow, quick):
+        publisher.engine.dispose()
+
+
+def sealed(publisher: Publisher, key: str, probability: float, *, force: bool = False) -> Claim:
+    claim = publisher.claim(FIRST, made_of(key), force=force)
+    assert isinstance(claim, Claim)
+    write(publisher, claim, probability=probability)
+    publisher.seal(claim)
+    return claim
+
+
+def test_other_code_that_comes_to_the_same_rows_makes_no_revision(publisher: Publisher) -> None:
+    shown = published(publisher, FIRST, "old code", probability=0.5)
+    before = files_of(publisher)
+    claim = sealed(publisher, "new code", probability=0.5)
+    assert publisher.already_shown(claim) == shown
+    assert state_of(publisher, claim.run_id) == (
+        "abandoned",
+        f"run {shown.run_id}, which readers see, has the same rows",
+    )
+    assert files_of(publisher) == before
+    assert publisher.already_shown(sealed(publisher, "newer code", probability=0.6)) is None
+
+
+def test_by_force_the_same_rows_make_a_revision(publisher: Publisher) -> None:
+    published(publisher, FIRST)
+    claim = sealed(publisher, "k", probability=0.5, force=True)
+    assert publisher.already_shown(claim) is None
+    publisher.load(claim)
+    assert publisher.publish(claim).revision == 2
