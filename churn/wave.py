@@ -20,7 +20,6 @@ from churn.allocation import (
     Capacity,
     allocate,
     in_micros,
-    rank_within,
     without_stay,
 )
 from churn.profit import Floats
@@ -66,7 +65,8 @@ def draw(parts: Sequence[Candidates], policy: Policy) -> Wave:
     """The wave of all parts together; neither their order nor that of their rows changes it.
 
     The contacts are those that are worth most within the capacities. Who is held out takes no place, and is in the wave
-    if he is worth as much as the last one listed: so listed and held out are alike, but for the lot.
+    if he is worth as much as the last one listed: so listed and held out are alike, but for the lot. Where the limit of
+    a household keeps members back, the next one has the place of whom nobody has one for.
     """
     sizes = [len(part.team) for part in parts]
     drawn = _drawn(_in_order(parts), policy)
@@ -109,16 +109,31 @@ def _in_order(parts: Sequence[Candidates]) -> _Pool:
 
 
 def _drawn(pool: _Pool, policy: Policy) -> _Drawn:
-    crowded_out = _crowded_out(pool, policy.household_limit)
-    treated = np.flatnonzero(~crowded_out & ~pool.held_out)
-    capacity = _capacity(policy)
+    """Draws until no household has a place left that one of its waiting members would fill."""
+    capacity, homes = _capacity(policy), _homes(pool, policy.household_limit)
+    passed = np.zeros(len(pool.team), np.bool_)
+    while True:
+        entered = homes.entered(~passed)
+        channel, allocated = _seated(pool, np.flatnonzero(entered), capacity)
+        replaced = homes.replaced(entered & (channel == NOWHERE), ~entered & ~passed & _would_fit(pool, allocated))
+        if not replaced.any():
+            break
+        passed |= replaced
+    if passed.any():  # for nobody's good, some of them: they come back, since one more place could be theirs
+        entered = homes.entered(np.ones(len(passed), np.bool_), first=channel != NOWHERE)
+        channel, allocated = _seated(pool, np.flatnonzero(entered), capacity)
+    shadow_prices = without_stay(allocated.team_price) / MICRO
+    return _Drawn(_back(channel, pool.origin), _back(~entered & ~passed, pool.origin), shadow_prices)
+
+
+def _seated(pool: _Pool, entered: Ints, capacity: Capacity) -> tuple[Ints, Allocation]:
+    """The channels of those who may be in the wave, were they alone; NOWHERE for all others."""
+    treated, spared = entered[~pool.held_out[entered]], entered[pool.held_out[entered]]
     allocated = allocate(_with_stay(pool, treated), pool.team[treated], capacity)
     channel = np.full(len(pool.team), NOWHERE, np.int64)
     channel[treated] = allocated.channel
-    spared = np.flatnonzero(~crowded_out & pool.held_out)
     channel[spared] = _passed_over(pool, spared, _lasts(pool, channel, allocated, capacity), allocated.channel_price)
-    shadow_prices = without_stay(allocated.team_price) / MICRO
-    return _Drawn(_back(channel, pool.origin), _back(crowded_out, pool.origin), shadow_prices)
+    return channel, allocated
 
 
 def _capacity(policy: Policy) -> Capacity:
@@ -126,15 +141,59 @@ def _capacity(policy: Policy) -> Capacity:
     return Capacity(np.array([team.capacity for team in policy.teams], np.int64), np.array(limits, np.int64))
 
 
-def _crowded_out(pool: _Pool, limit: int | None) -> Flags:
-    """Whom better members of the household leave no place; those who are in the wave already come first."""
-    crowded = np.zeros(len(pool.team), np.bool_)
-    living = np.flatnonzero(np.asarray(pc.is_valid(pool.household)))
-    if limit is None or not len(living):
-        return crowded
-    homes = np.asarray(pool.household.take(pa.array(living)).dictionary_encode().indices).astype(np.int64)
-    crowded[living] = rank_within(homes, _with_stay(pool, living).max(axis=1)) >= limit
-    return crowded
+def _would_fit(pool: _Pool, allocated: Allocation) -> Flags:
+    """Who is worth more than what a place costs, in his team and in one of the channels."""
+    worth = _with_stay(pool, np.arange(len(pool.team)))
+    net = np.where(worth > NEVER, worth - allocated.channel_price, NEVER).max(axis=1)
+    return np.asarray(net > allocated.team_price[pool.team])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Homes:
+    """The order in which members of households enter the wave, and how many may; each row without one is its own.
+
+    `order` has the rows by household, in each those who stay first and then those who are worth most; `start` [n] is
+    where the household of each of these begins, `room` [n] how many of it the wave may hold.
+    """
+
+    order: Ints
+    start: Ints
+    room: Ints
+
+    def entered(self, willing: Flags, first: Flags | None = None) -> Flags:
+        """The first of the willing in each household, as many as may; those of `first` before all others."""
+        order = self.order
+        if first is not None:
+            order = order[np.lexsort((~first[order], self.start))]
+        before = _count_before(willing[order])
+        found = np.zeros(len(order), np.bool_)
+        found[order] = willing[order] & (before - before[self.start] < self.room)
+        return found
+
+    def replaced(self, unseated: Flags, waiting: Flags) -> Flags:
+        """The unseated of those households in which somebody waits who would fit."""
+        waits = np.zeros(len(self.order), np.bool_)
+        waits[self.start[waiting[self.order]]] = True
+        found = np.zeros(len(self.order), np.bool_)
+        found[self.order] = unseated[self.order] & waits[self.start]
+        return found
+
+
+def _homes(pool: _Pool, limit: int | None) -> _Homes:
+    rows = np.arange(len(pool.team))
+    living = np.asarray(pc.is_valid(pool.household))
+    if limit is None or not living.any():
+        return _Homes(rows, rows, np.ones(len(rows), np.int64))
+    home = np.asarray(pc.fill_null(pool.household.dictionary_encode().indices, 0)).astype(np.int64)
+    home = np.where(living, home, len(rows) + rows)
+    order = np.lexsort((-_with_stay(pool, rows).max(axis=1), home))
+    start = np.searchsorted(home[order], home[order])
+    room = np.where(living, limit, 1)[order]
+    return _Homes(order, start, room)
+
+
+def _count_before(flags: Flags) -> Ints:
+    return np.asarray(np.cumsum(flags) - flags)
 
 
 def _with_stay(pool: _Pool, rows: Ints) -> Ints:

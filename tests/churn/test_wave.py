@@ -225,6 +225,61 @@ def test_a_team_without_other_limits_is_full_whenever_enough_are_worth_it(case: 
 
 @ANY
 @given(cases())
+def test_nobody_is_kept_back_for_a_household_that_leaves_its_own_places_empty(case: Case) -> None:
+    case = with_free_channels(replace(case, before=no_statuses()))
+    statuses, listed, _ = decided(case)
+    wave = statuses.filter(pa.array([status in ("listed", "held_out") for status in statuses["status"].to_pylist()]))
+    homes = Counter(of_customers(case, wave, "household"))
+    not_full = {team.name for team in case.policy.teams if listed["team"].to_pylist().count(team.name) < team.capacity}
+    limited = statuses.filter(pa.array([row["status"] == Status.HOUSEHOLD_LIMIT for row in statuses.to_pylist()]))
+    for home, row in zip(of_customers(case, limited, "household"), limited.to_pylist(), strict=True):
+        assert row["team"] not in not_full or homes[home] == case.policy.household_limit
+
+
+def test_where_the_best_of_a_household_finds_no_place_the_next_one_has_it() -> None:
+    """Couples: one answers the phone, which has few places, the other a message, which everybody can get."""
+    call, text = (
+        OFFER.model_copy(update={"name": name, "channel": channel, "answers": (reason,)})
+        for name, channel, reason in (("call", "phone", "complaints"), ("text", "message", "handset"))
+    )
+    policy = Policy(
+        name="couples",
+        version="1.0.0",
+        description="Couples.",
+        actions=(call, text),
+        channels=(Channel(name="phone", capacity=50), Channel(name="message")),
+        teams=(Team(name="all", capacity=150),),
+        household_limit=1,
+        holdout=Holdout(share=0.2),
+    )
+    statuses, listed, _ = decided(Case(couples(400), no_contacts(), no_statuses(), policy))
+    assert Counter(listed["channel"].to_pylist()) == {"phone": 50, "message": 100}
+    homes = [int(key[1:]) // 2 for key in listed["customer_id"].to_pylist()]
+    assert len(set(homes)) == 150
+    held_out = Counter(row["action"] for row in statuses.to_pylist() if row["status"] == Status.HELD_OUT)
+    assert held_out["text"] > held_out["call"] > 0, "the same rule for those who are held out"
+
+
+def couples(count: int) -> pa.Table:
+    first = np.arange(count) % 2 == 0
+    return pa.table(
+        {
+            "as_of": [TONIGHT] * count,
+            "customer_id": [f"c{number:03d}" for number in range(count)],
+            "segment": ["prepaid"] * count,
+            "probability": np.where(first, 0.8, 0.6) - np.arange(count) / 4_000,
+            "customer_value": [500.0] * count,
+            "household": [f"h{number // 2}" for number in range(count)],
+            "model_digest": ["m"] * count,
+            "reason_1_feature": np.where(first, "complaints", "handset").tolist(),
+            **{f"reason_{place}_feature": pa.nulls(count, pa.string()) for place in (2, 3)},
+            **{f"reason_{place}_value": pa.nulls(count, pa.string()) for place in (1, 2, 3)},
+        }
+    )
+
+
+@ANY
+@given(cases())
 def test_nobody_new_has_a_place_that_one_who_stays_would_have(case: Case) -> None:
     statuses, _, _ = decided(with_free_channels(case))
     contacts = case.contacts.to_pylist()
