@@ -28,13 +28,14 @@ def publish(
     unit = Unit("telco", kind, as_of, datetime.combine(as_of, time()))
     claim = publisher.claim(unit, Content(content_key(key), extract))
     assert isinstance(claim, Claim)
-    _write(publisher, claim, customers)
+    write(publisher, claim, customers)
     publisher.seal(claim)
     publisher.load(claim)
     return publisher.publish(claim)
 
 
-def _write(publisher: Publisher, claim: Claim, customers: int) -> None:
+def write(publisher: Publisher, claim: Claim, customers: int = 40) -> None:
+    """The files of a run of either kind."""
     folder, as_of = publisher.stage(claim), claim.unit.as_of
     if claim.unit.kind == "scores":
         _write_buckets(publisher, _rows(SCORES, customers, as_of), folder / SCORES.name)

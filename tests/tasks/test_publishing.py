@@ -21,7 +21,7 @@ from store.settings import current_settings
 from tasks import intake, publishing
 from tasks.night import Night
 from tests.end_to_end.nights import living_in
-from tests.store.small_runs import publish
+from tests.store.small_runs import publish, write
 
 D1, AT = date(2026, 1, 1), datetime.fromisoformat("2026-01-01T00:00:00")
 UNIT = Unit("telco", "scores", D1, AT)
@@ -109,6 +109,20 @@ def test_a_run_renews_its_claim_while_it_works(publisher: Publisher) -> None:
     claim = claimed(publisher, lease=timedelta(seconds=-1))
     with publishing.held(claim), pytest.raises(AlreadyRunning):
         publisher.claim(UNIT, Content("k", "extract"))
+
+
+@pytest.mark.parametrize(("force", "revision"), [(False, 1), (True, 2)])
+def test_rows_that_readers_see_already_are_published_again_by_force_alone(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch, force: bool, revision: int
+) -> None:
+    for step in ("seal_files", "load_tables", "show"):
+        monkeypatch.setattr(publishing, step, getattr(publishing, step).fn)  # there is no flow here to run them
+    shown = publish(publisher, D1, key="old code")
+    claim = publisher.claim(shown.unit, Content("new code", "extract"), force=force)
+    assert isinstance(claim, Claim)
+    write(publisher, claim)
+    result = publishing.publish(claim)
+    assert (result.new, result.revision, result.rows) == (force, revision, shown.rows)
 
 
 LISTS = [
