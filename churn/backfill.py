@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date, timedelta
 
 from churn.errors import RequestError
 
+DAY = timedelta(days=1)
 MOST_NIGHTS = 400  # a year and a month; a range that is longer has a slip in it
 MOST_MISSED = 31  # after more than a month somebody should say which nights are still worth having
 
@@ -18,7 +20,7 @@ def nights_between(first: str, last: str, *, today: date) -> tuple[date, ...]:
     """
     begin, end = _date(first, "first"), _date(last, "last")
     if end >= today:
-        raise RequestError(f"{end} is not over", where="last", to_do=f"Give {_day_before(today)} or an earlier date.")
+        raise RequestError(f"{end} is not over", where="last", to_do=f"Give {today - DAY} or an earlier date.")
     if end < begin:
         raise RequestError(f"{end} comes before {begin}", where="last", to_do="Give the older date first.")
     nights = _days(begin, end)
@@ -31,19 +33,27 @@ def nights_between(first: str, last: str, *, today: date) -> tuple[date, ...]:
     return nights
 
 
-def nights_missed(newest: date, until: date) -> tuple[date, ...]:
-    """The nights after the newest published one up to a date, the oldest first; empty where there are none.
+def nights_missed(published: Collection[date], until: date) -> tuple[date, ...]:
+    """The nights up to a date that were never published, the oldest first, since the first one that was.
 
-    RequestError where there are more than 31.
+    `published`, of which there is one at least, are all that ever were, kept or not. A gap further back than 31 nights
+    is left alone; RequestError where more than 31 are missing since the newest.
     """
-    nights = _days(newest + timedelta(days=1), until)
-    if len(nights) > MOST_MISSED:
+    newest = max(published)
+    since = len(_days(newest + DAY, until))
+    if since > MOST_MISSED:
         raise RequestError(
-            f"{len(nights):,} nights are missing since {newest}, more than {MOST_MISSED}",
+            f"{since:,} nights are missing since {newest}, more than {MOST_MISSED}",
             where="catch-up",
             to_do="Run the nightly flow for the newest, and ask with `churn backfill` for the others that are wanted.",
         )
-    return nights
+    oldest = max(min(published), until - (MOST_MISSED - 1) * DAY)
+    return tuple(night for night in _days(oldest, until) if night not in published)
+
+
+def nights_to_list(listed: Collection[date], until: date, *, today: date) -> tuple[date, ...]:
+    """Today's night, where it is caught up with and has no list yet; a list for any other would be stale."""
+    return (today,) if until == today and today not in listed else ()
 
 
 def caught_up_until(asked: str | None, *, today: date) -> date:
@@ -55,11 +65,7 @@ def caught_up_until(asked: str | None, *, today: date) -> date:
 
 
 def _days(first: date, last: date) -> tuple[date, ...]:
-    return tuple(first + timedelta(days=days) for days in range((last - first).days + 1))
-
-
-def _day_before(day: date) -> date:
-    return day - timedelta(days=1)
+    return tuple(first + days * DAY for days in range((last - first).days + 1))
 
 
 def _date(text: str, where: str) -> date:

@@ -72,7 +72,7 @@ def catch_up(
     policy: Policy = None,
     reasons: Reasons = "list",
 ) -> None:
-    """Score the nights that were missed while nothing ran; only the newest of them gets an outreach list."""
+    """Score the nights that were missed while nothing ran; only today's gets an outreach list, as others are stale."""
     caught_up_until(until, today=_today())
     policy_asked_for(read_contract(contract), policy)
     look_over(contract, source)
@@ -83,9 +83,9 @@ def catch_up(
         begun(CONNECT)
         outcomes = follow(contract, until, kept_apart(source), policy, reasons)
     if not outcomes:
-        console.print("Nothing is missing: the newest night is published.")
-    elif len(outcomes) > 1:
-        console.print(f"The lists of the {len(outcomes) - 1} nights before the last would be stale, and are not made.")
+        console.print("Nothing is missing: every night is published.")
+    elif any(outcome.outreach is None for outcome in outcomes):
+        console.print("The lists of nights before today's would be stale, and are not made.")
 
 
 def _today() -> date:

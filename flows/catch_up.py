@@ -21,7 +21,7 @@ def catch_up(
     policy: PolicyName = None,
     reasons: Reasons = FOR_THE_LIST,
 ) -> tuple[steps.Outcome, ...]:
-    """Scores the nights after the newest published one, the oldest first; the last of them alone gets a list."""
+    """Scores the nights that were never published, the oldest first; today's alone gets a list."""
     rules = policies.policy_in_force(contract, policy)
     plan = replace(steps.nights_missed_by(contract, until), reasons=reasons)
     return score_nights(plan, source, rules) if plan.nights else ()

@@ -50,6 +50,14 @@ def published_runs(publisher: Publisher, contract: str | None = None) -> tuple[R
         return tuple(_run(row, publisher.lake) for row in connection.execute(runs))
 
 
+def nights_published(publisher: Publisher, contract: str, kind: str) -> frozenset[date]:
+    """Every night that ever was published, also those of which the retention policy kept nothing."""
+    run = publication.c
+    nights = sa.select(run.as_of).where(run.contract == contract, run.kind == kind, run.state == "published")
+    with publisher.engine.connect() as connection:
+        return frozenset(connection.scalars(nights.distinct()))
+
+
 def shown_run(publisher: Publisher, contract: str, kind: str, as_of: date) -> Run | None:
     """The run that readers of the night see, or None where it was never published."""
     night = (night_pointer.c.contract == contract, night_pointer.c.kind == kind, night_pointer.c.as_of == as_of)

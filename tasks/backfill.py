@@ -9,12 +9,12 @@ from datetime import date, datetime
 from prefect import runtime
 from prefect.artifacts import create_table_artifact
 
-from churn.backfill import caught_up_until, nights_between, nights_missed
+from churn.backfill import caught_up_until, nights_between, nights_missed, nights_to_list
 from churn.errors import ContractError, PublicationError, RequestError, SettingsError, StoreUnreachable
 from churn.night import chosen_known_at
 from store.contracts import read_contract
 from store.publication import Publisher, open_publisher
-from store.runs import shown_run
+from store.runs import nights_published, shown_run
 from store.settings import current_settings
 from store.source import Extract as Extract  # flows name it as a type
 from tasks import scoring
@@ -80,20 +80,21 @@ def nights_asked_for(contract: str, first: str, last: str, known_at: str | None)
 
 @step("see which nights of {contract} were missed")
 def nights_missed_by(contract: str, until: str | None) -> Plan:
-    """The nights after the newest published one; the last of them alone may get a list, since the others' are stale.
+    """The nights that were never published, and today's where it lacks its list: that alone would not be stale.
 
     RequestError where no night was ever published, or where more than a month is missing.
     """
     settings, base = current_settings(), read_contract(contract).name
-    newest = open_publisher(settings).current(base, SCORES)
-    if newest is None:
+    publisher, today = open_publisher(settings), datetime.now(settings.zone).date()
+    scored, last = nights_published(publisher, base, SCORES), caught_up_until(until, today=today)
+    if not scored:
         raise RequestError("no night is published yet", where=base, to_do="Run `churn night` for the first one.")
-    today = datetime.now(settings.zone).date()
-    nights = nights_missed(newest.unit.as_of, caught_up_until(until, today=today))
-    if nights:
-        days = ", ".join(map(str, nights))
-        LOGGER.info("%s: missing after %s: %s", base, newest.unit.as_of, days, extra={"missing": nights})
-    return Plan(contract, base, nights, listed=nights[-1:])
+    missed = nights_missed(scored, last)
+    if missed:
+        days = ", ".join(map(str, missed))
+        LOGGER.info("%s: %s missing", base, f"{days} are" if missed[1:] else f"{days} is", extra={"missing": missed})
+    listed = nights_to_list(nights_published(publisher, base, OUTREACH), last, today=today)
+    return Plan(contract, base, tuple(sorted({*missed, *listed})), listed=listed)
 
 
 def attempted(as_of: date, score: Callable[[date], Outcome]) -> Outcome:

@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from churn.backfill import caught_up_until, nights_between, nights_missed
+from churn.backfill import caught_up_until, nights_between, nights_missed, nights_to_list
 from churn.errors import RequestError
 
 TODAY = date(2026, 3, 5)
@@ -33,23 +33,49 @@ def test_an_impossible_range_is_refused(first: str, last: str, told: str) -> Non
         nights_between(first, last, today=TODAY)
 
 
+FIRST = date(2026, 3, 1)
+
+
 @pytest.mark.parametrize(
-    ("newest", "missed"),
+    ("published", "missed"),
     [
-        (date(2026, 3, 1), (SECOND, THIRD, FOURTH, TODAY)),
-        (FOURTH, (TODAY,)),
-        (TODAY, ()),
-        (date(2026, 3, 6), ()),
+        ([FIRST], [SECOND, THIRD, FOURTH, TODAY]),
+        ([FIRST, FOURTH], [SECOND, THIRD, TODAY]),
+        ([FIRST, THIRD, TODAY], [SECOND, FOURTH]),
+        ([FOURTH], [TODAY]),  # nothing was promised before the first night
+        ([TODAY], []),
+        ([date(2026, 3, 6)], []),
     ],
 )
-def test_missed_are_the_nights_after_the_newest(newest: date, missed: tuple[date, ...]) -> None:
-    assert nights_missed(newest, TODAY) == missed
+def test_missed_are_the_nights_since_the_first_that_were_never_published(
+    published: list[date], missed: list[date]
+) -> None:
+    assert nights_missed(published, TODAY) == tuple(missed)
+
+
+def test_a_gap_of_more_than_a_month_ago_is_left_alone() -> None:
+    long_ago, newest = date(2025, 1, 1), date(2026, 3, 4)
+    missed = nights_missed([long_ago, newest], TODAY)
+    assert (missed[0], missed[-1], len(missed)) == (date(2026, 2, 3), TODAY, 30)
 
 
 def test_who_slept_for_more_than_a_month_is_asked_which_nights_are_wanted() -> None:
-    assert len(nights_missed(date(2026, 2, 2), TODAY)) == 31
+    assert len(nights_missed([date(2026, 2, 2)], TODAY)) == 31
     with pytest.raises(RequestError, match="32 nights are missing since 2026-02-01"):
-        nights_missed(date(2026, 2, 1), TODAY)
+        nights_missed([date(2026, 2, 1)], TODAY)
+
+
+@pytest.mark.parametrize(
+    ("listed", "until", "wanted"),
+    [
+        ([], TODAY, (TODAY,)),
+        ([FOURTH], TODAY, (TODAY,)),
+        ([TODAY], TODAY, ()),
+        ([], FOURTH, ()),  # by now it would be stale
+    ],
+)
+def test_only_todays_night_gets_a_list_and_only_one(listed: list[date], until: date, wanted: tuple[date, ...]) -> None:
+    assert nights_to_list(listed, until, today=TODAY) == wanted
 
 
 def test_one_catches_up_until_today_unless_told_otherwise() -> None:

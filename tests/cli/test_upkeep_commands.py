@@ -41,11 +41,11 @@ def became(outcome: Outcome) -> None:
 def test_each_night_has_a_line_and_the_missing_ones_are_named_first(console: Console) -> None:
     with _nights_shown(console):
         begun("see which nights were missed")
-        LOGGER.info("telco: missing after %s: %s", "2026-01-01", "2026-01-02, 2026-01-03", extra={"missing": (1,)})
+        LOGGER.info("telco: %s are missing", "2026-01-02, 2026-01-03", extra={"missing": (1,)})
         became(Outcome(SECOND, "published", SCORES))
         became(Outcome(THIRD, "published", SCORES, LIST))
     assert told(console) == [
-        ["telco: missing after 2026-01-01: 2026-01-02, 2026-01-03"],
+        ["telco: 2026-01-02, 2026-01-03 are missing"],
         ["night", "scores", "revision", "customers", "list", "why"],
         ["2026-01-02", "published", "2", "19,549", "", ""],
         ["2026-01-03", "published", "2", "19,549", "200", ""],

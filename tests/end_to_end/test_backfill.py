@@ -135,18 +135,21 @@ def broken_on_the_third(folder: Path) -> str:
     return delivered(then | {"customers": pa.concat_tables([people, fault, mended])}, folder)
 
 
-def test_missed_nights_are_caught_up_with_and_a_failed_one_is_filled_later(nights: Nights, tmp_path: Path) -> None:
+def test_missed_nights_are_caught_up_with_and_a_failed_one_is_tried_again(nights: Nights, tmp_path: Path) -> None:
     second, third, fourth = (date(2024, 8, day) for day in (2, 3, 4))
     with pytest.raises(PublicationError, match="1 of 3 nights failed: 2024-08-03 QualityError telco customer/segment"):
         catch_up(nights, "2024-08-04", broken_on_the_third(tmp_path / "broken"))
     assert [shown(day) is not None for day in (second, third, fourth)] == [True, False, True]
-    assert [shown(day, "outreach") is not None for day in (second, third, fourth)] == [False, False, True]
-    assert {row["as_of"] for row in view_rows("outreach_current")} == {"2024-08-04"}
+    assert [shown(day, "outreach") is not None for day in (second, third, fourth)] == [False, False, False]
+    assert {row["as_of"] for row in view_rows("outreach_current")} == {FIRST_NIGHT}
 
     before = nights.shown()
     mended = delivered(known_by(MIDNIGHT, tables()), tmp_path / "mended")
-    outcomes = fill(nights, "2024-08-02", "2024-08-03", mended, lists=True)
-    assert [outcome.state for outcome in outcomes] == ["already published", "published"]
-    assert all(outcome.outreach.new for outcome in outcomes)  # as it was asked for
+    (gap,) = catch_up(nights, "2024-08-04", mended)
+    assert (gap.as_of, gap.state, gap.outreach) == (third, "published", None)
     assert nights.shown() == before  # readers of the newest night see what they saw
     assert catch_up(nights, "2024-08-04", mended) == ()
+
+    outcomes = fill(nights, "2024-08-02", "2024-08-03", mended, lists=True)
+    assert [outcome.state for outcome in outcomes] == ["already published", "already published"]
+    assert all(outcome.outreach.new for outcome in outcomes)  # as it was asked for
