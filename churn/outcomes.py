@@ -68,22 +68,21 @@ def with_departures(members: pa.Table, departures: pa.Table, horizon_days: int) 
     return members.append_column("churned", churned).filter(pc.invert(had_left))
 
 
-def with_contacts(members: pa.Table, events: pa.Table) -> pa.Table:
-    """The members with `contacted` and `accepted`: whether any event of their own wave says so.
+def with_contacts(members: pa.Table, events: pa.Table, horizon_days: int) -> pa.Table:
+    """The members, each customer once, with `contacted` and `accepted`: whether an event says so.
 
-    `events` has as_of, customer_id and event.
+    `events` has as_of, customer_id and event. Those count that were made for any list from the day of the member's wave
+    on, within the horizon: a stay lasts several nights, and it is the list of any of them that a team has in hand.
     """
-    contacted = pc.is_in(events["event"], pa.array([event.value for event in CONTACT_EVENTS]))
-    accepted = pc.equal(events["event"], Event.ACCEPTED.value)
-    for name, which in (("contacted", contacted), ("accepted", accepted)):
-        theirs = pc.is_in(_names(members), _names(events.filter(which)).combine_chunks())
-        members = members.append_column(name, theirs)
+    place = pc.index_in(events["customer_id"].cast(pa.string()), members["customer_id"].cast(pa.string()))
+    days = pc.days_between(pc.take(members["as_of"], place), events["as_of"])
+    in_time = pc.fill_null(pc.and_(pc.greater_equal(days, 0), pc.less(days, horizon_days)), False)
+    for name, which in (("contacted", CONTACT_EVENTS), ("accepted", (Event.ACCEPTED,))):
+        theirs = pc.and_(in_time, pc.is_in(events["event"], pa.array([event.value for event in which])))
+        happened = np.zeros(members.num_rows, np.bool_)
+        happened[place.filter(theirs).to_numpy()] = True
+        members = members.append_column(name, pa.array(happened))
     return members
-
-
-def _names(rows: pa.Table) -> pa.ChunkedArray:
-    """Date and key in one text."""
-    return pc.binary_join_element_wise(rows["as_of"].cast(pa.string()), rows["customer_id"].cast(pa.string()), " ")
 
 
 def _looked_up(values: pa.ChunkedArray, keys: pa.ChunkedArray, wanted: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -83,12 +83,21 @@ def wave_events(settings: Settings, contract: str, as_of: date, *, known_at: dat
 
     `known_at` is of the business zone; None stands for now. The times of the rows are in UTC.
     """
-    events = sa.select(intervention).where(intervention.c.contract == contract, intervention.c.as_of == as_of)
+    return _events(settings, intervention.c.contract == contract, intervention.c.as_of == as_of, known_at=known_at)
+
+
+def events_since(settings: Settings, contract: str, as_of: date, *, known_at: datetime) -> pa.Table:
+    """INTERVENTIONS of all lists from that date on, in order of time, as `wave_events` gives those of one."""
+    return _events(settings, intervention.c.contract == contract, intervention.c.as_of >= as_of, known_at=known_at)
+
+
+def _events(settings: Settings, *which: sa.ColumnElement[bool], known_at: datetime | None) -> pa.Table:
+    events = sa.select(intervention).where(*which).order_by(intervention.c.occurred_at, intervention.c.key)
     if known_at is not None:
         events = events.where(intervention.c.recorded_at <= _utc(known_at, settings))
     engine = _opened(settings)
     with answering(engine), engine.connect() as connection:
-        rows = connection.execute(events.order_by(intervention.c.occurred_at, intervention.c.key)).all()
+        rows = connection.execute(events).all()
     return _table(_columns(rows, INTERVENTIONS), INTERVENTIONS)
 
 

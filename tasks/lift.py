@@ -21,7 +21,7 @@ from schemas.lift import ALL_ACTIONS, Scope
 from schemas.outreach import OUTREACH, STATUSES
 from schemas.scores import SCORES
 from store.contracts import read_contract
-from store.interventions import wave_events
+from store.interventions import events_since
 from store.lake import read_parquet, write_parquet
 from store.lifts import keep_lifts
 from store.pages import keep_lift_page
@@ -84,7 +84,9 @@ def measure(
     if ready:
         first = entries(read_parquet([wave.members for wave in waves if wave.as_of in ready]))
         left = with_departures(first, departures, terms.horizon_days)
-        found = lifts(with_contacts(left, _events(terms.name, ready, moment)), _terms(policy or policy_for(terms.name)))
+        events = events_since(settings, terms.name, ready[0], known_at=moment)
+        contacted = with_contacts(left, events, terms.horizon_days)
+        found = lifts(contacted, _terms(policy or policy_for(terms.name)))
     keep_lifts(settings, lift_rows(found, terms.name, moment))
     page = keep_lift_page(lift_plot(_points(found)), terms.name, settings)
     waiting = tuple(wave.as_of for wave in waves if wave.as_of not in ready)
@@ -136,11 +138,6 @@ def _moment(known_at: str | None, settings: Settings) -> datetime:
 def _told_until(extract: Extract, moment: datetime) -> datetime:
     """Up to when the source tells who left: one that was copied earlier says of nobody that he left since."""
     return min(extract.newest or moment, moment)
-
-
-def _events(base: str, as_ofs: Sequence[date], moment: datetime) -> pa.Table:
-    settings = current_settings()
-    return pa.concat_tables([wave_events(settings, base, as_of, known_at=moment) for as_of in as_ofs])
 
 
 def _terms(policy: str) -> Terms:

@@ -221,20 +221,23 @@ def test_who_left_within_the_horizon_has_churned(left_on: str, counts: bool | No
     assert found["churned"].to_pylist() == ([] if counts is None else [counts])
 
 
-EVENTS = dated("""
-as_of       customer_id  event
-2026-01-01  Ada          assigned
-2026-01-01  Bob          attempted
-2026-01-02  Ada          accepted
-""")
-
-
-def test_a_contact_counts_for_the_wave_that_it_was_made_for() -> None:
-    found = with_contacts(MEMBERS, EVENTS).select(["as_of", "customer_id", "contacted", "accepted"]).to_pylist()
-    assert [(row["as_of"].day, row["customer_id"], row["contacted"], row["accepted"]) for row in found] == [
-        (1, "Ada", False, False),
-        (1, "Bob", True, False),
-        (2, "Ada", True, True),
-        (2, "Bob", False, False),
-        (2, "Cid", False, False),
-    ]
+@pytest.mark.parametrize(
+    ("list_of", "event", "contacted", "accepted"),
+    [
+        ("2026-01-02", "attempted", True, False),
+        ("2026-01-02", "accepted", True, True),
+        ("2026-01-02", "assigned", False, False),
+        ("2026-01-03", "reached", True, False),  # he stays on the list, and a later night's was the one in hand
+        ("2026-01-31", "reached", True, False),
+        ("2026-02-01", "reached", False, False),  # the thirty days are over
+        ("2026-01-01", "reached", False, False),  # before he came into the wave
+    ],
+)
+def test_a_contact_counts_within_the_horizon_whichever_night_s_list_it_was_made_for(
+    list_of: str, event: str, contacted: bool, accepted: bool
+) -> None:
+    entrants = dated("as_of customer_id arm\n2026-01-01 Ada listed\n2026-01-02 Bob held_out")
+    events = dated(f"as_of customer_id event\n{list_of} Bob {event}\n2026-01-03 Zoe accepted")
+    [ada, bob] = with_contacts(entrants, events, 30).to_pylist()
+    assert (bob["contacted"], bob["accepted"]) == (contacted, accepted)
+    assert not ada["contacted"]

@@ -82,9 +82,19 @@ def test_what_was_written_back_is_counted_and_a_leak_is_told(home: Publisher, ex
     assert of_all.alarm == "1 held out were contacted nevertheless: C06"
 
 
-def event(customer: str, what: str) -> Intervention:
+def test_what_a_later_night_s_list_led_to_counts_for_the_stay(home: Publisher, extract: Extract) -> None:
+    """Whoever stays is listed again, and it is the newest list that a team works from; a leak is one on any night."""
+    for as_of in (FIRST, NEXT):
+        publish_wave(home, as_of, listed=[0, 2, 4], held_out=[6])
+    record(current_settings(), [event("C00", "accepted", NEXT), event("C06", "reached", NEXT)])
+    [of_all, _] = steps.measure.fn("telco", steps.keep_waves.fn("telco"), extract, None).lifts
+    assert (of_all.heads.contacted, of_all.heads.accepted, of_all.heads.leaked) == (1, 1, 1)
+    assert of_all.alarm == "1 held out were contacted nevertheless: C06"
+
+
+def event(customer: str, what: str, as_of: date = FIRST) -> Intervention:
     when = datetime(2025, 11, 3, 9, tzinfo=UTC)
-    known = {"contract": "telco", "customer_id": customer, "as_of": FIRST, "action": "service_call", "team": "north"}
+    known = {"contract": "telco", "customer_id": customer, "as_of": as_of, "action": "service_call", "team": "north"}
     return Intervention.model_validate(
         known | {"channel": "phone", "event": what, "agent": "a", "occurred_at": when, "key": f"{customer} {what}"}
     )
