@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 import time
 from http import HTTPStatus
 from typing import Any
@@ -34,6 +35,9 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begins to wait for headers."""
         super().connection_made(transport)
+        # asyncio does so only for sockets that were made for TCP by name, as those that uvicorn gives its workers are not.
+        # Head and body of an answer are written apart: the body would wait 40 ms for the head to be confirmed.
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._arrival = Arrival(time.monotonic())
         self._queue: Queue = self.app_state["queue"]
         self._metrics: Metrics = self.app_state["metrics"]
