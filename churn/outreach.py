@@ -33,22 +33,24 @@ Ints = npt.NDArray[np.int64]
 class Terms:
     """What a list is decided by, the same for all parts of the base.
 
-    `household` is the column that says who lives together, empty where nobody asks or knows. `titles` is what people
-    call each feature.
+    `household` is the column that says who lives together, empty where nobody asks or knows. `consents` are those that
+    say who may be contacted: of whom they say nothing may not. `titles` is what people call each feature.
     """
 
     policy: Policy
     policy_digest: str
     as_of: date
     household: str = ""
+    consents: frozenset[str] = frozenset()
     titles: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, policy: Policy, digest: str, as_of: date, contract: Contract) -> Terms:
         """The terms of a policy for a contract's customers."""
         household = contract.one(Role.HOUSEHOLD) if policy.looks_at_households else None
+        consents = frozenset(column.name for column in contract.customer.columns if column.has(Role.CONSENT))
         titles = {column.name: column.words for column in contract.features}
-        return cls(policy, digest, as_of, household.name if household else "", titles)
+        return cls(policy, digest, as_of, household.name if household else "", consents, titles)
 
     @property
     def whatever_the_reasons(self) -> Terms:
@@ -88,7 +90,7 @@ def judge(rows: pa.Table, terms: Terms, past: Past) -> Judged:
     offered = offers(rows, _customer_value(rows, policy), policy)
     stays = _stays(keys, past)
     is_open = np.stack([~_among(keys, closed) for closed in past.closed], axis=1) & ~stays.resting[:, None]
-    verdict = _verdicts(rows, policy, offered, is_open)
+    verdict = _verdicts(rows, terms, offered, is_open)
     place = np.flatnonzero(verdict == code_of(policy, Status.BEYOND_CAPACITY))
     worth = np.where(_pays(offered, policy) & is_open, offered.worth, -np.inf)[place]
     candidates = _candidates(rows.take(pa.array(place)), worth, stays.of(place), terms)
@@ -100,8 +102,9 @@ def code_of(policy: Policy, status: Status) -> int:
     return len(policy.suppress) + list(Status).index(status)
 
 
-def _verdicts(rows: pa.Table, policy: Policy, offered: Offers, is_open: Flags) -> npt.NDArray[np.int16]:
+def _verdicts(rows: pa.Table, terms: Terms, offered: Offers, is_open: Flags) -> npt.NDArray[np.int16]:
     """The first that applies: a suppression rule, then each of the program's own statuses in this order, from below."""
+    policy = terms.policy
     pays = _pays(offered, policy)
     # A customer who would be worth it, had the one channel that answers him not been used lately, is cooling down.
     only_closed = (pays & ~is_open).any(axis=1)
@@ -114,7 +117,7 @@ def _verdicts(rows: pa.Table, policy: Policy, offered: Offers, is_open: Flags) -
     ):
         verdict[applies] = code_of(policy, status)
     for number, rule in reversed(list(enumerate(policy.suppress))):
-        verdict[_applies(rule, rows)] = number
+        verdict[_applies(rule, rows, where_unknown=rule.column in terms.consents)] = number
     return verdict
 
 
@@ -141,10 +144,10 @@ class _Stays:
 
 def _candidates(rows: pa.Table, worth: Floats, stays: _Stays, terms: Terms) -> Candidates:
     keys = rows["customer_id"].combine_chunks()
-    homes = rows[terms.household].combine_chunks().cast(pa.string()) if terms.household else None
+    homes = _households(rows, terms)
     return Candidates(
         customer_id=keys,
-        household=pa.nulls(len(keys), pa.string()) if homes is None else homes,
+        household=homes,
         team=_teams(rows, terms.policy),
         worth=worth,
         staying=stays.staying,
@@ -153,7 +156,15 @@ def _candidates(rows: pa.Table, worth: Floats, stays: _Stays, terms: Terms) -> C
     )
 
 
-def _held_out(keys: pa.Array, homes: pa.Array | None, terms: Terms) -> Flags:
+def _households(rows: pa.Table, terms: Terms) -> pa.Array:
+    """The household of each, null where none is known: a blank is no name, or all whom it stands for would be one."""
+    if not terms.household:
+        return pa.nulls(rows.num_rows, pa.string())
+    named = rows[terms.household].combine_chunks().cast(pa.string())
+    return pc.if_else(pc.equal(pc.utf8_trim_whitespace(named), ""), None, named)
+
+
+def _held_out(keys: pa.Array, homes: pa.Array, terms: Terms) -> Flags:
     holdout = terms.policy.holdout
     units = units_of(keys, homes if holdout.unit == "household" else None)
     return held_out(units, Experiment.on(holdout.experiment, terms.as_of, holdout.valid_days), holdout.share)
@@ -182,14 +193,16 @@ def _stays(keys: pa.Array, past: Past) -> _Stays:
 
 
 def _customer_value(rows: pa.Table, policy: Policy) -> Floats:
+    """What keeping each is worth; NaN where that is not known, or beyond all numbers."""
     value = policy.customer_value
-    return np.asarray(rows[value.column or "customer_value"], np.float64) * value.multiplier
+    money = np.asarray(rows[value.column or "customer_value"], np.float64) * value.multiplier
+    return np.where(np.isfinite(money), money, np.nan)
 
 
-def _applies(rule: Suppression, rows: pa.Table) -> Flags:
+def _applies(rule: Suppression, rows: pa.Table, *, where_unknown: bool) -> Flags:
     column = rows[rule.column]
     wanted = pa.scalar(rule.equals).cast(column.type)
-    return np.asarray(pc.fill_null(pc.equal(column, wanted), False))
+    return np.asarray(pc.fill_null(pc.equal(column, wanted), where_unknown))
 
 
 def _among(values: pa.Array, wanted: pa.Array) -> Flags:

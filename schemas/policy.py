@@ -71,7 +71,10 @@ class CustomerValue(Part):
 
 
 class Suppression(Part):
-    """Customers whose `column` equals `equals` get `status` and are not contacted, `because`."""
+    """Customers whose `column` equals `equals` get `status` and are not contacted, `because`.
+
+    Where the contract gives the column the role consent, neither are those of whom it says nothing.
+    """
 
     status: Name
     column: str

@@ -45,6 +45,16 @@ hugo             0.90     15              no      yes  not_worth_it
 ines             0.90      ?              no      yes  not_worth_it
 """
 
+CONSENTS = frozenset({"do_not_contact", "consent"})
+UNKNOWN = """
+customer  probability  value  do_not_contact  consent  status
+anna             0.60    900              no      yes  listed
+boris            0.90    900               -      yes  do_not_contact
+clara            0.90    900              no        -  no_consent
+david            0.90    inf              no      yes  not_worth_it
+elif             0.50    900              no      yes  listed
+"""
+
 # Three actions by two channels; the phone has one place. A call costs more, and keeps more.
 ACTIONS = NO_RULES.model_copy(
     update={
@@ -99,6 +109,12 @@ david            0.70    900  H2         listed
 elif             0.40    900  -          listed
 farid            0.30    900  -          beyond_capacity
 """
+UNKNOWN_HOMES = """
+customer  probability  value  household  status
+anna             0.60    900  blank      listed
+boris            0.90    900  blank      listed
+clara            0.50    900  H2         listed
+"""
 
 TEAMS = NO_RULES.model_copy(
     update={"team_by": "region", "teams": (Team(name="north", capacity=1, of=("N",)), Team(name="rest", capacity=2))}
@@ -138,8 +154,9 @@ def base_table(rows: Sequence[dict[str, str]]) -> pa.Table:
     read = {
         "probability": float,
         "value": lambda text: None if text == "?" else float(text),
-        "do_not_contact": lambda text: text == "yes",
-        "consent": lambda text: text == "yes",
+        "do_not_contact": {"yes": True, "no": False}.get,
+        "consent": {"yes": True, "no": False}.get,
+        "household": lambda text: {"-": None, "blank": " "}.get(text, text),
     }
     columns = {
         name: [read.get(name, lambda text: None if text in "-?" else text)(row[name]) for row in rows]
@@ -175,7 +192,7 @@ def decided(
 ) -> list[dict[str, Any]]:
     """Everybody's status, from parts of so many customers."""
     base = base_table(rows_of(table))
-    terms = Terms(policy, "d" * 64, TONIGHT, household)
+    terms = Terms(policy, "d" * 64, TONIGHT, household, CONSENTS)
     parts = [judge(base.slice(at, part), terms, past or nothing_before(policy)) for at in range(0, len(base), part)]
     wave = draw([judged.candidates for judged in parts], policy)
     pairs = zip(parts, wave.parts, strict=True)
@@ -190,6 +207,16 @@ def as_told(table: str, *columns: str) -> list[tuple[str | None, ...]]:
 def test_each_customer_has_the_status_of_the_table_however_the_base_is_split(part: int) -> None:
     statuses = decided(FILTERS, POLICY, part=part)
     assert [(row["customer_id"], row["status"]) for row in statuses] == as_told(FILTERS, "customer", "status")
+
+
+def test_who_has_not_said_whether_he_may_be_contacted_is_not() -> None:
+    statuses = decided(UNKNOWN, POLICY)
+    assert [(row["customer_id"], row["status"]) for row in statuses] == as_told(UNKNOWN, "customer", "status")
+
+
+def test_those_whose_household_is_a_blank_do_not_live_together() -> None:
+    statuses = decided(UNKNOWN_HOMES, HOUSEHOLDS, household="household")
+    assert [(row["customer_id"], row["status"]) for row in statuses] == as_told(UNKNOWN_HOMES, "customer", "status")
 
 
 @pytest.mark.parametrize("part", [99, 3])
