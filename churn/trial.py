@@ -65,7 +65,8 @@ def risk_difference(arms: Arms) -> Interval:
 def loss_difference(listed: Losses, held_out: Losses) -> Interval:
     """The money lost per customer, listed less held out, over the strata; NaN where it cannot be told.
 
-    Weighed as the difference of risks is; within an arm the losses are taken to vary alike in every stratum.
+    Weighed as the difference of risks is; the losses are taken to vary alike in every stratum, and within an arm no less
+    than in both together: of a small holdout often nobody left, and that tells little of how much losses vary.
     """
     n1, n0 = listed.customers, held_out.customers
     both = _have_both(n1, n0)
@@ -73,8 +74,10 @@ def loss_difference(listed: Losses, held_out: Losses) -> Interval:
     with np.errstate(invalid="ignore", divide="ignore"):
         total = _over_strata(weights, both)
         value = _over_strata(weights * (listed.money / n1 - held_out.money / n0), both) / total
+        of_both = _variance(both, listed, held_out)
         spread = sum(
-            _over_strata(weights**2 / one.customers, both) * _variance(one, both) for one in (listed, held_out)
+            _over_strata(weights**2 / one.customers, both) * np.maximum(_variance(both, one), of_both)
+            for one in (listed, held_out)
         )
         half = NORMAL_95 * np.sqrt(spread) / total
     return Interval(value, value - half, value + half)
@@ -97,10 +100,11 @@ def customers_needed(rate: float, share: float, cut: float = WORTH_FINDING) -> i
     return ceil((NORMAL_95 + NORMAL_80) ** 2 * spread / (rate - left) ** 2)
 
 
-def _variance(one: Losses, both: npt.NDArray[np.bool_]) -> Floats:
-    """The variance within strata of one arm's losses, over the strata together."""
-    squares = one.money_squared - one.money**2 / one.customers
-    return np.maximum(_over_strata(squares, both), 0.0) / _over_strata(one.customers - 1.0, both)
+def _variance(both: npt.NDArray[np.bool_], *arms: Losses) -> Floats:
+    """The variance within strata of the arms' losses about the mean of each, over the strata together."""
+    squares = sum(_over_strata(one.money_squared - one.money**2 / one.customers, both) for one in arms)
+    freedom = sum(_over_strata(one.customers - 1.0, both) for one in arms)
+    return np.asarray(np.maximum(squares, 0.0) / freedom)
 
 
 def _have_both(listed: Floats, held_out: Floats) -> npt.NDArray[np.bool_]:

@@ -127,6 +127,22 @@ def test_the_interval_of_money_holds_the_truth_in_19_of_20_waves():
     assert 0.93 <= ((found.low <= -20.0) & (found.high >= -20.0)).mean() <= 0.97
 
 
+@pytest.mark.parametrize(
+    ("listed", "held_out", "rate"),
+    [(180, 20, 0.02), (180, 20, 0.15), (900, 100, 0.02), (4_500, 500, 0.02), (2_000, 2_000, 0.02)],
+)
+def test_of_waves_that_saved_nothing_at_most_one_in_twenty_seems_to_have_saved_money(listed, held_out, rate):
+    """However few are held out: of twenty at 2 % nobody leaves in two waves of three."""
+    dice = np.random.default_rng(SEED)
+    arms = []
+    for customers in (listed, held_out):
+        left = dice.binomial(customers, rate, 2 * WAVES)
+        value, wave = dice.gamma(4.0, 75.0, left.sum()), np.repeat(np.arange(2 * WAVES), left)
+        money, squared = (np.bincount(wave, each, 2 * WAVES)[:, None] for each in (value, value**2))
+        arms.append(Losses(np.full((2 * WAVES, 1), float(customers)), money, squared))
+    assert share_found(loss_difference(*arms)) <= 0.065
+
+
 def test_money_of_a_holdout_of_one_customer_has_no_interval():
     one = Losses(np.array([1.0]), np.array([0.0]), np.array([0.0]))
     many = Losses(np.array([10.0]), np.array([100.0]), np.array([10_000.0]))
