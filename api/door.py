@@ -13,8 +13,8 @@ from api.tokens import TokenReader
 from store.audit import audit_key, record_alarm
 from store.keyring import open_keyring
 from store.rate_limits import open_buckets
+from store.service_database import service_engine
 from store.settings import Settings
-from store.tables import engine_for
 from store.users import Users
 
 HARVESTED = "lookups"
@@ -22,12 +22,13 @@ HARVESTED = "lookups"
 
 def guard(app: FastAPI, settings: Settings) -> None:
     """Hangs it all up in the app's state; SettingsError where a key is missing, so that nothing starts without."""
-    engine = engine_for(settings.database_url)
+    # An engine of its own: its connections are not those that look-ups wait for.
+    app.state.door_engine = engine = service_engine(settings.database_url)
     app.state.keyring = open_keyring(settings)
     app.state.tokens = TokenReader(app.state.keyring)
     app.state.audit_key = audit_key(settings)
     app.state.users = Users(engine)
-    app.state.buckets = open_buckets(settings)
+    app.state.buckets = open_buckets(settings, engine)
     app.state.limiter = Limiter(app.state.buckets, settings.rates, partial(_notice_harvest, engine))
 
 
@@ -35,6 +36,7 @@ def leave(app: FastAPI) -> None:
     """Gives back what `guard` took, when the app ends."""
     limiter: Limiter = app.state.limiter
     limiter.close()
+    app.state.door_engine.dispose()
 
 
 def _notice_harvest(engine: Engine, kind: str, principal: Principal) -> None:

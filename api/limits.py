@@ -18,7 +18,7 @@ from functools import partial
 from types import MappingProxyType
 
 from fastapi import Request
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from api.security import Anyone, Principal, too_many
 from churn.errors import SettingsError, StoreUnreachable
@@ -98,8 +98,8 @@ class Limiter:
             await self._renewed(kind, principal, allowance)
 
     def close(self) -> None:
-        """Waits for nothing that is still asked."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        """Asks nothing more, and waits for what is asked now, which takes no longer than the database may."""
+        self._thread.shutdown(cancel_futures=True)
 
     def _allowance(self, kind: str, principal: Principal) -> Allowance:
         name = kind, principal.name
@@ -131,7 +131,7 @@ class Limiter:
             ask = partial(self._buckets.lease, bucket, _block(rate), rate)
             try:
                 return await asyncio.wait_for(asyncio.get_running_loop().run_in_executor(self._thread, ask), PATIENCE)
-            except (StoreUnreachable, DBAPIError, TimeoutError) as failed:
+            except (StoreUnreachable, SQLAlchemyError, TimeoutError) as failed:
                 self._away_until = time.monotonic() + AWAY_SECONDS
                 log.warning("rate limits count by themselves: %s", type(failed).__name__)
         return self._alone.lease(bucket, _block(rate), rate)

@@ -59,11 +59,11 @@ class Buckets(Protocol):
         """As many of the wanted tokens as there are; a negative number gives tokens back."""
 
 
-def open_buckets(settings: Settings) -> Buckets:
-    """Redis where the environment names one, else the database."""
-    return (
-        RedisBuckets(settings.redis_url) if settings.redis_url else DatabaseBuckets(engine_for(settings.database_url))
-    )
+def open_buckets(settings: Settings, engine: Engine | None = None) -> Buckets:
+    """Redis where the environment names one, else the database, by this engine if one is given."""
+    if settings.redis_url:
+        return RedisBuckets(settings.redis_url)
+    return DatabaseBuckets(engine or engine_for(settings.database_url))
 
 
 def leased(busy_for: float, wanted: int, rate: Rate) -> tuple[Lease, float]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import sqlalchemy as sa
 from fastapi import Depends, FastAPI
 
-from api.door import guard
+from api.door import guard, leave
 from api.limits import limited
 from api.problems import answer_with_problems
 from api.security import Anyone, Looking, require, router
@@ -19,7 +22,7 @@ PASSWORD = "correct horse battery"
 
 def door(settings: Settings) -> FastAPI:
     """The service's door, and a route for each thing that it tells apart."""
-    app = FastAPI()
+    app = FastAPI(lifespan=_lifespan)
     guard(app, settings)
     app.include_router(router)
     answer_with_problems(app)
@@ -42,6 +45,12 @@ def door(settings: Settings) -> FastAPI:
             look.record(connection, "lookup", customer_id)
 
     return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    yield
+    leave(app)
 
 
 def add_users(settings: Settings, *users: User) -> None:

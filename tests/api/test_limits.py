@@ -184,3 +184,13 @@ def test_whoever_harvests_customers_is_noticed_once(ask: Ask, settings: Settings
         shown = connection.scalar(sa.select(sa.func.count()).where(table.what == "lookup"))
     assert alarms == [("ada", "looks up more customers than one person talks to")]
     assert shown == statuses.count(200)
+
+
+def test_on_postgresql_a_door_counts_as_on_sqlite(settings: Settings, postgres_url: str):
+    on_postgres = replace(settings, rates={}, database_url=postgres_url)
+    migrated(on_postgres)
+    app = door(on_postgres)
+    with running(app, who=None) as ask:
+        statuses = [ask("GET", f"/customers/C{one}", headers=admission(app, ADA)).status_code for one in range(30)]
+    assert statuses[:10] == [200] * 10
+    assert 429 in statuses
