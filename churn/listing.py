@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from churn.actions import Offers, sentences
 from churn.allocation import NOWHERE
+from churn.experiment import units_of
 from churn.outreach import Judged, Terms, code_of
 from churn.profit import Floats
 from churn.wave import Places, Wave
@@ -42,6 +43,8 @@ def status_rows(judged: Judged, places: Places, terms: Terms) -> pa.Table:
         "action": _named(_actions(judged.offers, channel), [action.name for action in policy.actions]),
         "arm": _named(_spread(judged, judged.candidates.held_out.astype(np.int64)), list(Arm)),
         "wave_since": _since(judged, channel, terms.as_of),
+        "customer_value": _money(judged.offers.customer_value),
+        "unit": _units(judged, places, policy),
         "policy_digest": _repeated(terms.policy_digest, pa.string(), count),
     }
     return pa.table({name: columns[name] for name in STATUSES.names})
@@ -143,6 +146,16 @@ def _since(judged: Judged, channel: Ints, as_of: date) -> pa.Array:
     return pc.if_else(begins, pa.scalar(as_of, pa.date32()), judged.wave_since)
 
 
+def _units(judged: Judged, places: Places, policy: Policy) -> pa.Array:
+    """What the lot was drawn for; null for who is not in the wave."""
+    candidates, seated = judged.candidates, np.flatnonzero(places.channel != NOWHERE)
+    chosen = pa.array(seated)
+    homes = candidates.household.take(chosen) if policy.holdout.unit == "household" else None
+    place = np.full(len(judged.verdict), NOBODY, np.int64)
+    place[judged.place[seated]] = np.arange(len(seated))
+    return units_of(candidates.customer_id.take(chosen), homes).take(pa.array(place, mask=place == NOBODY))
+
+
 def _said(listed: pa.Table, number: Ints, terms: Terms) -> pa.Array:
     """What the agent reads of each listed customer, whose action has that number."""
     said = pa.nulls(listed.num_rows, pa.string())
@@ -156,7 +169,7 @@ def _words(policy: Policy) -> tuple[pa.Array, pa.Array]:
         Status.LISTED: "among the contacts that are worth most within the capacity",
         Status.HELD_OUT: "worth a place on the list, and left out by lot so that the effect of contacts can be told",
         Status.COOLING_DOWN: "contacted, answered or was in a wave too short a while ago",
-        Status.HOUSEHOLD_LIMIT: f"no more than {policy.household_limit} of a household at once; others are worth more",
+        Status.HOUSEHOLD_LIMIT: f"no more than {policy.household_limit} of a household; others come first or just did",
         Status.NO_ACTION: "no action answers the customer's reasons",
         Status.NOT_WORTH_IT: f"expected value is not above {policy.minimum_expected_value:g}",
         Status.BEYOND_CAPACITY: "worth a contact, but others are worth more within the capacity",

@@ -94,6 +94,7 @@ def judge(rows: pa.Table, terms: Terms, past: Past) -> Judged:
     place = np.flatnonzero(verdict == code_of(policy, Status.BEYOND_CAPACITY))
     worth = np.where(_pays(offered, policy) & is_open, offered.worth, -np.inf)[place]
     candidates = _candidates(rows.take(pa.array(place)), worth, stays.of(place), terms)
+    candidates = replace(candidates, homes_lately=_homes_lately(rows, stays, place, terms))
     return Judged(keys, verdict, offered, stays.since, candidates, place)
 
 
@@ -162,6 +163,13 @@ def _households(rows: pa.Table, terms: Terms) -> pa.Array:
         return pa.nulls(rows.num_rows, pa.string())
     named = rows[terms.household].combine_chunks().cast(pa.string())
     return pc.if_else(pc.equal(pc.utf8_trim_whitespace(named), ""), None, named)
+
+
+def _homes_lately(rows: pa.Table, stays: _Stays, candidates: Ints, terms: Terms) -> pa.Array:
+    """The household of each who was in a wave lately and is no candidate: he still counts for its limit."""
+    lately = np.asarray(pc.is_valid(stays.since)).copy()
+    lately[candidates] = False
+    return _households(rows.filter(pa.array(lately)), terms)
 
 
 def _held_out(keys: pa.Array, homes: pa.Array, terms: Terms) -> Flags:

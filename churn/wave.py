@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,7 @@ class Candidates:
 
     `worth` [n, channels] is the expected value in money of the best action of each channel, -inf where there is none or
     the channel is closed. `household` is null where none is known. `staying` says who is in the wave already.
+    `homes_lately` has the household of each customer of the part who is no candidate and was in a wave lately.
     """
 
     customer_id: pa.Array
@@ -43,6 +44,7 @@ class Candidates:
     worth: Floats
     staying: Flags
     held_out: Flags
+    homes_lately: pa.Array = field(default_factory=lambda: pa.array([], pa.string()))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,10 +79,14 @@ def draw(parts: Sequence[Candidates], policy: Policy) -> Wave:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Pool:
-    """All candidates in order of their key, worth in millionths; `origin` is the place that each came from."""
+    """All candidates in order of their key, worth in millionths.
+
+    `origin` is the place that each came from, `lately` how many others of the household were in a wave lately.
+    """
 
     origin: Ints
     household: pa.Array
+    lately: Ints
     team: Ints
     worth: Ints
     staying: Flags
@@ -98,14 +104,23 @@ def _in_order(parts: Sequence[Candidates]) -> _Pool:
     keys = pa.concat_arrays([part.customer_id.cast(pa.string()) for part in parts])
     order = np.asarray(pc.sort_indices(keys)).astype(np.int64)
     worth = np.concatenate([part.worth for part in parts])[order]
+    household = pa.concat_arrays([part.household.cast(pa.string()) for part in parts]).take(pa.array(order))
     return _Pool(
         origin=order,
-        household=pa.concat_arrays([part.household.cast(pa.string()) for part in parts]).take(pa.array(order)),
+        household=household,
+        lately=_times(household, pa.concat_arrays([part.homes_lately.cast(pa.string()) for part in parts])),
         team=np.concatenate([part.team for part in parts])[order],
         worth=in_micros(worth, worth > -np.inf),
         staying=np.concatenate([part.staying for part in parts])[order],
         held_out=np.concatenate([part.held_out for part in parts])[order],
     )
+
+
+def _times(homes: pa.Array, named: pa.Array) -> Ints:
+    """How often each home is named. Shape (n,)."""
+    counted = pc.value_counts(named.drop_null())
+    place = pc.index_in(homes, counted.field("values"))
+    return np.asarray(pc.fill_null(counted.field("counts").take(place), 0))
 
 
 def _drawn(pool: _Pool, policy: Policy) -> _Drawn:
@@ -153,7 +168,7 @@ class _Homes:
     """The order in which members of households enter the wave, and how many may; each row without one is its own.
 
     `order` has the rows by household, in each those who stay first and then those who are worth most; `start` [n] is
-    where the household of each of these begins, `room` [n] how many of it the wave may hold.
+    where the household of each of these begins, `room` [n] how many of it may enter.
     """
 
     order: Ints
@@ -188,8 +203,8 @@ def _homes(pool: _Pool, limit: int | None) -> _Homes:
     home = np.where(living, home, len(rows) + rows)
     order = np.lexsort((-_with_stay(pool, rows).max(axis=1), home))
     start = np.searchsorted(home[order], home[order])
-    room = np.where(living, limit, 1)[order]
-    return _Homes(order, start, room)
+    room = np.where(living, np.maximum(limit - pool.lately, 0), 1)
+    return _Homes(order, start, room[order])
 
 
 def _count_before(flags: Flags) -> Ints:

@@ -13,7 +13,7 @@ class Status(StrEnum):
     LISTED = "listed"
     HELD_OUT = "held_out"  # would have been listed, and is left out by lot
     COOLING_DOWN = "cooling_down"  # was contacted, answered or was in a wave too short a while ago
-    HOUSEHOLD_LIMIT = "household_limit"  # other members of the household are worth more
+    HOUSEHOLD_LIMIT = "household_limit"  # other members of the household are worth more, or were in a wave lately
     NO_ACTION = "no_action"  # no action of the policy answers the customer's reasons
     NOT_WORTH_IT = "not_worth_it"  # the expected value is not above the policy's minimum
     BEYOND_CAPACITY = "beyond_capacity"  # worth it, but others are worth more
@@ -82,6 +82,8 @@ STATUSES = Table(
         Column("action", _STRING, "Action of a listed customer, or the one that a held-out customer does without"),
         Column("arm", _STRING, "treated or holdout, by lot, of a customer who is worth a contact and may have one"),
         Column("wave_since", _DATE, "First night of the customer's latest stay among the listed and held out, if late"),
+        Column("customer_value", _NUMBER, "Value of keeping the customer, in money, as the policy has it"),
+        Column("unit", _STRING, "What the lot was drawn for, of who is listed or held out: a customer or a household"),
         _POLICY,
     ),
     primary_key=("as_of", "customer_id"),

@@ -109,6 +109,18 @@ david            0.70    900  H2         listed
 elif             0.40    900  -          listed
 farid            0.30    900  -          beyond_capacity
 """
+# Who was in a wave less than a month ago still counts for his household; who stays counts once.
+HOMES_LATELY = """
+customer  probability  value  household  was       since  status
+anna             0.60    900  H1         listed       10  cooling_down
+boris            0.90    900  H1         -             -  household_limit
+clara            0.50    900  H2         held_out     10  cooling_down
+david            0.70    900  H2         -             -  household_limit
+elif             0.40    900  H3         listed       30  household_limit
+farid            0.50    900  H3         -             -  listed
+gita             0.30    900  H4         listed        1  listed
+hugo             0.90    900  H4         -             -  household_limit
+"""
 UNKNOWN_HOMES = """
 customer  probability  value  household  status
 anna             0.60    900  blank      listed
@@ -199,6 +211,14 @@ def decided(
     return [row for judged, places in pairs for row in status_rows(judged, places, terms).to_pylist()]
 
 
+def test_a_status_tells_the_money_that_the_policy_decided_by_and_what_the_lot_was_drawn_for() -> None:
+    value = CustomerValue(multiplier=12.0)
+    policy = HOUSEHOLDS.model_copy(update={"customer_value": value, "teams": (Team(name="retention", capacity=1),)})
+    table = "customer probability value household\nanna 0.9 300 home\nbert 0.9 100 -\ncleo 0.9 100 -"
+    told = [(row["customer_value"], row["unit"]) for row in decided(table, policy, household="household")]
+    assert told == [(3_600.0, "household home"), (1_200.0, None), (1_200.0, None)]
+
+
 def as_told(table: str, *columns: str) -> list[tuple[str | None, ...]]:
     return [tuple(None if row[name] == "-" else row[name] for name in columns) for row in rows_of(table)]
 
@@ -212,6 +232,18 @@ def test_each_customer_has_the_status_of_the_table_however_the_base_is_split(par
 def test_who_has_not_said_whether_he_may_be_contacted_is_not() -> None:
     statuses = decided(UNKNOWN, POLICY)
     assert [(row["customer_id"], row["status"]) for row in statuses] == as_told(UNKNOWN, "customer", "status")
+
+
+@pytest.mark.parametrize("part", [99, 1])
+def test_a_household_counts_those_of_it_who_were_in_a_wave_lately(part: int) -> None:
+    rows = [row for row in rows_of(HOMES_LATELY) if row["was"] != "-"]
+    before = [
+        {"customer_id": row["customer"], "status": row["was"], "wave_since": days_ago(row["since"])} for row in rows
+    ]
+    policy = HOUSEHOLDS.model_copy(update={"stickiness_days": 3, "cool_down": CoolDown(wave_days=30)})
+    past = past_of(policy, TONIGHT, no_contacts(), pa.Table.from_pylist(before, schema=no_statuses().schema))
+    statuses = decided(HOMES_LATELY, policy, household="household", past=past, part=part)
+    assert [(row["customer_id"], row["status"]) for row in statuses] == as_told(HOMES_LATELY, "customer", "status")
 
 
 def test_those_whose_household_is_a_blank_do_not_live_together() -> None:
