@@ -166,12 +166,13 @@ class _Seats:
         return gains
 
     def _movers(self, start: int, to: int) -> Ints:
-        """Those whose move from one node to the other gains most, in order."""
+        """Those whose move gains most: of equals the later rows leave a channel first, the earlier come in first."""
         there = np.flatnonzero((self.node == start) & ((to < self.channels) | (self.home == to)))
         if to < self.channels:
             there = there[self.worth[there, to] > NEVER]
         gained = self._worth_at(there, to) - self._worth_at(there, start)
-        return np.asarray(there[gained == gained.max()])
+        movers = there[gained == gained.max()]
+        return np.asarray(movers if start >= self.channels else movers[::-1])
 
     def _worth_here(self) -> Ints:
         seated = self.node < self.channels

@@ -89,9 +89,10 @@ def test_prices_prove_that_a_large_allocation_is_the_best(seed: int) -> None:
     assert (allocated.channel_price[~limited] == 0).all()
 
 
-def test_of_equals_the_first_have_the_places() -> None:
+@pytest.mark.parametrize(("team", "channel"), [(3, UNLIMITED), (7, 3), (5, 3), (1_000, 3)])
+def test_of_equals_the_first_have_the_places_whatever_is_short(team: int, channel: int) -> None:
     worth = np.full((7, 1), 5 * MICRO)
-    allocated = allocate(worth, np.zeros(7, np.int64), Capacity(np.array([3]), np.array([UNLIMITED])))
+    allocated = allocate(worth, np.zeros(7, np.int64), Capacity(np.array([team]), np.array([channel])))
     assert allocated.channel.tolist() == [0, 0, 0] + [NOWHERE] * 4
 
 
