@@ -1,0 +1,148 @@
+"""From which size of a randomised trial on two scorecards tell better whom a service call keeps than p*g*V does.
+
+Customers of some telecoms get the call by lot, half of them; what they teach is tried on another telecom, whose months
+are a trial of the same kind: so the gain is known by truth, and as its own lot would tell it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from benchmarks.money import CAPACITY, MONTHS, TEST_MONTHS, allowed, catalogue, numbers
+from benchmarks.scored_truth import kept_or_made
+from churn.off_policy import NOTHING, Ints, Logged, Value, pays, value_gained
+from churn.ranking import Floats
+from churn.simulator import Simulation
+from churn.training.plan import TrainingPlan
+from churn.training.uplift import train_uplift
+from churn.uplift import card_effects, expected_gains, keep_probabilities
+from schemas.policy import Policy
+from store.contracts import read_contract
+
+CALL = "service_call"
+CUSTOMERS = 50_000
+PLAN = TrainingPlan(interactions=0, outer_bags=1, max_rounds=500)
+# What a service call may have to do with; with all fifty features each card takes five times as long.
+FEATURES = (
+    *("complaints_open", "tickets_open", "tickets_90d", "complaints_90d", "tenure_months", "segment"),
+    *("handset_age_days", "contract_days_left", "overage_mean_3m", "minutes_trend_3m", "monthly_revenue"),
+)
+
+
+def main() -> None:
+    """Prints a line of figures for each size of the trial, and writes them as a page where that is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--telecoms", type=int, default=2, help="how many teach; the next one tries")
+    parser.add_argument("--arms", type=int, nargs="+", default=[12_500, 50_000, 200_000])
+    parser.add_argument("--keep", type=Path, help="a folder to keep scored telecoms in, and to read them from")
+    parser.add_argument("--to", type=Path, help="where to write the page, such as docs/uplift.md")
+    chosen = parser.parse_args()
+    taught = pa.concat_tables([_trial(seed, chosen.keep) for seed in range(1, chosen.telecoms + 1)])
+    tried = _trial(chosen.telecoms + 1, chosen.keep)
+    found = []
+    for arm in chosen.arms:
+        found.append(_figures(_part(taught, 2 * arm), tried))
+        print(json.dumps(found[-1]), flush=True)
+    if chosen.to:
+        chosen.to.write_text(_page(found, chosen.telecoms), encoding="utf-8")
+
+
+def _page(found: Sequence[Mapping[str, Any]], telecoms: int) -> str:
+    lines = [
+        "# From which size on uplift pays\n",
+        f"A service call is given by lot to half of the customers of {telecoms} simulated telecoms of {CUSTOMERS:,}"
+        f" (seeds 1 to {telecoms}), {TEST_MONTHS} months each. Two scorecards learn from so many of each half who gains"
+        f" by it, and call {CAPACITY:,} a month of the next telecom; p*g*V calls as many. Money is in EUR, by true"
+        " probabilities; the gain is also told by the lot of that telecom, with its 95 % interval, as a company would"
+        " see it.\n",
+        "Made by `python benchmarks/uplift.py --to docs/uplift.md`.\n",
+        "| customer-months in each half | who left | uplift | p*g*V | gain by the lot | pays |",
+        "|---:|---:|---:|---:|---:|---|",
+    ]
+    return "\n".join([*lines, *map(_line, found)]) + "\n"
+
+
+def _line(one: Mapping[str, Any]) -> str:
+    gain, low, high = one["gained_by_lot"]
+    numbers_of = (f"{one[name]:,}" for name in ("per_arm", "left", "uplift", "risk_value"))
+    pays_so = "yes" if one["pays"] else "not yet"
+    return f"| {' | '.join(numbers_of)} | {gain:,} ({low:,} to {high:,}) | {pays_so} |"
+
+
+def _figures(taught: pa.Table, tried: pa.Table) -> dict[str, Any]:
+    policy = catalogue()
+    policy = policy.model_copy(update={"actions": tuple(one for one in policy.actions if one.name == CALL)})
+    columns = [column for column in read_contract("telco").features if column.name in FEATURES]
+    cards = train_uplift(taught, columns, PLAN)
+    risk = numbers(tried, "probability")
+    by_cards = _chosen(tried, _gains(tried, card_effects(cards, tried, policy), policy))
+    by_risk = _chosen(tried, _gains(tried, risk[:, None] * keep_probabilities(tried, policy), policy))
+    gained = value_gained(_logged(tried, policy), by_cards, by_risk)
+    return {
+        "per_arm": taught.num_rows // 2,
+        "left": int(numbers(taught, "label").sum()),
+        "uplift": _true_money(tried, by_cards, policy),
+        "risk_value": _true_money(tried, by_risk, policy),
+        "gained_by_lot": [round(tried.num_rows * figure) for figure in gained],
+        "pays": pays(Value(*gained)),
+    }
+
+
+def _trial(seed: int, keep: Path | None) -> pa.Table:
+    """A telecom's customers, half of whom are called whatever ails them."""
+    rows = allowed(kept_or_made(Simulation(CUSTOMERS, MONTHS, seed), TEST_MONTHS, keep))
+    held_out = np.random.default_rng(seed).random(rows.num_rows) < 0.5
+    left = np.where(held_out, numbers(rows, "churned_untouched"), numbers(rows, f"churned_{CALL}"))
+    return (
+        rows.drop_columns(["label"])
+        .append_column("label", pa.array(left.astype(np.int64)))
+        .append_column("held_out", pa.array(held_out))
+        .append_column("action", pa.repeat(pa.scalar(CALL), rows.num_rows))
+    )
+
+
+def _part(rows: pa.Table, count: int) -> pa.Table:
+    drawn = np.random.default_rng(0).choice(rows.num_rows, min(count, rows.num_rows), replace=False)
+    return rows.take(pa.array(np.sort(drawn)))
+
+
+def _gains(rows: pa.Table, effects: Floats, policy: Policy) -> Floats:
+    return expected_gains(numbers(rows, "probability"), effects, numbers(rows, "customer_value"), policy)[:, 0]
+
+
+def _chosen(rows: pa.Table, gains: Floats) -> Ints:
+    """The call for those who gain most of each month, as many as capacity allows."""
+    chosen = np.full(rows.num_rows, NOTHING)
+    for month in _months(rows):
+        best = month[np.argsort(-gains[month], kind="stable")[:CAPACITY]]
+        chosen[best[gains[best] > 0.0]] = 0
+    return chosen
+
+
+def _months(rows: pa.Table) -> Iterator[Ints]:
+    codes = np.asarray(rows["as_of"].combine_chunks().dictionary_encode().indices)
+    yield from (np.flatnonzero(codes == month) for month in range(codes.max() + 1))
+
+
+def _logged(rows: pa.Table, policy: Policy) -> Logged:
+    called = ~np.asarray(pc.cast(rows["held_out"], pa.int8())).astype(np.bool_)
+    left = numbers(rows, "label")
+    money = -left * numbers(rows, "customer_value") - called * policy.actions[0].contact_cost
+    return Logged(np.where(called, 0, NOTHING), np.full(len(left), 0.5), money, left.astype(np.int64))
+
+
+def _true_money(rows: pa.Table, chosen: Ints, policy: Policy) -> int:
+    kept = (numbers(rows, "p0") - numbers(rows, f"p1_{CALL}")) * numbers(rows, "customer_value")
+    return round(float((kept - policy.actions[0].contact_cost)[chosen == 0].sum()))
+
+
+if __name__ == "__main__":
+    main()
