@@ -22,7 +22,7 @@ from tasks.night import Champions, Night, Result
 from tasks.orchestrator import worth_no_failure
 from tasks.parameters import FOR_THE_LIST, NOW, THEN
 from tasks.progress import LOGGER
-from tasks.publishing import OUTREACH, SCORES
+from tasks.publishing import OUTREACH, SCORES, later_facts
 from tasks.step import SOON, step
 
 PUBLISHED, UNCHANGED, KEPT, FAILED = "published", "already published", "kept", "failed"
@@ -115,15 +115,11 @@ def kept(plan: Plan, as_of: date) -> Outcome | None:
 
     None where there is work to do. Without this a rerun for old facts would take a correction back.
     """
-    shown = shown_run(_publisher(), plan.base, SCORES, as_of)
-    if shown is None or plan.force:
+    if plan.force:
         return None
-    settings = current_settings()
-    now = datetime.now(settings.zone).replace(tzinfo=None)
-    if shown.unit.known_at <= chosen_known_at(plan.known_at, as_of=as_of, now=now):
-        return None
-    facts = f"revision {shown.revision} knows the facts of {shown.unit.known_at:%Y-%m-%d %H:%M}"
-    return Outcome(as_of, KEPT, reason=f"{facts}, later ones than were asked for")
+    now = datetime.now(current_settings().zone).replace(tzinfo=None)
+    later = later_facts(plan.base, as_of, chosen_known_at(plan.known_at, as_of=as_of, now=now))
+    return Outcome(as_of, KEPT, reason=f"{later}, later ones than were asked for") if later else None
 
 
 @step("pin the champions of {night.as_of}", again_after=SOON)

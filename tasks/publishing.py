@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import date, datetime
 from pathlib import Path
 
 from typing_extensions import TypeIs
 
+from churn.errors import RequestError
 from schemas.quarantine import QUARANTINE
 from store import failures
 from store.claims import Claim as Claim  # flows name it as a type
@@ -31,7 +33,17 @@ log = logging.getLogger(__name__)
 
 @step("claim the scores of {night.base} as of {night.as_of}")
 def claim_scores(night: Night, champions: Champions, force: bool = False) -> Claim | Published:
-    """The right to publish these scores, or their publication if the same ones are already out."""
+    """The right to publish these scores, or their publication if the same ones are already out.
+
+    RequestError where readers know later facts of the night, unless by force: a correction is not taken back by chance.
+    """
+    later = "" if force else later_facts(night.base, night.as_of, night.known_at)
+    if later:
+        raise RequestError(
+            f"{later}, later ones than were asked for",
+            where=f"scores of {night.base} as of {night.as_of}",
+            to_do="Ask with --known-at for that moment or a later one, or with --force to take the correction back.",
+        )
     contract = read_contract(night.contract)
     causes = (read_manifest(night.snapshot).digest, *champions.causes, contract.digest)
     return _claim(night, SCORES, causes, force)
@@ -49,6 +61,14 @@ def claim_list(night: Night, scores: Result, policy: str, force: bool = False) -
         return in_use
     causes = (read_manifest(scores.folder).digest, read_manifest(night.snapshot).digest, read_policy(policy).digest)
     return _claim(night, OUTREACH, causes, force)
+
+
+def later_facts(base: str, as_of: date, known_at: datetime) -> str:
+    """Which facts the night's readers know that came after the moment, in words; empty where they know none such."""
+    shown = _publisher().published(base, SCORES, as_of)
+    if shown is None or shown.unit.known_at <= known_at:
+        return ""
+    return f"revision {shown.revision} knows the facts of {shown.unit.known_at:%Y-%m-%d %H:%M}"
 
 
 def told(night: Night | Unit | None) -> AbstractContextManager[None]:

@@ -22,10 +22,17 @@ BUCKETS = 3
 
 
 def publish(
-    publisher: Publisher, as_of: date, *, kind: str = "scores", key: str = "k", customers: int = 40, extract: str = "e"
+    publisher: Publisher,
+    as_of: date,
+    *,
+    kind: str = "scores",
+    key: str = "k",
+    customers: int = 40,
+    extract: str = "e",
+    known_at: datetime | None = None,
 ) -> Published:
     """A published run of that night; `key` says which content, and `extract` what it came from."""
-    unit = Unit("telco", kind, as_of, datetime.combine(as_of, time()))
+    unit = Unit("telco", kind, as_of, known_at or datetime.combine(as_of, time()))
     claim = publisher.claim(unit, Content(content_key(key), extract))
     assert isinstance(claim, Claim)
     write(publisher, claim, customers)

@@ -19,7 +19,7 @@ from store.interventions import record
 from store.publication import Publisher, open_publisher
 from store.settings import current_settings
 from tasks import intake, publishing
-from tasks.night import Night
+from tasks.night import Champions, Night
 from tests.end_to_end.nights import living_in
 from tests.store.small_runs import publish, write
 
@@ -153,6 +153,27 @@ def test_a_list_that_was_sent_or_has_a_newer_one_stays_as_it_was_published(
     of_scores = publishing.result_of(lists[0], new=True)
     claim = publishing.claim_list.fn(night, of_scores, "telco", force=force)
     assert ("stays" if publishing.is_published(claim) else "decided anew") == becomes
+
+
+@pytest.fixture
+def corrected(publisher: Publisher) -> Night:
+    """A night whose second revision knows the facts of the fifth of January."""
+    publish(publisher, D1)
+    run = publish(publisher, D1, key="corrected", known_at=datetime.fromisoformat("2026-01-05T00:00"))
+    return replace(NIGHT, snapshot=run.folder)
+
+
+@pytest.mark.parametrize("known_at", ["2026-01-01T00:00", "2026-01-04T23:59"])
+def test_older_facts_take_no_correction_back(corrected: Night, known_at: str) -> None:
+    night = replace(corrected, known_at=datetime.fromisoformat(known_at))
+    with pytest.raises(RequestError, match="revision 2 knows the facts of 2026-01-05 00:00, later ones"):
+        publishing.claim_scores.fn(night, Champions(()))
+
+
+@pytest.mark.parametrize(("known_at", "force"), [("2026-01-05T00:00", False), ("2026-01-01T00:00", True)])
+def test_the_same_facts_and_whoever_insists_may_claim_it(corrected: Night, known_at: str, force: bool) -> None:
+    night = replace(corrected, known_at=datetime.fromisoformat(known_at))
+    assert isinstance(publishing.claim_scores.fn(night, Champions(()), force), Claim)
 
 
 @pytest.mark.parametrize(
