@@ -35,7 +35,7 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begins to wait for headers."""
         super().connection_made(transport)
-        # asyncio does so only for sockets that were made for TCP by name, as those that uvicorn gives its workers are not.
+        # asyncio does so only for sockets made for TCP by name, as those that uvicorn gives its workers are not.
         # Head and body of an answer are written apart: the body would wait 40 ms for the head to be confirmed.
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._arrival = Arrival(time.monotonic())
