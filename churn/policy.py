@@ -11,7 +11,7 @@ from churn.errors import PolicyError
 from schemas.columns import Column, LogicalType, Role
 from schemas.contract import Contract
 from schemas.outreach import Status
-from schemas.policy import REASON, Action, Policy, Suppression
+from schemas.policy import REASON, Action, Holdout, Policy, Suppression
 
 RESERVED = frozenset(Status)
 
@@ -23,6 +23,7 @@ _COMPARABLE = {
     LogicalType.STRING: str,
 }
 _NUMBERS = (LogicalType.INTEGER, LogicalType.NUMBER)
+_EVEN = 1.0  # the share of a team that says nothing of it
 
 
 def parse_policy(fields: object, where: str) -> Policy:
@@ -33,7 +34,7 @@ def parse_policy(fields: object, where: str) -> Policy:
         raise PolicyError(
             _faults(error), where=where, to_do="Mend the fields; schemas/policy.py says what each is."
         ) from None
-    complaints = [*_double_names(policy), *_contradictions(policy)]
+    complaints = [*_double_names(policy), *_contradictions(policy), *_without_effect(policy)]
     if complaints:
         raise PolicyError("; ".join(complaints), where=where, to_do="Mend the fields that are named.")
     return policy
@@ -76,6 +77,8 @@ def _unfit(policy: Policy, contract: Contract) -> Iterator[str]:
         yield f"customer_value: {value} is no column of numbers that a customer row has"
     if policy.household_limit is not None and contract.one(Role.HOUSEHOLD) is None:
         yield "household_limit: no column of the contract has the role household"
+    elif policy.looks_at_households and contract.one(Role.HOUSEHOLD) is None:
+        yield "holdout.unit: no column of the contract has the role household: say customer"
 
 
 def _cannot_equal(who: str, name: str, values: Iterable[object], columns: dict[str, Column]) -> Iterator[str]:
@@ -110,6 +113,7 @@ def _double_names(policy: Policy) -> Iterator[str]:
         "suppress": [rule.status for rule in policy.suppress],
         "teams.of": [value for team in policy.teams for value in team.of],
     }
+    named |= {f"actions: {action.name}: answers": list(action.answers) for action in policy.actions}
     for field, names in named.items():
         for name in (name for name, times in Counter(names).items() if times > 1):
             yield f"{field}: {name} is there twice"
@@ -129,3 +133,18 @@ def _contradictions(policy: Policy) -> Iterator[str]:
         yield "teams: one of them, and no more, must be without `of`, for all whom the others do not have"
     if not policy.team_by and len(rest) < len(policy.teams):
         yield "teams: `of` means nothing without team_by"
+
+
+def _without_effect(policy: Policy) -> Iterator[str]:
+    """Whoever writes what nothing acts on believes that something does."""
+    used = {action.channel for action in policy.actions}
+    for channel in policy.channel_names:
+        if channel not in used:
+            yield f"channels: no action needs {channel}"
+    for team in policy.teams:
+        if policy.team_by and team.share != _EVEN:
+            yield f"teams: the share of {team.name} means nothing beside team_by"
+    if policy.holdout.share == 0 and policy.holdout != Holdout():
+        yield "holdout: its other fields mean nothing with a share of 0"
+    if policy.holdout.share > 0 and policy.cool_down.wave_days == 0:
+        yield "cool_down.wave_days: with 0 of them those held out come back the next night, and no effect can be told"

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
 Text = Annotated[str, Field(min_length=1, max_length=500)]
-Money = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
-Places = Annotated[int, Field(ge=0, le=10_000_000)]
-Days = Annotated[int, Field(ge=0, le=3_650)]
+# Numbers are strict: true is no capacity, and neither is the text '100'.
+Money = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False, strict=True)]
+Factor = Annotated[float, Field(gt=0, le=1_000, strict=True)]
+Places = Annotated[int, Field(ge=0, le=10_000_000, strict=True)]
+Days = Annotated[int, Field(ge=0, le=3_650, strict=True)]
+Value = StrictBool | StrictInt | StrictStr  # what a column of a customer row may be compared with
 
 REASON = "{reason}"  # where an agent's sentence names the reason that the action answers
 
@@ -34,7 +37,7 @@ class Action(Part):
     channel: Name
     offer_cost: Money
     contact_cost: Money
-    keep_probability: Annotated[float, Field(gt=0, le=1)]
+    keep_probability: Annotated[float, Field(gt=0, le=1, strict=True)]
     answers: tuple[str, ...] = ()
     says: Text
 
@@ -59,15 +62,15 @@ class Team(Part):
 
     name: Name
     capacity: Places
-    of: tuple[bool | int | str, ...] = ()
-    share: Annotated[float, Field(gt=0, le=1_000)] = 1.0
+    of: tuple[Value, ...] = ()
+    share: Factor = 1.0
 
 
 class CustomerValue(Part):
     """What keeping a customer is worth: a column of the customer row, or the score's own value, times `multiplier`."""
 
     column: str = ""
-    multiplier: Annotated[float, Field(gt=0, le=1_000)] = 1.0
+    multiplier: Factor = 1.0
 
 
 class Suppression(Part):
@@ -78,7 +81,7 @@ class Suppression(Part):
 
     status: Name
     column: str
-    equals: bool | int | str
+    equals: Value
     because: Text
 
 
@@ -101,8 +104,8 @@ class Holdout(Part):
     household, or for each customer. Policies that name the same `experiment` draw the same lots.
     """
 
-    share: Annotated[float, Field(ge=0, le=0.5)] = 0.0
-    valid_days: Annotated[int, Field(ge=1, le=3_650)] = 90
+    share: Annotated[float, Field(ge=0, le=0.5, strict=True)] = 0.0
+    valid_days: Annotated[int, Field(ge=1, le=3_650, strict=True)] = 90
     unit: Literal["customer", "household"] = "household"
     experiment: Name = "holdout"
 
@@ -126,9 +129,9 @@ class Policy(Part):
     minimum_expected_value: Money = 0.0
     suppress: tuple[Suppression, ...] = ()
     cool_down: CoolDown = CoolDown()
-    household_limit: Annotated[int, Field(ge=1)] | None = None
+    household_limit: Annotated[int, Field(ge=1, strict=True)] | None = None
     holdout: Holdout = Holdout()
-    stickiness_days: Annotated[int, Field(ge=1, le=366)] = 1
+    stickiness_days: Annotated[int, Field(ge=1, le=366, strict=True)] = 1
 
     @property
     def capacity(self) -> int:

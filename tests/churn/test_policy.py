@@ -51,6 +51,12 @@ WRONG_FIELDS = [
     ("actions", [OFFER | {"keep_probability": 0}], "actions.0.keep_probability: Input should be greater than 0"),
     ("actions", [OFFER | {"keep_probability": 1.2}], "actions.0.keep_probability: Input should be less than or equal"),
     ("actions", [OFFER | {"offer_cost": float("nan")}], "actions.0.offer_cost: Input should be"),
+    ("teams", [{"name": "t", "capacity": True}], "teams.0.capacity: Input should be a valid integer"),
+    ("teams", [{"name": "t", "capacity": "100"}], "teams.0.capacity: Input should be a valid integer"),
+    ("teams", [{"name": "t", "capacity": 100.0}], "teams.0.capacity: Input should be a valid integer"),
+    ("actions", [OFFER | {"offer_cost": "4"}], "actions.0.offer_cost: Input should be a valid number"),
+    ("holdout", {"share": True}, "holdout.share: Input should be a valid number"),
+    ("suppress", [{"status": "s", "column": "c", "equals": 1.0, "because": "b"}], "suppress.0.equals"),
     ("holdout", {"share": 0.6}, "holdout.share: Input should be less than or equal to 0.5"),
     ("holdout", {"unit": "street"}, "holdout.unit: Input should be 'customer' or 'household'"),
     ("household_limit", 0, "household_limit: Input should be greater than or equal to 1"),
@@ -70,6 +76,11 @@ CONTRADICTIONS = [
     ("teams", [{"name": "t", "capacity": 1}, {"name": "t", "capacity": 1}], "teams: t is there twice"),
     ("teams", [{"name": "t", "capacity": 1, "of": ["a"]}], "teams: `of` means nothing without team_by"),
     ("team_by", "plan", ""),
+    ("channels", [{"name": "phone"}, {"name": "fax"}], "channels: no action needs fax"),
+    ("actions", [OFFER | {"answers": ["bill", "bill"]}], "actions: offer: answers: bill is there twice"),
+    ("holdout", {"share": 0, "valid_days": 30}, "holdout: its other fields mean nothing with a share of 0"),
+    ("holdout", {"experiment": "spring"}, "holdout: its other fields mean nothing with a share of 0"),
+    ("holdout", {"share": 0.1}, "cool_down.wave_days: with 0 of them those held out come back the next night"),
     ("suppress", [{"status": "held_out", "column": "visits", "equals": 0, "because": "so"}], "a status of the program"),
 ]
 
@@ -110,6 +121,20 @@ def test_a_policy_that_contradicts_itself_is_refused(field: str, value: object, 
     with pytest.raises(PolicyError) as refused:
         parse_policy(SOUND | {field: value}, "shop.yaml")
     assert said in str(refused.value)
+
+
+def test_a_share_of_a_team_that_has_its_customers_by_a_column_is_refused() -> None:
+    teams = [{"name": "a", "capacity": 1, "of": ["basic"], "share": 2}, {"name": "b", "capacity": 1}]
+    with pytest.raises(PolicyError, match="teams: the share of a means nothing beside team_by"):
+        parse_policy(SOUND | {"team_by": "plan", "teams": teams}, "shop.yaml")
+
+
+def test_a_lot_by_household_needs_a_contract_that_knows_households() -> None:
+    resting = SOUND | {"cool_down": {"wave_days": 30}}
+    with pytest.raises(PolicyError, match=r"holdout\.unit: no column of the contract has the role household"):
+        require_columns(parse_policy(resting | {"holdout": {"share": 0.1}}, "shop.yaml"), SHOP)
+    by_customer = {"holdout": {"share": 0.1, "unit": "customer"}}
+    require_columns(parse_policy(resting | by_customer, "shop.yaml"), SHOP)
 
 
 def test_of_teams_by_a_column_exactly_one_has_the_rest() -> None:
