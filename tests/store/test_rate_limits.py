@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import subprocess
 import time
@@ -22,6 +21,7 @@ from store.rate_limits import Buckets, DatabaseBuckets, Lease, LocalBuckets, Rat
 from store.settings import Settings
 from store.tables import engine_for
 
+SCRIPT = Path(__file__).parents[2] / "scripts" / "redis"
 SLOW = Rate(per_minute=6, burst=10)  # a token in ten seconds: a test sees none come back
 
 HOURLY = Rate(per_minute=1 / 60, burst=10)
@@ -46,15 +46,15 @@ def test_what_is_granted_and_when_there_is_more(busy_for: float, wanted: int, gr
 
 @pytest.fixture(scope="module")
 def redis_url() -> Iterator[str]:
-    """A Redis of the module's own. `make test` installs it where it is missing."""
-    program = shutil.which("redis-server")
-    if program is None:
-        pytest.fail("these tests need redis-server: install Debian's package of that name", pytrace=False)
+    """A Redis of the module's own, installed where it is missing."""
+    found = subprocess.run([SCRIPT], capture_output=True, text=True, check=False)
+    if found.returncode:
+        pytest.fail(f"these tests need Redis, and it is not to be had:\n{found.stderr}", pytrace=False)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     server = subprocess.Popen(
-        [program, "--port", str(port), "--save", "", "--bind", "127.0.0.1", "--loglevel", "warning"]
+        [found.stdout.strip(), "--port", str(port), "--save", "", "--bind", "127.0.0.1", "--loglevel", "warning"]
     )
     try:
         url = f"redis://127.0.0.1:{port}/0"
