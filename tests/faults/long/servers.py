@@ -12,6 +12,7 @@ from datetime import date
 from multiprocessing.connection import Connection
 from pathlib import Path
 from random import Random
+from subprocess import DEVNULL
 from typing import TypeVar
 
 import sqlalchemy as sa
@@ -107,10 +108,22 @@ def _kill_server(engine: Engine, random: Random) -> None:
 
 
 def _start_again(folder: Path) -> None:
+    """What was killed may hold on to its memory for a moment, so that the first try can fail."""
     program = Path((folder / "postmaster.opts").read_text().split()[0])
     as_user = ["runuser", "-u", folder.owner(), "--"] if os.geteuid() == 0 else []
-    restart = [program.parent / "pg_ctl", "--pgdata", folder, "--log", folder.parent / "log", "restart"]
-    subprocess.run([*as_user, *restart], check=True, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    restart: list[str | Path] = [
+        program.parent / "pg_ctl",
+        "--pgdata",
+        folder,
+        "--log",
+        folder.parent / "log",
+        "restart",
+    ]
+    wait_until(lambda: _succeeds([*as_user, *restart]))
+
+
+def _succeeds(command: list[str | Path]) -> bool:
+    return subprocess.run(command, check=False, cwd="/", stdout=DEVNULL, stderr=DEVNULL).returncode == 0
 
 
 def _kill_backend(engine: Engine, random: Random) -> None:
