@@ -23,6 +23,7 @@ from api.problems import RETRY_AFTER, Problem, plain_problem, problem_answer
 HEADER_SECONDS = 5.0  # from the first byte of a request, or from the connection's begin, to the end of its headers
 REST_SECONDS = 2.0  # for a sender who was answered early to send the rest of his body, so that he reads the answer
 FAREWELL_SECONDS = 1.0  # for an idle client to ask once more and learn that this connection ends
+ONE_MORE_LOOK = 0.01
 REFUSABLE = (b"GET /api/", b"POST /api/")
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d{1,7})\r\n", re.IGNORECASE)
@@ -102,6 +103,9 @@ class Connection(H11Protocol):
         self._metrics.refused()
 
     def _headers_are_late(self) -> None:
+        self._wait_for(ONE_MORE_LOOK, self._hang_up)  # they may lie unread, where the worker itself was held up
+
+    def _hang_up(self) -> None:
         slow = f"The headers of the request did not come within {HEADER_SECONDS:.0f} seconds."
         self._dismiss(plain_problem(HTTPStatus.REQUEST_TIMEOUT, slow))
 

@@ -1,0 +1,207 @@
+"""The service in processes of its own, on a small base, and callers who count what becomes of every request."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from api.tokens import issue_token
+from store.keyring import open_keyring
+from store.registry import Promotion, Version, open_registry
+from store.settings import Settings, current_settings, read_settings
+from tests import cards
+from tests.api.service import OPERATOR, TINY, promoted, registered
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+ROOT = Path(__file__).parent.parent.parent.parent
+CUSTOMER = {"customer_id": "C1", "bill": 31.5, "tenure": 12, "dropped": 0.03, "in_contract": False, "plan": "P2"}
+START_SECONDS = 120.0  # on a machine that does a lot besides
+BOUNDLESS = "predictions=60000000,lookups=60000000"
+
+
+def service() -> FastAPI:
+    """A worker's application for the small base."""
+    from api.app import create_app
+    from api.logs import log_as_json
+
+    log_as_json()  # what is meant for a terminal costs more than a prediction
+    return create_app(current_settings(), TINY.name)
+
+
+def main() -> None:
+    """What `churn serve` becomes, for the small base."""
+    from uvicorn.supervisors.multiprocess import Multiprocess
+
+    from api.server import configuration
+    from store.metrics import clear_shared_folder
+
+    clear_shared_folder(current_settings())
+    config = configuration("127.0.0.1", int(sys.argv[1]), int(sys.argv[2]))
+    config.app = "tests.faults.long.api_service:service"
+    Multiprocess(config, sockets=[config.bind_socket()]).run()
+
+
+@dataclass(slots=True)
+class Answer:
+    """What came back, and how long after it was asked for."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    seconds: float
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass(slots=True)
+class Standing:
+    """A running service."""
+
+    settings: Settings
+    port: int
+    process: subprocess.Popen[bytes]
+    token: str
+    lines: list[Line] = field(default_factory=list)
+
+    def request(self, path: str, body: bytes = b"", method: str = "") -> bytes:
+        given = {"host": "churn", "authorization": f"Bearer {self.token}", "x-purpose": "tests"}
+        given |= {"content-type": "application/json", "content-length": str(len(body))} if body else {}
+        told = "".join(f"{name}: {value}\r\n" for name, value in given.items())
+        return f"{method or ('POST' if body else 'GET')} {path} HTTP/1.1\r\n{told}\r\n".encode() + body
+
+    @property
+    def prediction(self) -> bytes:
+        return self.request("/api/v1/predictions", json.dumps(CUSTOMER).encode())
+
+    async def ask(self, request: bytes) -> Answer:
+        """Over a connection that is free, or a new one; from one that had been closed meanwhile it asks anew."""
+        while True:
+            line = self.lines.pop() if self.lines else Line(self.port)
+            kept = line.used
+            with suppress(ConnectionError, asyncio.IncompleteReadError):
+                answer = await line.ask(request)
+                if answer.headers.get("connection") == "close":
+                    line.close()
+                else:
+                    self.lines.append(line)
+                return answer
+            line.close()
+            if not kept:
+                raise ConnectionError("a new connection gave no answer")
+
+    async def until(self, wanted: Callable[[Answer], bool], path: str = "/health/ready", seconds: float = 0.0) -> float:
+        """Seconds until the path is answered as wanted."""
+        began = time.monotonic()
+        while time.monotonic() - began < (seconds or START_SECONDS):
+            with suppress(OSError, asyncio.IncompleteReadError):
+                if wanted(await self.ask(self.request(path))):
+                    return time.monotonic() - began
+            await asyncio.sleep(0.02)
+        raise TimeoutError(f"{path} was not answered as it should be")
+
+    def workers(self) -> list[int]:
+        """The processes that serve."""
+        listed = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return [pid for pid in map(int, listed) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+    def memory(self) -> float:
+        """Megabytes that the workers hold."""
+        told = [Path(f"/proc/{pid}/status").read_text() for pid in self.workers()]
+        return sum(int(text.split("VmRSS:")[1].split()[0]) for text in told) / 1024
+
+
+class Line:
+    """One connection."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._ends: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self.used = False
+
+    async def ask(self, request: bytes) -> Answer:
+        began = time.monotonic()
+        self._ends = self._ends or await asyncio.open_connection("127.0.0.1", self._port)
+        reads, writes = self._ends
+        writes.write(request)
+        answer = await read_answer(reads, began)
+        self.used = True
+        return answer
+
+    def close(self) -> None:
+        if self._ends:
+            self._ends[1].close()
+
+
+async def read_answer(reads: asyncio.StreamReader, began: float) -> Answer:
+    """The next answer on the connection."""
+    first, *rest = (await reads.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+    headers = dict(header.split(": ", 1) for header in rest if header)
+    body = await reads.readexactly(int(headers["content-length"]))
+    return Answer(int(first.split()[1]), headers, body, time.monotonic() - began)
+
+
+@contextmanager
+def served(home: Path, workers: int = 1, **more: str) -> Iterator[Standing]:
+    """A service with a champion on a base in that folder; it is gone afterwards."""
+    environment = {"CHURN_HOME": str(home), "CHURN_MODE": "development", "CHURN_RATES": BOUNDLESS, **more}
+    settings = read_settings(environment)
+    promoted(settings)
+    token = issue_token(OPERATOR, open_keyring(settings))
+    port = free_port()
+    command = [sys.executable, "-m", "tests.faults.long.api_service", str(port), str(workers)]
+    with (home / "log").open("wb") as log:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env={**os.environ, **environment, "OMP_NUM_THREADS": "1"}, stdout=log, stderr=log
+        )
+    try:
+        yield Standing(settings, port, process, token)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(60)
+        process.kill()
+
+
+def next_champion(settings: Settings, intercept: float) -> Version:
+    """Another card than before, champion at once."""
+    registry = open_registry(settings)
+    now = registry.resolve(TINY.name)
+    number = registered(settings, replace(cards.card(), intercept=intercept))
+    registry.promote(
+        Promotion(TINY.name, number, now.version, who="tests", why="the next", segments=("all",), override=True)
+    )
+    return registry.version(TINY.name, number)
+
+
+async def at_rate(each: Callable[[], Awaitable[None]], per_second: float, seconds: float) -> None:
+    """Begins `each` at that rate, whether or not those before have ended, and waits for all."""
+    began, begun = time.monotonic(), []
+    while (passed := time.monotonic() - began) < seconds:
+        begun += [asyncio.create_task(each()) for _ in range(int(passed * per_second) - len(begun))]
+        await asyncio.sleep(0.002)
+    await asyncio.gather(*begun)
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+if __name__ == "__main__":
+    main()
