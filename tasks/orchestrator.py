@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from queue import Empty
 
 import httpx
+from prefect._internal.concurrency.services import _active_services
 from prefect.settings import PREFECT_API_URL
 
 from churn.errors import ChurnError, OrchestratorUnreachable
@@ -27,6 +29,7 @@ def orchestrator_in_words() -> Iterator[None]:
     except Exception as failure:
         if not is_unanswered(failure):
             raise
+        _forget_what_was_not_told()
         raise _stop_before(failure) or _unreachable() from None
 
 
@@ -46,6 +49,17 @@ def is_unanswered(failure: BaseException) -> bool:
     if isinstance(failure, httpx.HTTPStatusError):
         return failure.response.is_server_error
     return isinstance(failure, httpx.TransportError) or str(failure).startswith(UNANSWERED)
+
+
+def _forget_what_was_not_told() -> None:
+    """Drops what waits for the lost server: Prefect would try every event for ten seconds before it lets go at exit.
+
+    Prefect has no setting for it, so that this looks into its queues.
+    """
+    for service in tuple(_active_services):
+        with suppress(Empty):
+            while True:
+                service._queue.get_nowait()
 
 
 def _stop_before(failure: BaseException) -> BaseException | None:
