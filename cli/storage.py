@@ -30,7 +30,7 @@ def verify(
         typer.Option(help="Mend this copy of a run that differs from the other one, and the pointer of the files."),
     ] = None,
 ) -> None:
-    """Compare every published run with its manifest, files, rows and pointer; exit code 9 where one differs."""
+    """Compare published runs, and what they were made from, with what lies there; exit code 9 where one differs."""
     from store.verification import verified
 
     publisher, console = open_publisher(current_settings()), terminal(unbroken=True)
@@ -45,6 +45,7 @@ def verify(
             f"{wrong} of {runs} published runs are not as they were published",
             to_do="Mend them with --rebuild files or --rebuild tables; what both copies lost has to be scored again.",
         )
+    _look_around(publisher, rebuild, console)
     console.print(f"{runs} published runs, each as it was published.")
 
 
@@ -78,6 +79,28 @@ def gc(
         if gone or dry_run:
             total = replace(total, bytes=total.bytes + going.bytes, rows=total.rows + going.rows)
     console.print(f"{'This would free' if dry_run else 'Freed'} {total.frees}, by the policy {policy}.")
+
+
+def _look_around(publisher: Publisher, rebuild: str | None, console: Console) -> None:
+    """AuditFailed where views are missing, which either copy mends, or an extract or a snapshot was changed."""
+    from store.rebuilding import rebuild_views
+    from store.verification import damaged_workings, missing_views
+
+    missing = missing_views(publisher)
+    if missing and rebuild:
+        rebuild_views(publisher)
+        console.print(f"rebuilt      the views {', '.join(missing)}", style="yellow")
+        missing = missing_views(publisher)
+    damaged = dict(damaged_workings(publisher))
+    for folder, files in damaged.items():
+        console.print(f"differs      {folder}: {', '.join(files)}", style="red")
+    if missing or damaged:
+        raise AuditFailed(
+            f"views that are missing: {', '.join(missing) or 'none'}; "
+            f"extracts and snapshots that are not as they were written: {len(damaged)}",
+            to_do="Make views anew with --rebuild files or tables. Remove the folders of damaged extracts and "
+            "snapshots: the next night that needs them writes them again.",
+        )
 
 
 def _mended(

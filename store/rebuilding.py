@@ -24,8 +24,18 @@ from store.loading import loader
 from store.partitions import complete_run_table, is_attached, make_run_table, run_table
 from store.publication import Publisher, manifest_facts
 from store.runs import Run
-from store.tables import FENCE, TABLES_OF
-from store.verification import SCHEMAS, Difference, Side, added_files, file_rows, table_rows, whole_manifest
+from store.structure import create_all
+from store.tables import FENCE, TABLES_OF, alone, structure
+from store.verification import (
+    SCHEMAS,
+    Difference,
+    Side,
+    added_files,
+    file_rows,
+    table_rows,
+    whole_manifest,
+    wrong_pointers,
+)
 
 # The tables whose rows lie in one file, its name and the columns that order it; the others' lie in buckets, by the key.
 ONE_FILE = {
@@ -54,6 +64,8 @@ def rebuild_side(publisher: Publisher, found: Sequence[Difference], side: Side, 
         yield from (f"file {path}" for path in rebuild_files(publisher, run, buckets))
     elif side in sides:
         yield from (f"table {table}" for table in rebuild_tables(publisher, run))
+    if Side.POINTER in sides:
+        yield from (f"table {pointer}" for pointer in point_again(publisher, run))
     if Side.POINTER in sides and publisher.reconcile(run.unit.contract, run.unit.kind):
         yield "file _CURRENT"
 
@@ -95,6 +107,25 @@ def rebuild_tables(publisher: Publisher, run: Run) -> tuple[str, ...]:
         with _loaded_beside(publisher.engine, table, run.fence, paths), publisher.engine.begin() as connection:
             _replace_rows(connection, table, run.fence)
     return tuple(table.name for table in TABLES_OF[run.unit.kind])
+
+
+def point_again(publisher: Publisher, run: Run) -> tuple[str, ...]:
+    """Makes those of the database's pointers name the run that should and do not; gives their names."""
+    night = {"contract": run.unit.contract, "kind": run.unit.kind, "as_of": run.unit.as_of}
+    with alone(publisher.engine) as connection:
+        wrong = wrong_pointers(publisher.engine, run)
+        for pointer in wrong:
+            place = (column == night[column.name] for column in pointer.primary_key)
+            connection.execute(sa.delete(pointer).where(*place))
+            connection.execute(sa.insert(pointer).values(night | {"run_id": run.run_id, FENCE: run.fence}))
+    return tuple(pointer.name for pointer in wrong)
+
+
+def rebuild_views(publisher: Publisher) -> None:
+    """Makes all views anew, as a release does that finds the database in another shape than its own."""
+    with alone(publisher.engine) as connection:
+        connection.execute(sa.delete(structure))
+    create_all(publisher.engine)
 
 
 def _put_back(manifest: Manifest, staged: Path, run: Run) -> Iterator[str]:

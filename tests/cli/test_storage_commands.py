@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from store import lake
 from store.publication import Published, Publisher, open_publisher
 from store.retention import read_retention
 from store.settings import read_settings
+from store.verification import missing_views
 from tests.command import churn
 from tests.store.small_runs import publish
 
@@ -53,6 +55,36 @@ def test_what_differs_is_named_and_mended_and_the_rest_is_left_alone(tmp_path: P
         as_published(other),
         "2 published runs, each as it was published.",
     ]
+
+
+def test_views_that_are_gone_and_a_changed_extract_are_told_and_views_are_made_again(
+    tmp_path: Path, publisher: Publisher
+) -> None:
+    run, extract = publish(publisher, FIRST), publisher.lake.extract("telco", "e" * 64)
+    extract.mkdir(parents=True)
+    lake.copy_file(run.folder / "scores" / "bucket=00.parquet", extract / "customers.parquet")
+    lake.write_manifest(lake.describe(extract, {}), extract)
+    whole = (extract / "customers.parquet").read_bytes()
+    (extract / "customers.parquet").write_bytes(whole[:-1])
+    with publisher.engine.begin() as connection:
+        connection.execute(sa.text("DROP VIEW score_current"))
+
+    done = churn("verify", home=tmp_path)
+    assert (done.returncode, done.stdout.splitlines()) == (
+        9,
+        [as_published(run), "differs      extracts/telco/eeeeeeeeeeeeeeee: customers.parquet"],
+    )
+    assert "views that are missing: score_current; extracts and snapshots that are not as they were written: 1" in (
+        done.stderr
+    )
+
+    (extract / "customers.parquet").write_bytes(whole)
+    done = churn("verify", "--rebuild", "files", home=tmp_path)
+    assert (done.returncode, done.stdout.splitlines()) == (
+        0,
+        [as_published(run), "rebuilt      the views score_current", "1 published runs, each as it was published."],
+    )
+    assert missing_views(publisher) == []
 
 
 def test_a_night_is_taken_back_to_an_earlier_run(tmp_path: Path, publisher: Publisher) -> None:

@@ -15,11 +15,21 @@ from churn.errors import AuditFailed
 from store import lake
 from store.partitions import forget_rows
 from store.publication import CURRENT, Publisher, open_publisher
-from store.rebuilding import rebuild_files, rebuild_tables
+from store.rebuilding import rebuild_files, rebuild_side, rebuild_tables, rebuild_views
 from store.runs import Run, published_runs
 from store.settings import read_settings
 from store.tables import TABLES_OF
-from store.verification import SCHEMAS, Side, digest_of, file_rows, table_rows, verified, verify_run
+from store.verification import (
+    SCHEMAS,
+    Side,
+    damaged_workings,
+    digest_of,
+    file_rows,
+    missing_views,
+    table_rows,
+    verified,
+    verify_run,
+)
 from tests import postgres_server
 from tests.store.small_runs import BUCKETS, publish
 
@@ -174,6 +184,62 @@ def test_a_pointer_that_names_another_run_is_told(publisher: Publisher, text: st
     [(kind, side, where, _)] = told(publisher)
     assert (kind, side, where) == ("scores", Side.POINTER, "file _CURRENT")
     assert publisher.reconcile("telco", "scores")
+
+
+BROKEN = [
+    ("UPDATE current_pointer SET fence = fence + 100 WHERE kind = 'scores'", ["table current_pointer"]),
+    ("DELETE FROM current_pointer WHERE kind = 'scores'", ["table current_pointer"]),
+    ("UPDATE night_pointer SET fence = 1 WHERE kind = 'scores' AND as_of = '2026-01-02'", ["table night_pointer"]),
+    ("DELETE FROM night_pointer WHERE kind = 'scores' AND as_of = '2026-01-02'", ["table night_pointer"]),
+]
+
+
+@pytest.mark.parametrize(("statement", "wrong"), BROKEN)
+def test_a_pointer_of_the_database_that_shows_another_run_or_none_is_told_and_mended(
+    publisher: Publisher, statement: str, wrong: list[str]
+) -> None:
+    execute(publisher, statement)
+    found = verify_run(publisher, newest(publisher))
+    assert [(one.side, one.where) for one in found] == [(Side.POINTER, where) for where in wrong]
+    assert list(rebuild_side(publisher, found, Side.FILES, BUCKETS)) == wrong
+
+
+def test_a_table_is_compared_though_the_manifest_is_damaged(publisher: Publisher) -> None:
+    run = newest(publisher)
+    whole = (run.folder / lake.MANIFEST).read_bytes()
+    (run.folder / lake.MANIFEST).write_bytes(whole + b" ")
+    execute(publisher, "UPDATE scores SET probability = 0.25 WHERE customer_id = 'C00007' AND as_of = '2026-01-02'")
+    assert {where for _, _, where, _ in told(publisher)} == {"file manifest.json", "table scores"}
+    (run.folder / lake.MANIFEST).write_bytes(whole)
+    rebuild_tables(publisher, run)
+
+
+def test_a_view_that_is_gone_is_missed_and_made_again(publisher: Publisher) -> None:
+    assert missing_views(publisher) == []
+    with publisher.engine.begin() as connection:
+        connection.execute(sa.text("DROP VIEW score_current"))
+    assert missing_views(publisher) == ["score_current"]
+    rebuild_views(publisher)
+    assert missing_views(publisher) == []
+
+
+@pytest.mark.parametrize("damage", ["a byte", "a file", "the manifest"])
+def test_an_extract_or_a_snapshot_that_was_changed_is_named(publisher: Publisher, damage: str) -> None:
+    folder = publisher.lake.root / "snapshots" / "telco" / "as_of=2026-01-02" / "20260102T000000-e"
+    lake.write_parquet(lake.read_parquet([next(newest(publisher).folder.glob("scores/*"))]), folder / "a.parquet")
+    lake.write_manifest(lake.describe(folder, {}), folder)
+    assert list(damaged_workings(publisher)) == []
+    if damage == "a byte":
+        (folder / "a.parquet").write_bytes(b"x" + (folder / "a.parquet").read_bytes()[1:])
+    elif damage == "a file":
+        (folder / "a.parquet").unlink()
+    else:
+        (folder / lake.MANIFEST).write_text("{")
+    wrong = lake.MANIFEST if damage == "the manifest" else "a.parquet"
+    assert list(damaged_workings(publisher)) == [
+        ("snapshots/telco/as_of=2026-01-02/20260102T000000-e", [wrong]),
+    ]
+    shutil.rmtree(folder)
 
 
 def test_the_order_of_rows_does_not_matter_and_each_value_does(publisher: Publisher) -> None:
