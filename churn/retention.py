@@ -17,8 +17,8 @@ from schemas.retention import Retention
 class Held:
     """A published run that is still there; `kind` is scores or outreach, `published_at` in UTC.
 
-    `shown`: readers of its night see it. `current`: those of the newest night do. `sent`: somebody was contacted from
-    the list of its night.
+    `shown`: readers of its night see it. `current`: those of the newest night do. `sent`: it is a
+    list that was sent, or one of the runs that such a list was decided by.
     """
 
     run_id: str

@@ -64,8 +64,24 @@ def decision_of(publisher: Publisher, contract: str, as_of: date | None) -> Deci
         of_list=made_of is not None,
         before=kept.get(before or ""),
         before_gone=before is not None and before not in kept,
-        snapshot=_snapshot(scores, publisher.lake),
+        snapshot=snapshot_of(scores, publisher.lake),
     )
+
+
+def origins_of(publisher: Publisher, runs: Sequence[Run], listed: Run) -> tuple[Run | None, str | None]:
+    """The scores among the runs that a list was made of, and the name of the newest list before it, kept or not."""
+    night, first = (listed.unit.contract, listed.unit.as_of), _first_fence(publisher, listed)
+    of_night = [run for run in runs if (run.unit.contract, run.unit.as_of) == night]
+    return _made_of(of_night, listed, first), _newest_before(publisher, listed, first)
+
+
+def snapshot_of(scores: Run, lake: Lake) -> Path | None:
+    """The newest snapshot of the run's facts that was there when the run began; other code may have made others."""
+    place = lake.snapshot(scores.unit.contract, scores.unit.as_of, scores.unit.known_at, "")
+    manifests = sorted(place.parent.glob(f"{place.name}*/{MANIFEST}"), key=lambda path: path.stat().st_mtime)
+    same = [path for path in manifests if read_manifest(path.parent).facts.get("extract") == scores.extract_digest]
+    began = [path for path in same if path.stat().st_mtime <= _seconds(scores)]
+    return (began or same)[-1].parent if same else None
 
 
 def _first_fence(publisher: Publisher, run: Run) -> int:
@@ -106,15 +122,6 @@ def _newest_before(publisher: Publisher, listed: Run, first: int) -> str | None:
     with publisher.engine.connect() as connection:
         found: str | None = connection.scalar(earlier)
     return found
-
-
-def _snapshot(scores: Run, lake: Lake) -> Path | None:
-    """The newest snapshot of the run's facts that was there when the run began; other code may have made others."""
-    place = lake.snapshot(scores.unit.contract, scores.unit.as_of, scores.unit.known_at, "")
-    manifests = sorted(place.parent.glob(f"{place.name}*/{MANIFEST}"), key=lambda path: path.stat().st_mtime)
-    same = [path for path in manifests if read_manifest(path.parent).facts.get("extract") == scores.extract_digest]
-    began = [path for path in same if path.stat().st_mtime <= _seconds(scores)]
-    return (began or same)[-1].parent if same else None
 
 
 def _seconds(run: Run) -> float:

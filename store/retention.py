@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -17,6 +17,7 @@ from churn.errors import PolicyError
 from churn.retention import Held, parse_retention, runs_to_go
 from schemas.retention import Retention
 from store.claims import database_now, under_way
+from store.decisions import LIST, origins_of, snapshot_of
 from store.handovers import waves_sent
 from store.lake import Lake
 from store.partitions import run_table
@@ -70,7 +71,8 @@ def what_goes(publisher: Publisher, retention: Retention) -> tuple[Going, ...]:
         now = database_now(connection)
         underway = under_way(connection)
         runs = [*_half_gone(publisher, connection), *_runs(publisher, connection, retention, underway, now)]
-    workings = _workings(publisher.lake, retention, {str(run.extract_digest) for run in underway})
+    in_use = {str(run.extract_digest) for run in underway}
+    workings = _workings(publisher.lake, retention, in_use, _snapshots_told_of(publisher, {run.run_id for run in runs}))
     return (*runs, *workings, *_leftovers(publisher.lake, retention, {run.run_id for run in underway}))
 
 
@@ -80,14 +82,35 @@ def _runs(
     """The runs that the policy keeps no longer; a night at which somebody is working is left alone."""
     busy = {(run.contract, run.kind, run.as_of) for run in underway}
     runs = {run.run_id: run for run in published_runs(publisher)}
-    going = runs_to_go(_held(runs.values(), waves_sent(connection)), retention, now)
+    sent = _behind_sent_lists(publisher, tuple(runs.values()), waves_sent(connection))
+    going = runs_to_go(_held(runs.values(), sent), retention, now)
     for run_id, why in going.items():
         run = runs[run_id]
         if (run.unit.contract, run.unit.kind, run.unit.as_of) not in busy:
             yield _run_going(connection, run, why)
 
 
-def _held(runs: Iterable[Run], sent: set[tuple[str, date]]) -> list[Held]:
+def _behind_sent_lists(publisher: Publisher, runs: Sequence[Run], sent: set[tuple[str, date]]) -> set[str]:
+    """The names of the lists that were sent, of their scores and of the lists before them: receipts ask for all three.
+
+    `sent` are the bases and dates of such lists.
+    """
+    names = set()
+    for listed in (run for run in runs if run.unit.kind == LIST and (run.unit.contract, run.unit.as_of) in sent):
+        scores, before = origins_of(publisher, runs, listed)
+        names |= {listed.run_id, before or "", scores.run_id if scores else ""}
+    return names
+
+
+def _snapshots_told_of(publisher: Publisher, going: set[str]) -> set[Path]:
+    """The snapshots of lists that stay together with their scores: a receipt tells of both by the customers' rows."""
+    runs = [run for run in published_runs(publisher) if run.run_id not in going]
+    made_of = (origins_of(publisher, runs, run)[0] for run in runs if run.unit.kind == LIST)
+    found = (snapshot_of(scores, publisher.lake) for scores in made_of if scores)
+    return {folder for folder in found if folder}
+
+
+def _held(runs: Iterable[Run], sent: set[str]) -> list[Held]:
     return [
         Held(
             run_id=run.run_id,
@@ -97,7 +120,7 @@ def _held(runs: Iterable[Run], sent: set[tuple[str, date]]) -> list[Held]:
             published_at=run.published_at,
             shown=run.shown,
             current=run.current,
-            sent=run.unit.kind == "outreach" and (run.unit.contract, run.unit.as_of) in sent,
+            sent=run.run_id in sent,
         )
         for run in runs
     ]
@@ -131,10 +154,11 @@ def _kept_in_tables(connection: Connection, kind: str, fence: int) -> tuple[int,
     return rows, size
 
 
-def _workings(lake: Lake, retention: Retention, in_use: set[str]) -> Iterator[Going]:
+def _workings(lake: Lake, retention: Retention, in_use: set[str], told_of: set[Path]) -> Iterator[Going]:
     """The extracts and the folders of snapshots and lessons that are older than the policy keeps them.
 
-    Each base's newest extract stays, since the next night's may be the same, and so do those that a run is made from.
+    Each base's newest extract stays, since the next night's may be the same, and so do those that a run is made from,
+    whose digests are `in_use`, and the snapshots that receipts are `told_of`.
     """
     oldest = time.time() - timedelta(days=retention.working_days).total_seconds()
     why = f"it is more than {retention.working_days} days old"
@@ -145,7 +169,7 @@ def _workings(lake: Lake, retention: Retention, in_use: set[str]) -> Iterator[Go
                 yield _folder_going(f"extract {base.name}/{folder.name}", why, folder)
     for night in (night for base in _folders(lake.root / "snapshots") for night in _folders(base)):
         for folder in _folders(night):
-            if _written(folder) < oldest:
+            if _written(folder) < oldest and folder not in told_of:
                 yield _folder_going(f"snapshot {night.parent.name}/{night.name}/{folder.name}", why, folder)
 
 

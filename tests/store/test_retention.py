@@ -10,6 +10,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 
@@ -18,7 +19,10 @@ from schemas.interventions import Event, Intervention
 from schemas.retention import Retention
 from store.claims import Claim, Content, Unit
 from store.clearing import cleared, remove
+from store.decisions import decision_of
+from store.handovers import hand_over
 from store.interventions import record
+from store.lake import describe, write_manifest, write_parquet
 from store.publication import Published, Publisher, content_key, open_publisher
 from store.retention import read_retention, what_goes
 from store.settings import Settings
@@ -26,7 +30,7 @@ from store.tables import TABLES_OF
 from store.verification import verified
 from tests.store.small_runs import publish
 
-FIRST, SECOND, THIRD = (date(2026, 1, day) for day in (1, 2, 3))
+FIRST, SECOND, THIRD, FOURTH = (date(2026, 1, day) for day in (1, 2, 3, 4))
 LONG_AGO = timedelta(days=100)
 FEW = 4  # customers
 RULES = read_retention().model_copy(update={"nights": 1, "list_nights": 1, "month_ends": 0})
@@ -167,23 +171,49 @@ def test_a_run_that_became_current_meanwhile_stays(embedded: Publisher) -> None:
     assert (rows_of(embedded, old), old.folder.is_dir()) == (FEW + 3, True)
 
 
-def test_a_list_from_which_a_team_wrote_back_stays(settings: Settings, embedded: Publisher) -> None:
-    for night in (FIRST, SECOND, THIRD):
-        published_long_ago(embedded, night, kind="outreach")
-    contact = Intervention(
-        contract="telco",
-        customer_id="C00001",
-        as_of=SECOND,
-        action="call",
-        channel="phone",
-        team="north",
-        event=Event.REACHED,
-        agent="Ada",
-        occurred_at=datetime.fromisoformat("2026-01-02T10:00:00+00:00"),
-        key="1",
-    )
-    assert record(settings, [contact]).new == 1
-    assert clear(embedded) == ["outreach of telco as of 2026-01-01, revision 1"]
+CONTACT = Intervention(
+    contract="telco",
+    customer_id="C00001",
+    as_of=THIRD,
+    action="call",
+    channel="phone",
+    team="north",
+    event=Event.REACHED,
+    agent="Ada",
+    occurred_at=datetime.fromisoformat("2026-01-03T10:00:00+00:00"),
+    key="1",
+)
+
+
+@pytest.mark.parametrize("how", ["handed over", "written back of"])
+def test_a_list_that_was_sent_stays_with_all_that_its_receipts_ask_for(
+    settings: Settings, embedded: Publisher, how: str
+) -> None:
+    for night in (FIRST, SECOND, THIRD, FOURTH):
+        published_long_ago(embedded, night)
+        grown_old(snapshot_of(embedded, night))
+        listed = published_long_ago(embedded, night, kind="outreach")
+        if how == "handed over" and night == THIRD:
+            hand_over(embedded.engine, listed.unit, listed.run_id)
+    if how == "written back of":
+        record(settings, [CONTACT])
+    assert clear(embedded) == [
+        "scores of telco as of 2026-01-01, revision 1",
+        "outreach of telco as of 2026-01-01, revision 1",
+        "scores of telco as of 2026-01-02, revision 1",  # but its list stays, at which the third night's looked back
+        "snapshot telco/as_of=2026-01-01/20260101T000000-dddddddddddddddd",
+        "snapshot telco/as_of=2026-01-02/20260102T000000-dddddddddddddddd",
+    ]
+    third = decision_of(embedded, "telco", THIRD)
+    assert (third.of_list, third.before_gone, third.snapshot is not None) == (True, False, True)
+
+
+def snapshot_of(publisher: Publisher, as_of: date) -> Path:
+    """A snapshot of the facts that the small runs are made of."""
+    folder = publisher.lake.snapshot("telco", as_of, datetime.combine(as_of, datetime.min.time()), "d" * 64)
+    write_parquet(pa.table({"customer_id": ["C00000"]}), folder / "bucket=00.parquet")
+    write_manifest(describe(folder, {"extract": "e"}), folder)
+    return folder
 
 
 def test_what_runs_were_made_from_goes_by_age_but_for_each_newest_extract_and_those_in_use(embedded: Publisher) -> None:
