@@ -149,7 +149,7 @@ def test_what_waited_too_long_is_dropped_unexecuted_but_for_questions_about_heal
             scope["state"] = {"arrival": Arrival(time.monotonic() - seconds, refused=refused)}
         await app(scope, receive, send)
 
-    from_a_connection.router = app.router
+    from_a_connection.router, from_a_connection.state = app.router, app.state
     with running(from_a_connection) as ask:
         assert ask("GET", PREDICTIONS).status_code == status
         assert len(begun) == (status == 200)
