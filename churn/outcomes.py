@@ -23,15 +23,21 @@ MEMBERS = pa.schema(
         ("band", pa.string()),
         ("probability", pa.float64()),
         ("customer_value", pa.float64()),
+        ("unit", pa.string()),
     ]
 )
-IN_SCORES = ("segment", "band", "probability", "customer_value")
+IN_SCORES = ("segment", "band", "probability")
+IN_STATUSES = ("as_of", "customer_id", "action", "policy_digest", "customer_value", "unit")
 
 
 def wave_members(statuses: pa.Table, scores: pa.Table) -> pa.Table:
-    """The MEMBERS of a wave: who of STATUSES was listed or held out, and what SCORES said of them."""
+    """The MEMBERS of a wave: who of STATUSES was listed or held out, and what SCORES said of them.
+
+    Money is as the policy has it; it is null, and so is the unit, where a list of an earlier release did not tell.
+    """
     rows = statuses.filter(pc.is_in(statuses["status"].cast(pa.string()), pa.array(IN_THE_WAVE, pa.string())))
-    columns = {name: rows[name] for name in ("as_of", "customer_id", "action", "policy_digest")}
+    untold = pa.nulls(rows.num_rows)
+    columns = {name: rows[name] if name in rows.column_names else untold for name in IN_STATUSES}
     columns["held_out"] = pc.equal(rows["status"].cast(pa.string()), Status.HELD_OUT.value)
     for name in IN_SCORES:
         columns[name] = _looked_up(scores[name], scores["customer_id"], rows["customer_id"])

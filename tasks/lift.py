@@ -16,7 +16,7 @@ from churn.drawings import LiftPoint, lift_plot
 from churn.errors import RequestError
 from churn.lift import Cost, Lift, Terms, lift_markdown, lift_rows, lifts
 from churn.night import LATEST, chosen_known_at
-from churn.outcomes import IN_SCORES, entries, matured, wave_members, with_contacts, with_departures
+from churn.outcomes import IN_SCORES, MEMBERS, entries, matured, wave_members, with_contacts, with_departures
 from schemas.lift import ALL_ACTIONS, Scope
 from schemas.outreach import OUTREACH, STATUSES
 from schemas.scores import SCORES
@@ -82,7 +82,7 @@ def measure(
     ready = matured([wave.as_of for wave in waves], terms.horizon_days, _told_until(extract, moment))
     found: list[Lift] = []
     if ready:
-        first = entries(read_parquet([wave.members for wave in waves if wave.as_of in ready]))
+        first = entries(_of_waves([wave.members for wave in waves if wave.as_of in ready]))
         left = with_departures(first, departures, terms.horizon_days)
         events = events_since(settings, terms.name, ready[0], known_at=moment)
         contacted = with_contacts(left, events, terms.horizon_days)
@@ -124,6 +124,12 @@ def _kept(publisher: Publisher, run: Run, settings: Settings) -> KeptWave | None
 def _members(run: Run, scores: Run) -> pa.Table:
     statuses = read_parquet(_files(run.folder / STATUSES.name))
     return wave_members(statuses, read_parquet(_files(scores.folder / SCORES.name), ["customer_id", *IN_SCORES]))
+
+
+def _of_waves(files: Sequence[Path]) -> pa.Table:
+    """MEMBERS of all files; what one of an earlier release does not know is null."""
+    known = pa.concat_tables((read_parquet([file]) for file in files), promote_options="default")
+    return pa.concat_tables([MEMBERS.empty_table(), known], promote_options="default")
 
 
 def _files(folder: Path) -> Iterable[Path]:

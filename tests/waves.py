@@ -42,7 +42,12 @@ def _publish(publisher: Publisher, kind: str, as_of: date, tables: dict[str, pa.
 def _rows(schema: Table, as_of: date, numbers: list[int]) -> pa.Table:
     ordinary = {LogicalType.STRING: "word", LogicalType.NUMBER: 0.5, LogicalType.INTEGER: 1, LogicalType.DATE: as_of}
     columns = {column.name: [ordinary[column.logical_type]] * len(numbers) for column in schema.columns}
-    own = {"customer_id": [f"C{number:02d}" for number in numbers], "action": ["service_call"] * len(numbers)}
+    names = [f"C{number:02d}" for number in numbers]
+    own = {
+        "customer_id": names,
+        "unit": [f"customer {name}" for name in names],
+        "action": ["service_call"] * len(numbers),
+    }
     policy = {"policy_digest": [read_policy("telco").digest] * len(numbers), "customer_value": [100.0] * len(numbers)}
     known = {name: values for name, values in (own | policy).items() if name in schema.names}
     return pa.table(columns | known, schema=arrow_schema(schema))
