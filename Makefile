@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # The rooms find their data below the checkout, wherever make was called from.
 export CHURN_HOME := $(CURDIR)
 
-.PHONY: help setup night test test-faults check fix lock clean
+.PHONY: help setup night serve test test-faults check fix lock clean
 
 help:  ## show the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -13,10 +13,13 @@ setup:  ## make .venv from requirements.lock (the others call it)
 	@scripts/setup
 
 # Models are signed where there is a key (`churn model key`); without one a trial runs unsigned, and says so.
-night: export CHURN_MODE := $(or $(CHURN_MODE),$(if $(CHURN_SIGNING_KEY),production,development))
+night serve: export CHURN_MODE := $(or $(CHURN_MODE),$(if $(CHURN_SIGNING_KEY),production,development))
 night: setup  ## simulate a telecom once, then score its latest night and write the outreach list
 	@churn simulate --customers 20000 --months 24 --seed 42 --if-missing
 	@churn night --as-of latest
+
+serve: setup  ## answer look-ups and predictions on http://127.0.0.1:8000 (after make night)
+	@churn serve
 
 test: setup  ## every test; installs and starts a PostgreSQL of its own
 	@pytest
