@@ -17,7 +17,7 @@ class Retention(BaseModel):
     `nights` are the newest nights of each base whose scores are kept, and `list_nights` those whose lists are; of
     `month_ends` months the last night is kept beyond them. An earlier revision is kept `superseded_days` after another
     took its place, an extract `working_days` after it was written, and so is a snapshot whose list or scores are gone.
-    Nothing younger than `grace_hours` goes, since a reader may still be at it.
+    Nothing younger than `grace_hours` goes, nor a run that readers saw so recently: one of them may still be at it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -1,7 +1,8 @@
 """Removes what the retention policy keeps no longer, in an order that may be cut short anywhere.
 
-Readers lose sight of a run in one commit, then its rows go, then its folder; what was cut short is found and finished
-the next time. The run's row in `publication` stays, without a folder, and says why the rest went.
+Readers lose sight of a run in one commit. Those who have it open keep it for the grace of the policy; the next time
+after that its rows go, then its folder, and what was cut short is found and finished. The run's row in `publication`
+stays, without a folder, and says why the rest went.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from schemas.retention import Retention
+from store.claims import database_now
 from store.lake import Lake, sync
 from store.partitions import drop_quietly, fences_in
 from store.publication import Publisher
@@ -37,24 +39,26 @@ def cleared(publisher: Publisher, retention: Retention, *, dry_run: bool = False
 
 
 def remove(publisher: Publisher, going: Going) -> bool:
-    """Removes it; False where a run has become current, or where readers hold its rows, which go the next time then."""
-    if going.run_id and not (_retired(publisher.engine, going) and _rows_dropped(publisher.engine, going.fence)):
+    """Removes it; False where readers may still be at it, or hold its rows: it goes a later time then."""
+    if going.in_sight:
+        _retire(publisher.engine, going)
+        return False
+    if going.run_id and not _rows_dropped(publisher.engine, going.fence):
         return False
     if going.folder.exists():
         _remove_folder(publisher.lake, going.folder)
     return True
 
 
-def _retired(engine: Engine, going: Going) -> bool:
+def _retire(engine: Engine, going: Going) -> None:
     """Takes the run out of readers' sight, unless those of the newest night see it by now."""
     run, now_current = publication.c, sa.select(current_pointer.c.run_id)
     its_row = sa.and_(run.run_id == going.run_id, run.run_id.not_in(now_current))
-    facts = {"folder": None, "reason": sa.func.coalesce(run.reason, f"kept no longer: {going.why}")}
+    reason = sa.func.coalesce(run.reason, f"kept no longer: {going.why}")
     with alone(engine) as connection:
-        retired = connection.execute(sa.update(publication).where(its_row).values(facts)).rowcount == 1
-        if retired:
+        facts = {"folder": None, "retired_at": database_now(connection), "reason": reason}
+        if connection.execute(sa.update(publication).where(its_row).values(facts)).rowcount == 1:
             connection.execute(sa.delete(night_pointer).where(night_pointer.c.run_id == going.run_id))
-    return retired
 
 
 def _rows_dropped(engine: Engine, fence: int) -> bool:

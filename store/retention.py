@@ -34,6 +34,7 @@ DEFAULT = "default"
 class Going:
     """Something that is kept no longer, why, and how much it frees. Of a run there are rows and a fence, too.
 
+    `in_sight`: readers see the run until now, and may be at it; it goes once the grace has passed since they cannot.
     `bytes` are those of its files and, in PostgreSQL, of its partitions; SQLite uses the place of rows again.
     """
 
@@ -44,6 +45,7 @@ class Going:
     rows: int = 0
     run_id: str = ""
     fence: int = 0
+    in_sight: bool = False
 
     @property
     def frees(self) -> str:
@@ -70,7 +72,10 @@ def what_goes(publisher: Publisher, retention: Retention) -> tuple[Going, ...]:
     with publisher.engine.connect() as connection:
         now = database_now(connection)
         underway = under_way(connection)
-        runs = [*_half_gone(publisher, connection), *_runs(publisher, connection, retention, underway, now)]
+        runs = [
+            *_out_of_sight(publisher, connection, retention, now),
+            *_runs(publisher, connection, retention, underway, now),
+        ]
     in_use = {str(run.extract_digest) for run in underway}
     workings = _workings(publisher.lake, retention, in_use, _snapshots_told_of(publisher, {run.run_id for run in runs}))
     return (*runs, *workings, *_leftovers(publisher.lake, retention, {run.run_id for run in underway}))
@@ -126,21 +131,23 @@ def _held(runs: Iterable[Run], sent: set[str]) -> list[Held]:
     ]
 
 
-def _half_gone(publisher: Publisher, connection: Connection) -> Iterator[Going]:
-    """The runs of which readers see nothing any more, and of which something is left."""
-    retired = publication.c.state == "published", publication.c.folder.is_(None)
-    for row in connection.execute(sa.select(publication).where(*retired).order_by(publication.c.fence)):
+def _out_of_sight(publisher: Publisher, connection: Connection, retention: Retention, now: datetime) -> Iterator[Going]:
+    """The runs of which readers see nothing any more since the grace, and of which something is left."""
+    run, young = publication.c, now - timedelta(hours=retention.grace_hours)
+    retired = run.state == "published", run.folder.is_(None), sa.or_(run.retired_at.is_(None), run.retired_at <= young)
+    for row in connection.execute(sa.select(publication).where(*retired).order_by(run.fence)):
         what = f"{row.kind} of {row.contract} as of {row.as_of}, revision {row.revision}, run {row.run_id}"
         folder = publisher.lake.run(row.contract, row.kind, row.as_of, row.run_id)
         rows, size = _kept_in_tables(connection, row.kind, row.fence)
         if rows or size or folder.is_dir():
-            why = "it went before, but not all of it"
+            why = "readers lost sight of it before"
             yield Going(what, why, folder, size + _bytes_in(folder), rows, row.run_id, row.fence)
 
 
 def _run_going(connection: Connection, run: Run, why: str) -> Going:
     rows, size = _kept_in_tables(connection, run.unit.kind, run.fence)
-    return Going(str(run), why, run.folder, size + _bytes_in(run.folder), rows, run.run_id, run.fence)
+    freed = size + _bytes_in(run.folder)
+    return Going(str(run), why, run.folder, freed, rows, run.run_id, run.fence, in_sight=True)
 
 
 def _kept_in_tables(connection: Connection, kind: str, fence: int) -> tuple[int, int]:

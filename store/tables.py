@@ -86,6 +86,7 @@ publication = sa.Table(
     sa.Column("manifest_sha256", sa.Text, comment="sha256 of the manifest of the run's files"),
     sa.Column("folder", sa.Text, comment="Folder of the run's files, below the lake"),
     sa.Column("ended_at", sa.DateTime, comment="When it was published, or ended without that, UTC"),
+    sa.Column("retired_at", sa.DateTime, comment="When readers lost sight of it for good, UTC; null while it is kept"),
     sa.Column("reason", sa.Text, comment="Why the run was rejected, failed or was abandoned"),
     sa.CheckConstraint(sa.column("state").in_(STATES), name="publication_state"),
     sa.Index(

@@ -22,11 +22,11 @@ from store.clearing import cleared, remove
 from store.decisions import decision_of
 from store.handovers import hand_over
 from store.interventions import record
-from store.lake import describe, write_manifest, write_parquet
+from store.lake import describe, differences, read_manifest, write_manifest, write_parquet
 from store.publication import Published, Publisher, content_key, open_publisher
 from store.retention import read_retention, what_goes
 from store.settings import Settings
-from store.tables import TABLES_OF
+from store.tables import TABLES_OF, publication
 from store.verification import verified
 from tests.store.small_runs import publish
 
@@ -64,8 +64,20 @@ def published_long_ago(publisher: Publisher, as_of: date, **facts: Any) -> Publi
 
 
 def clear(publisher: Publisher, retention: Retention = RULES) -> list[str]:
-    """What was said to be gone."""
+    """What was said to be gone, at once or as soon as the grace had passed since readers lost sight of it."""
+    at_once = gone(publisher, retention)
+    let_the_grace_pass(publisher)
+    return [*at_once, *gone(publisher, retention)]
+
+
+def gone(publisher: Publisher, retention: Retention = RULES) -> list[str]:
     return [going.what.rpartition(", run ")[0] or going.what for going, gone in cleared(publisher, retention) if gone]
+
+
+def let_the_grace_pass(publisher: Publisher) -> None:
+    with publisher.engine.begin() as connection:
+        retired = sa.update(publication).where(publication.c.retired_at.is_not(None))
+        connection.execute(retired.values(retired_at=datetime.fromisoformat("2026-01-01T00:00")))
 
 
 def rows_of(publisher: Publisher, run: Published) -> int:
@@ -92,8 +104,10 @@ def test_of_a_night_that_goes_no_row_and_no_file_is_left_and_its_end_is_on_recor
     before = asked(publisher, "SELECT * FROM scores WHERE as_of = '2026-01-02' ORDER BY customer_id")
     assert rows_of(publisher, old) == FEW + 3
 
-    [(going, gone)] = cleared(publisher, RULES)
-    assert (going.run_id, going.rows, gone) == (old.run_id, FEW + 3, True)
+    assert gone(publisher) == []
+    let_the_grace_pass(publisher)
+    [(going, went)] = cleared(publisher, RULES)
+    assert (going.run_id, going.rows, went) == (old.run_id, FEW + 3, True)
     assert going.bytes > 1_000
     assert rows_of(publisher, old) == 0
     assert not old.folder.parent.exists()
@@ -107,11 +121,20 @@ def test_of_a_night_that_goes_no_row_and_no_file_is_left_and_its_end_is_on_recor
     assert clear(publisher) == []
 
 
+def test_who_has_a_run_open_that_is_kept_no_longer_keeps_it_for_the_grace(publisher: Publisher) -> None:
+    old, _ = published_long_ago(publisher, FIRST), published_long_ago(publisher, SECOND)
+    assert (gone(publisher), gone(publisher)) == ([], [])
+    assert asked(publisher, "SELECT count(*) FROM score_history WHERE as_of = '2026-01-01'") == [(0,)]
+    assert (rows_of(publisher, old), differences(read_manifest(old.folder), old.folder)) == (FEW + 3, [])
+    let_the_grace_pass(publisher)
+    assert gone(publisher) == ["scores of telco as of 2026-01-01, revision 1"]
+
+
 def test_a_dry_run_removes_nothing(embedded: Publisher) -> None:
     published_long_ago(embedded, FIRST)
     published_long_ago(embedded, SECOND)
     before = [asked(embedded, "SELECT * FROM publication"), sorted(embedded.lake.root.rglob("*"))]
-    assert [gone for _, gone in cleared(embedded, RULES, dry_run=True)] == [False]
+    assert [went for _, went in cleared(embedded, RULES, dry_run=True)] == [False]
     assert [asked(embedded, "SELECT * FROM publication"), sorted(embedded.lake.root.rglob("*"))] == before
 
 
@@ -133,8 +156,8 @@ def test_what_was_cut_short_is_finished_the_next_time(embedded: Publisher, tmp_p
         with embedded.engine.begin() as connection:
             connection.execute(sa.text("UPDATE publication SET folder = NULL WHERE fence = 1"))
             connection.execute(sa.text("DELETE FROM night_pointer WHERE fence = 1"))
-    [(going, gone)] = cleared(embedded, RULES)
-    assert (going.run_id, going.why, gone) == (old.run_id, "it went before, but not all of it", True)
+    [(going, went)] = cleared(embedded, RULES)
+    assert (going.run_id, going.why, went) == (old.run_id, "readers lost sight of it before", True)
     assert (rows_of(embedded, old), old.folder.exists()) == (0, False)
     assert clear(embedded) == []
 
@@ -168,6 +191,9 @@ def test_a_run_that_became_current_meanwhile_stays(embedded: Publisher) -> None:
     with embedded.engine.begin() as connection:
         connection.execute(sa.text("UPDATE current_pointer SET run_id = :run"), {"run": old.run_id})
     assert not remove(embedded, going)
+    assert asked(embedded, f"SELECT folder IS NULL, retired_at FROM publication WHERE fence = {old.fence}") == [
+        (0, None)
+    ]
     assert (rows_of(embedded, old), old.folder.is_dir()) == (FEW + 3, True)
 
 
@@ -198,11 +224,11 @@ def test_a_list_that_was_sent_stays_with_all_that_its_receipts_ask_for(
     if how == "written back of":
         record(settings, [CONTACT])
     assert clear(embedded) == [
+        "snapshot telco/as_of=2026-01-01/20260101T000000-dddddddddddddddd",
+        "snapshot telco/as_of=2026-01-02/20260102T000000-dddddddddddddddd",
         "scores of telco as of 2026-01-01, revision 1",
         "outreach of telco as of 2026-01-01, revision 1",
         "scores of telco as of 2026-01-02, revision 1",  # but its list stays, at which the third night's looked back
-        "snapshot telco/as_of=2026-01-01/20260101T000000-dddddddddddddddd",
-        "snapshot telco/as_of=2026-01-02/20260102T000000-dddddddddddddddd",
     ]
     third = decision_of(embedded, "telco", THIRD)
     assert (third.of_list, third.before_gone, third.snapshot is not None) == (True, False, True)
