@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -32,8 +34,22 @@ class Past:
 
 
 def past_of(policy: Policy, as_of: date, contacts: pa.Table, statuses: pa.Table) -> Past:
-    """The past of a list, from the rows of CONTACTS and those of STATUSES of the newest list before it."""
+    """The past of a list, from the rows of CONTACTS and what the lists before it remember."""
     return Past(_closed(policy, as_of, contacts), _wave(policy, as_of, contacts, statuses))
+
+
+def looks_back_to(policy: Policy, as_of: date) -> date:
+    """The last date of which a list need not know who was in a wave."""
+    return as_of - timedelta(days=max(policy.cool_down.wave_days, policy.stickiness_days))
+
+
+def latest(newest_first: Sequence[pa.Table]) -> pa.Table:
+    """Of each customer the first row that there is, in the shape of `no_statuses`."""
+    empty = no_statuses()
+    rows = pa.concat_tables([empty, *(table.cast(empty.schema) for table in newest_first)]).combine_chunks()
+    keys = rows["customer_id"].combine_chunks().dictionary_encode()
+    _, first = np.unique(np.asarray(keys.indices), return_index=True)
+    return rows.take(pa.array(np.sort(first)))
 
 
 def nothing_before(policy: Policy) -> Past:
@@ -72,22 +88,26 @@ def _closed(policy: Policy, as_of: date, contacts: pa.Table) -> tuple[pa.Array, 
 
 
 def _since(rows: pa.Table, column: str, as_of: date, days: int) -> pa.ChunkedArray:
-    """The customers for whom fewer than so many days have passed."""
-    return rows.filter(_younger(rows[column], as_of, days))["customer_id"].cast(pa.string())
+    """The customers for whom fewer than so many days have passed; what comes after a list says nothing for it."""
+    lately = pc.and_(_younger(rows[column], as_of, days), _before(rows[column], as_of))
+    return rows.filter(lately)["customer_id"].cast(pa.string())
 
 
 def _younger(dates: pa.ChunkedArray, as_of: date, days: int) -> pa.ChunkedArray:
     return pc.greater(dates, pa.scalar(as_of - timedelta(days=days), pa.date32()))
 
 
+def _before(dates: pa.ChunkedArray, as_of: date) -> pa.ChunkedArray:
+    return pc.less(dates, pa.scalar(as_of, pa.date32()))
+
+
 def _wave(policy: Policy, as_of: date, contacts: pa.Table, statuses: pa.Table) -> pa.Table:
-    rows = statuses.filter(
-        _younger(statuses["wave_since"], as_of, max(policy.cool_down.wave_days, policy.stickiness_days))
-    )
+    rows = statuses.filter(pc.greater(statuses["wave_since"], pa.scalar(looks_back_to(policy, as_of), pa.date32())))
     status = rows["status"].cast(pa.string())
     in_the_wave = pc.is_in(status, pa.array(IN_THE_WAVE, pa.string()))
     in_time = _younger(rows["wave_since"], as_of, policy.stickiness_days)
-    staying = pc.and_(pc.and_(in_the_wave, in_time), pc.invert(_contacted_since(rows, contacts)))
+    done = _contacted_since(rows, contacts.filter(_before(contacts["last_contact"], as_of)))
+    staying = pc.and_(pc.and_(in_the_wave, in_time), pc.invert(done))
     keys = rows["customer_id"].cast(pa.string())
     return pa.table([keys, rows["wave_since"], staying, pc.equal(status, Status.HELD_OUT)], schema=WAVE)
 

@@ -15,7 +15,7 @@ from churn.errors import AuditFailed, RequestError
 from churn.estimators import Estimator
 from churn.evidence import Decided, Evidence, Issue
 from churn.outreach import Terms
-from churn.past import REMEMBERED, Past, no_statuses, past_of
+from churn.past import Past, looks_back_to, no_statuses, past_of
 from churn.policy import without_leavers
 from churn.quarantine import without_quarantined
 from churn.receipt import receipts
@@ -30,6 +30,7 @@ from store.artifacts import load_model, model_folder
 from store.decisions import Decision, decision_of
 from store.interventions import history, wave_events
 from store.lake import bucket_file, read_parquet
+from store.past_lists import remembered
 from store.policies import kept_policy
 from store.publication import open_publisher
 from store.runs import Run
@@ -143,8 +144,12 @@ def _past(settings: Settings, decision: Decision, terms: Terms | None) -> Past |
     if decision.list is None or terms is None or decision.before_gone:
         return None
     unit = decision.list.unit
-    before = _whole(decision.before, STATUSES.name, list(REMEMBERED)) if decision.before else no_statuses()
-    return past_of(terms.policy, unit.as_of, history(settings, unit.contract, known_at=unit.known_at), before)
+    contacts = history(settings, unit.contract, known_at=unit.known_at)
+    if decision.before is None:
+        return past_of(terms.policy, unit.as_of, contacts, no_statuses())
+    since = looks_back_to(terms.policy, unit.as_of)
+    waves = remembered(open_publisher(settings), decision.before.run_id, since, settings.cores)
+    return past_of(terms.policy, unit.as_of, contacts, waves)
 
 
 def _outcomes(settings: Settings, scores: Run) -> dict[str, tuple[Outcome, ...]]:

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from churn.errors import AuditFailed
 from churn.listing import FROM_SCORES, is_listed, list_rows, listed_rows, status_rows, team_rows
 from churn.outreach import Flags, Ints, Judged, Terms, judge
-from churn.past import REMEMBERED, Past, no_statuses, past_of
+from churn.past import Past, looks_back_to, no_statuses, past_of
 from churn.policy import without_leavers
 from churn.scorecard import Scorecard
 from churn.scoring import explained
@@ -26,6 +26,7 @@ from schemas.scores import SCORES
 from store.contracts import read_contract
 from store.interventions import history
 from store.lake import bucket_file, read_parquet, write_parquet
+from store.past_lists import remembered
 from store.policies import PolicyInForce, policy_asked_for, read_policy
 from store.publication import open_publisher
 from store.settings import current_settings
@@ -97,14 +98,15 @@ def write_decision(night: Night, scores: Result, decided: Decision, folder: Path
 
 
 def past_at(night: Night, terms: Terms) -> Past:
-    """What the list has to respect: contacts as they were known at the night's moment, and the newest list before."""
+    """What the list has to respect: contacts as they were known at the night's moment, and the lists before."""
     settings = current_settings()
     contacts = history(settings, night.base, known_at=night.known_at)
-    before = open_publisher(settings).newest_before(night.base, LISTS, night.as_of)
+    publisher = open_publisher(settings)
+    before = publisher.newest_before(night.base, LISTS, night.as_of)
     if before is None:
         return past_of(terms.policy, night.as_of, contacts, no_statuses())
-    files = sorted((before.folder / STATUSES.name).glob("*.parquet"))
-    return past_of(terms.policy, night.as_of, contacts, read_parquet(files, list(REMEMBERED)))
+    since = looks_back_to(terms.policy, night.as_of)
+    return past_of(terms.policy, night.as_of, contacts, remembered(publisher, before.run_id, since, settings.cores))
 
 
 def _at_once(work: Callable[[int], R], buckets: Iterable[int]) -> Iterable[R]:

@@ -99,6 +99,12 @@ hugo             0.60    900  price       message       179  accepted  cooling_d
 ines             0.60    900  tenure      phone           3  -         no_action     -
 """
 
+CALLED = """
+customer  probability  value  reason_1
+anna             0.60    900  handset
+boris            0.60    900  handset
+"""
+
 HOUSEHOLDS = NO_RULES.model_copy(update={"household_limit": 1, "teams": (Team(name="retention", capacity=3),)})
 LIVING_TOGETHER = """
 customer  probability  value  household  status
@@ -211,14 +217,6 @@ def decided(
     return [row for judged, places in pairs for row in status_rows(judged, places, terms).to_pylist()]
 
 
-def test_a_status_tells_the_money_that_the_policy_decided_by_and_what_the_lot_was_drawn_for() -> None:
-    value = CustomerValue(multiplier=12.0)
-    policy = HOUSEHOLDS.model_copy(update={"customer_value": value, "teams": (Team(name="retention", capacity=1),)})
-    table = "customer probability value household\nanna 0.9 300 home\nbert 0.9 100 -\ncleo 0.9 100 -"
-    told = [(row["customer_value"], row["unit"]) for row in decided(table, policy, household="household")]
-    assert told == [(3_600.0, "household home"), (1_200.0, None), (1_200.0, None)]
-
-
 def as_told(table: str, *columns: str) -> list[tuple[str | None, ...]]:
     return [tuple(None if row[name] == "-" else row[name] for name in columns) for row in rows_of(table)]
 
@@ -265,6 +263,16 @@ def test_who_was_contacted_is_left_alone_on_that_channel_and_after_an_answer_on_
     assert [(row["customer_id"], row["status"], row["action"]) for row in statuses] == as_told(
         CONTACTED, "customer", "status", "action"
     )
+
+
+@pytest.mark.parametrize("outcome", ["-", "refused", "accepted"])
+def test_what_came_of_a_list_says_nothing_for_that_list_when_it_is_decided_again(outcome: str) -> None:
+    called = f"customer channel days_ago outcome\nanna phone 0 {outcome}\nboris phone 1 {outcome}"
+    past = past_of(COOL_DOWN, TONIGHT, contacts_of(rows_of(called)), no_statuses())
+    assert [(row["customer_id"], row["status"]) for row in decided(CALLED, COOL_DOWN, past=past)] == [
+        ("anna", "listed"),
+        ("boris", "cooling_down"),
+    ]
 
 
 def test_a_household_is_contacted_through_its_best_member() -> None:

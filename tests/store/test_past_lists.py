@@ -1,0 +1,99 @@
+"""A rest is not forgotten because its customer was missing from the base for a night."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time, timedelta
+
+import pyarrow as pa
+import pytest
+
+from churn.contract import arrow_schema
+from schemas.columns import LogicalType, Table
+from schemas.outreach import OUTREACH, STATUSES
+from store.claims import Claim, Content, Unit
+from store.lake import write_parquet
+from store.past_lists import remembered
+from store.publication import Publisher, open_publisher
+from store.settings import Settings
+
+FIRST = date(2026, 3, 1)
+
+LISTS = """
+night  customer  status        wave_since
+1      anna      listed                 1
+1      boris     held_out               1
+1      clara     no_action              -
+2      boris     held_out               1
+2      clara     listed                 2
+3      boris     cooling_down           1
+3      david     listed                 3
+"""
+TOLD_TO_NIGHT_4 = """
+customer  status        wave_since
+anna      listed                 1
+boris     cooling_down           1
+clara     listed                 2
+david     listed                 3
+"""
+
+
+@pytest.fixture
+def publisher(settings: Settings) -> Publisher:
+    """Three nights, each with its list; anna is in the base of the first one alone, clara in that of two."""
+    opened = open_publisher(settings)
+    for night in ("1", "2", "3"):
+        _publish(opened, _day(night), [row for row in _rows(LISTS) if row["night"] == night])
+    return opened
+
+
+def test_the_newest_list_that_has_a_customer_in_a_wave_says_since_when(publisher: Publisher) -> None:
+    told = _told(publisher, "3", since=FIRST - timedelta(30))
+    assert told == [(row["customer"], row["status"], _day(row["wave_since"])) for row in _rows(TOLD_TO_NIGHT_4)]
+
+
+def test_nothing_is_told_of_waves_that_are_over_too_long(publisher: Publisher) -> None:
+    assert _told(publisher, "3", since=_day("1")) == [("clara", "listed", _day("2")), ("david", "listed", _day("3"))]
+
+
+def test_what_was_not_there_when_a_list_was_made_is_not_behind_it(publisher: Publisher) -> None:
+    late = {"night": "2", "customer": "elif", "status": "listed", "wave_since": "2"}
+    _publish(publisher, _day("2"), [late])
+    assert "elif" not in [customer for customer, *_ in _told(publisher, "3", since=FIRST - timedelta(30))]
+
+
+def _told(publisher: Publisher, night: str, *, since: date) -> list[tuple[str, ...]]:
+    before = publisher.published("telco", "outreach", _day(night))
+    assert before is not None
+    rows = remembered(publisher, before.run_id, since, threads=2).sort_by("customer_id").to_pylist()
+    return [tuple(row.values()) for row in rows]
+
+
+def _publish(publisher: Publisher, as_of: date, rows: list[dict[str, str]]) -> None:
+    unit = Unit("telco", "outreach", as_of, datetime.combine(as_of, time()))
+    claim = publisher.claim(unit, Content(str(rows), "e"))
+    assert isinstance(claim, Claim)
+    folder = publisher.stage(claim)
+    write_parquet(_filled(STATUSES, as_of, rows), folder / STATUSES.name / "bucket=00.parquet")
+    write_parquet(_filled(OUTREACH, as_of, rows), folder / OUTREACH.name / "list.parquet")
+    publisher.seal(claim)
+    publisher.load(claim)
+    publisher.publish(claim)
+
+
+def _filled(table: Table, as_of: date, rows: list[dict[str, str]]) -> pa.Table:
+    """The rows with what they say, and something ordinary in all other columns."""
+    ordinary = {LogicalType.STRING: "word", LogicalType.NUMBER: 0.5, LogicalType.INTEGER: 1, LogicalType.DATE: as_of}
+    columns = {column.name: [ordinary[column.logical_type]] * len(rows) for column in table.columns}
+    columns["customer_id"] = [row["customer"] for row in rows]
+    if table is STATUSES:
+        columns |= {"status": [row["status"] for row in rows], "wave_since": [_day(row["wave_since"]) for row in rows]}
+    return pa.table(columns, schema=arrow_schema(table))
+
+
+def _rows(text: str) -> list[dict[str, str]]:
+    header, *lines = (line.split() for line in text.strip().splitlines())
+    return [dict(zip(header, line, strict=True)) for line in lines]
+
+
+def _day(night: str) -> date | None:
+    return None if night == "-" else FIRST + timedelta(int(night))
