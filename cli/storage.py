@@ -72,13 +72,17 @@ def gc(
     from store.retention import Going, read_retention
 
     console, policy = terminal(unbroken=True), read_retention(retention)
-    total = Going("all", str(policy), Path(), 0)
+    total, retired = Going("all", str(policy), Path(), 0), False
     for going, gone in cleared(open_publisher(current_settings()), policy, dry_run=dry_run):
-        told = "would go" if dry_run else "gone    " if gone else "held    "
+        told = "would go" if dry_run else "gone    " if gone else "retired " if going.in_sight else "held    "
         console.print(f"{told} {going}", style="green" if gone or dry_run else "yellow")
+        retired |= going.in_sight
         if gone or dry_run:
             total = replace(total, bytes=total.bytes + going.bytes, rows=total.rows + going.rows)
     console.print(f"{'This would free' if dry_run else 'Freed'} {total.frees}, by the policy {policy}.")
+    if retired:
+        later = f"goes the next time from {policy.grace_hours} hours on: one of them may still be at it"
+        console.print(f"What readers saw until now {later}.")
 
 
 def _look_around(publisher: Publisher, rebuild: str | None, console: Console) -> None:

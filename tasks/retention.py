@@ -16,7 +16,7 @@ from tasks.step import SOON, step
 
 @dataclass(frozen=True, slots=True)
 class Cleared:
-    """How many things went, or would go; how many stay until their readers let go; and what was freed."""
+    """How many things went, or would go; how many stay until readers cannot be at them; and what was freed."""
 
     went: int
     held: int

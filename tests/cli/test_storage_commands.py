@@ -109,13 +109,21 @@ def test_what_goes_is_told_first_and_then_done(tmp_path: Path, publisher: Publis
     (tmp_path / "short.yaml").write_text(json.dumps(short.model_dump()))  # JSON is YAML
 
     done = churn("gc", "--dry-run", "--retention", "short.yaml", home=tmp_path)
-    first, last = done.stdout.splitlines()
+    first, last, later = done.stdout.splitlines()
     assert first.startswith(f"would go {named(one)}: 2026-01-01 is none of the nights that are kept; 0.")
     assert (first[-7:], last) == ("43 rows", f"This would free {first.rpartition('; ')[2]}, by the policy short 1.0.0.")
+    assert later.startswith("What readers saw until now goes the next time from 24 hours on")
     assert one.folder.is_dir()
 
     done = churn("gc", "--retention", "short.yaml", home=tmp_path)
-    assert done.stdout == f"gone     {first.removeprefix('would go ')}\n{last.replace('This would free', 'Freed')}\n"
+    assert done.stdout.startswith(f"retired  {first.removeprefix('would go ')}\nFreed 0.0 MB, by the policy")
+    assert one.folder.is_dir()
+    with publisher.engine.begin() as connection:
+        connection.execute(sa.text("UPDATE publication SET retired_at = '2026-01-02 05:00:00' WHERE fence = 1"))
+
+    done = churn("gc", "--retention", "short.yaml", home=tmp_path)
+    assert done.stdout.startswith(f"gone     {named(one)}: readers lost sight of it before; 0.")
+    assert done.stdout.splitlines()[1:] == [last.replace("This would free", "Freed")]
     assert (one.folder.is_dir(), other.folder.is_dir(), done.returncode) == (False, True, 0)
 
 
