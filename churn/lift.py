@@ -14,8 +14,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from churn.contract import arrow_schema
+from churn.experiment import units_of
 from churn.scorecard import Floats, one_array
-from churn.trial import Arms, Interval, Losses, customers_needed, loss_difference, risk_difference, sample_ratio_p
+from churn.trial import (
+    Arms,
+    Interval,
+    Losses,
+    clustering,
+    customers_needed,
+    loss_difference,
+    risk_difference,
+    sample_ratio_p,
+)
 from schemas.lift import ALL_ACTIONS, LIFT, Scope, Verdict
 
 NO_LOT = 0.001  # a lot splits customers so unevenly once in a thousand waves
@@ -105,19 +115,19 @@ class Lift:
         return f"{self.first_as_of} to {self.last_as_of}"
 
 
-def lifts(members: pa.Table, terms: Terms) -> list[Lift]:
+def lifts(members: pa.Table, policies: Sequence[Terms]) -> list[Lift]:
     """The comparisons of `members`: of all waves together, then of each; all actions together, then each.
 
-    A customer counts once. Columns: as_of, customer_id, held_out, action, policy_digest, segment, band, probability,
-    customer_value, churned, contacted, accepted. Strata are policy, segment and risk band.
+    A customer counts once. Columns: MEMBERS, churned, contacted, accepted. Strata are policy, segment and risk band.
+    The lot and the money are told by the terms of the policy that decided the wave, where those are known.
     """
     if not members.num_rows:
         return []
-    members = members.append_column("spent", _spent(members, terms.costs))
+    members = _with_terms(members, policies)
     dates = sorted(pc.unique(members["as_of"]).to_pylist())
     weeks = ((dates[-1] - dates[0]).days + 1) / DAYS_A_WEEK
     return [
-        _lift(_Compared(scope, action, part), _share(part, terms), pace)
+        _lift(_Compared(scope, action, part), pace)
         for action, of_action in _by_action(members)
         for pace in [of_action.num_rows / weeks]
         for scope, part in _by_scope(of_action)
@@ -163,6 +173,7 @@ class _Compared:
         self.held_out = _yes(members, "held_out")
         self.churned = _yes(members, "churned")
         self.stratum = _strata(members)
+        self.unit = _units(members)
 
     @property
     def heads(self) -> Heads:
@@ -182,13 +193,38 @@ class _Compared:
     def effect(self) -> Figure | None:
         """How much less of the listed left; None where no stratum has both arms."""
         arms = [self._summed(arm) for held_out in (False, True) for arm in self._arm(held_out=held_out)]
-        return _figure(risk_difference(Arms(*arms)))
+        return _widened(_figure(risk_difference(Arms(*arms))), self._clustering(self.churned.astype(np.float64)))
 
     @property
     def kept(self) -> Figure | None:
         """The value that contacts kept per listed customer, before what they cost."""
-        lost = _figure(loss_difference(self._losses(held_out=False), self._losses(held_out=True)))
+        each = _figure(loss_difference(self._losses(held_out=False), self._losses(held_out=True)))
+        lost = _widened(each, self._clustering(self.churned * _numbers(self.members, "customer_value")))
         return None if lost is None else Figure(-lost.value, -lost.high, -lost.low)
+
+    @property
+    def spent(self) -> float:
+        """What the contacts cost, of those whose cost is known."""
+        return float(pc.sum(self.members["spent"]).as_py() or 0.0)
+
+    @property
+    def saved(self) -> Figure | None:
+        """The value kept less what contacts cost; None where nobody knows a customer's value or cost."""
+        kept, listed = self.kept, int((~self.held_out).sum())
+        if kept is None or self.members["spent"].null_count or self.members["customer_value"].null_count:
+            return None
+        return Figure(*(listed * each - self.spent for each in kept))
+
+    @property
+    def sample_ratio_p(self) -> float | None:
+        """The chance of so uneven a lot among those whose policy is known; None where those hold nobody out."""
+        share = _numbers(self.members, "share")
+        _, first = np.unique(2 * self.unit + self.held_out, return_index=True)
+        drawn = first[share[first] > 0.0]
+        return sample_ratio_p(self.held_out[drawn], share[drawn], self.stratum[drawn]) if drawn.size else None
+
+    def _clustering(self, outcome: Floats) -> float:
+        return clustering(outcome, self.held_out, self.stratum, self.unit)
 
     def _arm(self, *, held_out: bool) -> tuple[Yes, Yes]:
         arm = self.held_out == held_out
@@ -219,20 +255,11 @@ def _by_scope(members: pa.Table) -> Iterator[tuple[Scope, pa.Table]]:
         yield Scope.WAVE, members.filter(pc.equal(members["as_of"], as_of))
 
 
-def _share(members: pa.Table, terms: Terms) -> float | None:
-    """The share that the policy holds out; None where another policy decided one of the waves."""
-    digests = pc.unique(members["policy_digest"].cast(pa.string())).to_pylist()
-    return terms.share if digests == [terms.policy_digest] else None
-
-
-def _lift(one: _Compared, share: float | None, pace: float) -> Lift:
+def _lift(one: _Compared, pace: float) -> Lift:
     """`pace` is how many customers come into waves in a week."""
     heads, effect, dates = one.heads, one.effect, one.members["as_of"]
-    ratio = sample_ratio_p(heads.listed, heads.held_out, share) if share else None
-    size, alarm = _size(one, heads, pace), _alarm(one, heads, ratio)
-    spent = float(pc.sum(one.members["spent"]).as_py() or 0.0)
-    saved = _saved(one.kept, heads.listed, spent)
-    verdict = _verdict(effect, size, ratio)
+    ratio, size, saved = one.sample_ratio_p, _size(one, heads, pace), one.saved
+    verdict = _verdict(heads, effect, size, ratio)
     return Lift(
         scope=one.scope,
         first_as_of=pc.min(dates).as_py(),
@@ -241,11 +268,11 @@ def _lift(one: _Compared, share: float | None, pace: float) -> Lift:
         heads=heads,
         effect=effect,
         saved=saved,
-        spent=spent,
+        spent=one.spent,
         sample_ratio_p=ratio,
         size=size,
         verdict=verdict,
-        alarm=alarm,
+        alarm=_alarm(one, heads, ratio),
         says=_says(verdict, heads, size, effect, saved),
     )
 
@@ -255,6 +282,9 @@ def _size(one: _Compared, heads: Heads, pace: float) -> Size:
     if not (heads.listed and heads.held_out and 0.0 < rate < 1.0):
         return Size(None, None)
     needed = customers_needed(rate, heads.held_out / heads.both)
+    if one.scope is Scope.WAVE:
+        return Size(needed, None)
+    # Not a horizon more: waves come of age as steadily as they are drawn, and those of the last horizon are under way.
     return Size(needed, ceil(max(needed - heads.both, 0) / pace))
 
 
@@ -265,28 +295,41 @@ def _rate_without_contacts(one: _Compared, heads: Heads) -> float:
     return float(_numbers(one.members, "probability").mean())
 
 
-def _saved(kept: Figure | None, listed: int, spent: float) -> Figure | None:
-    return None if kept is None else Figure(*(listed * each - spent for each in kept))
+def _with_terms(members: pa.Table, policies: Sequence[Terms]) -> pa.Table:
+    """The members with `share`, that of customers whom their policy holds out, and `spent`; null where nobody knows."""
+    digests = pa.array([terms.policy_digest for terms in policies], pa.string())
+    place = pc.index_in(members["policy_digest"].cast(pa.string()), digests)
+    share = pa.array([terms.share for terms in policies], pa.float64()).take(place.combine_chunks())
+    return members.append_column("share", share).append_column("spent", _spent(members, policies))
 
 
-def _spent(members: pa.Table, costs: Mapping[str, Cost]) -> pa.Array:
-    """What each customer's contact cost: as written back, or where nothing was, as if each had been made and accepted.
-
-    An action that the policy does not know any more costs nothing here.
-    """
-    names = pa.array(list(costs), pa.string())
-    places = pc.fill_null(pc.index_in(members["action"].cast(pa.string()), names), len(costs)).to_numpy()
-    contact, offer = np.array([*costs.values(), Cost(0.0, 0.0)], np.float64)[places].T
+def _spent(members: pa.Table, policies: Sequence[Terms]) -> pa.Array:
+    """What each customer's contact cost: as written back, or where nothing was of his wave, as if made and accepted."""
+    costs = {f"{each.policy_digest} {name}": cost for each in policies for name, cost in each.costs.items()}
+    names = pc.binary_join_element_wise(
+        members["policy_digest"].cast(pa.string()), members["action"].cast(pa.string()), " "
+    )
+    places = pc.index_in(names, pa.array(list(costs), pa.string())).to_numpy()
+    unknown = np.isnan(places)
+    prices = np.array([*costs.values(), Cost(0.0, 0.0)], np.float64)
+    contact, offer = prices[np.where(unknown, -1, places).astype(np.int64)].T
     contacted, accepted, listed = _yes(members, "contacted"), _yes(members, "accepted"), ~_yes(members, "held_out")
-    if not contacted.any():
-        return pa.array(listed * (contact + offer))
-    return pa.array(contacted * contact + accepted * offer)
+    told = _of_a_wave_that(contacted, members)
+    spent = np.where(told, contacted * contact + accepted * offer, listed * (contact + offer))
+    return pa.array(spent, mask=unknown & listed)
+
+
+def _of_a_wave_that(happened: Yes, members: pa.Table) -> Yes:
+    """Who is of a wave in which it happened to somebody."""
+    wave = np.asarray(one_array(members, "as_of").dictionary_encode().indices)
+    return np.asarray(np.bincount(wave, happened)[wave] > 0)
 
 
 def _alarm(one: _Compared, heads: Heads, ratio: float | None) -> str | None:
     found = []
     if ratio is not None and ratio < NO_LOT:
-        found.append(f"{heads.held_out} of {heads.both} held out is no lot of the policy's share (p = {ratio:.1g})")
+        split = f"{heads.held_out} of {heads.both} held out"
+        found.append(f"{split} is no lot of the policy's share, over all and in each stratum (p = {ratio:.1g})")
     if heads.leaked:
         nevertheless = pa.array(one.held_out & _yes(one.members, "contacted"))
         keys = one.members["customer_id"].filter(nevertheless).slice(0, EXAMPLES).to_pylist()
@@ -294,10 +337,10 @@ def _alarm(one: _Compared, heads: Heads, ratio: float | None) -> str | None:
     return "; ".join(found) or None
 
 
-def _verdict(effect: Figure | None, size: Size, ratio: float | None) -> Verdict:
+def _verdict(heads: Heads, effect: Figure | None, size: Size, ratio: float | None) -> Verdict:
     if ratio is not None and ratio < NO_LOT:
         return Verdict.NOT_TRUSTED
-    if effect is None or size.weeks_more is None or size.weeks_more > 0:
+    if effect is None or size.needed is None or heads.both < size.needed:
         return Verdict.NOT_YET
     if effect.high < 0.0:
         return Verdict.SAVES
@@ -311,10 +354,12 @@ def _says(verdict: Verdict, heads: Heads, size: Size, effect: Figure | None, sav
         f"Of {heads.listed:,} listed {heads.listed_churned / heads.listed:.1%} left, of {heads.held_out:,} held out"
         f" {heads.held_out_churned / heads.held_out:.1%}; over strata {_points(effect)} points"
     )
-    money = f", money {_money(saved)}" if saved else ""
+    money = f", money {_money(saved)}" if saved else ", money not known"
     match verdict:
         case Verdict.NOT_YET if size.weeks_more:
             return f"Not yet, {size.weeks_more} more weeks: {heads.both:,} of {size.needed:,} customers. {said}{money}."
+        case Verdict.NOT_YET if size.needed and size.weeks_more is None:
+            return f"Not yet, too small alone: {heads.both:,} of {size.needed:,} customers. {said}{money}."
         case Verdict.NOT_TRUSTED:
             return f"Not to be trusted, the split was no lot. {said}{money}."
         case _:
@@ -351,6 +396,21 @@ def _figure(found: Interval) -> Figure | None:
     """The interval in plain numbers; None where it could not be told."""
     figure = Figure(*(float(each) for each in found))
     return figure if np.isfinite(figure).all() else None
+
+
+def _widened(figure: Figure | None, factor: float) -> Figure | None:
+    """The figure with an interval that is so many times as wide."""
+    if figure is None:
+        return None
+    value, low, high = figure
+    return Figure(value, value - factor * (value - low), value + factor * (high - value))
+
+
+def _units(members: pa.Table) -> npt.NDArray[np.int64]:
+    """The number of what each customer's lot was drawn for; his own where a list of an earlier release did not tell."""
+    alone = units_of(one_array(members, "customer_id"), None)
+    named = pc.coalesce(one_array(members, "unit").cast(pa.string()), alone)
+    return np.asarray(named.dictionary_encode().indices.to_numpy(), np.int64)
 
 
 def _strata(members: pa.Table) -> npt.NDArray[np.int64]:

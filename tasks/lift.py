@@ -10,10 +10,11 @@ from datetime import date, datetime
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from prefect.artifacts import create_image_artifact, create_markdown_artifact
 
 from churn.drawings import LiftPoint, lift_plot
-from churn.errors import RequestError
+from churn.errors import PolicyError, RequestError
 from churn.lift import Cost, Lift, Terms, lift_markdown, lift_rows, lifts
 from churn.night import LATEST, chosen_known_at
 from churn.outcomes import IN_SCORES, MEMBERS, entries, matured, wave_members, with_contacts, with_departures
@@ -25,7 +26,7 @@ from store.interventions import events_since
 from store.lake import read_parquet, write_parquet
 from store.lifts import keep_lifts
 from store.pages import keep_lift_page
-from store.policies import policy_for, read_policy
+from store.policies import PolicyInForce, kept_policy, policy_for, read_policy
 from store.publication import Publisher, open_publisher
 from store.runs import Run, published_runs, shown_run
 from store.settings import Settings, current_settings
@@ -86,7 +87,7 @@ def measure(
         left = with_departures(first, departures, terms.horizon_days)
         events = events_since(settings, terms.name, ready[0], known_at=moment)
         contacted = with_contacts(left, events, terms.horizon_days)
-        found = lifts(contacted, _terms(policy or policy_for(terms.name)))
+        found = lifts(contacted, _policies(contacted, policy or policy_for(terms.name), settings))
     keep_lifts(settings, lift_rows(found, terms.name, moment))
     page = keep_lift_page(lift_plot(_points(found)), terms.name, settings)
     waiting = tuple(wave.as_of for wave in waves if wave.as_of not in ready)
@@ -146,10 +147,25 @@ def _told_until(extract: Extract, moment: datetime) -> datetime:
     return min(extract.newest or moment, moment)
 
 
-def _terms(policy: str) -> Terms:
-    in_force = read_policy(policy)
-    costs = {action.name: Cost(action.contact_cost, action.offer_cost) for action in in_force.policy.actions}
-    return Terms(in_force.digest, in_force.policy.holdout.share, costs)
+def _policies(members: pa.Table, in_force: str, settings: Settings) -> list[Terms]:
+    """The terms of each policy that decided a wave, as far as its text is kept: the one in force may be another."""
+    named = read_policy(in_force)
+    digests = pc.unique(members["policy_digest"].cast(pa.string())).to_pylist()
+    found = [named if digest == named.digest else _as_it_was(digest, settings) for digest in digests]
+    return [_terms(policy) for policy in found if policy is not None]
+
+
+def _as_it_was(digest: str, settings: Settings) -> PolicyInForce | None:
+    try:
+        return kept_policy(digest, settings)
+    except PolicyError as refused:  # this release may ask more of a policy than the one that decided by it
+        log.warning("policy %s: its share and its costs are not known any more: %s", digest, refused)
+        return None
+
+
+def _terms(decided: PolicyInForce) -> Terms:
+    costs = {action.name: Cost(action.contact_cost, action.offer_cost) for action in decided.policy.actions}
+    return Terms(decided.digest, decided.policy.holdout.share, costs)
 
 
 def _points(found: Sequence[Lift]) -> list[LiftPoint]:

@@ -14,7 +14,7 @@ from schemas.lift import LIFT
 
 SEED = 7
 KNOWN_AT = datetime(2026, 3, 1, tzinfo=UTC).replace(tzinfo=None)
-TERMS = Terms("one", share=0.1, costs={"call": Cost(2.0, 10.0)})
+TERMS = [Terms("one", share=0.1, costs={"call": Cost(2.0, 10.0)})]
 
 
 def members(customers: int) -> pa.Table:
@@ -31,6 +31,7 @@ def members(customers: int) -> pa.Table:
             "band": np.where(rate < 0.1, "low", "high"),
             "probability": rate,
             "customer_value": pa.array([None, 100.0] * (customers // 2)),
+            "unit": pa.nulls(customers, pa.string()),
             "churned": dice.random(customers) < rate,
             "contacted": np.zeros(customers, bool),
             "accepted": np.zeros(customers, bool),

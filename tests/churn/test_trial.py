@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from churn.trial import Arms, Interval, Losses, customers_needed, loss_difference, risk_difference, sample_ratio_p
+from churn.trial import (
+    Arms,
+    Interval,
+    Losses,
+    chi_square_p,
+    customers_needed,
+    loss_difference,
+    risk_difference,
+    sample_ratio_p,
+)
 
 SEED = 20260101
 WAVES = 1_000
@@ -97,17 +106,36 @@ def test_where_nobody_left_the_interval_is_finite_and_holds_zero():
     assert found.high - found.low < 0.5
 
 
+def lot(listed: int, held_out: int) -> float:
+    """The chance of a lot of a tenth."""
+    arms = np.repeat([False, True], [listed, held_out])
+    return sample_ratio_p(arms, np.full(len(arms), 0.1), np.zeros(len(arms), np.int64))
+
+
 @pytest.mark.parametrize(
     ("listed", "held_out", "fair"),
-    [(900, 100, True), (880, 120, True), (860, 140, False), (1_000, 0, False), (0, 0, True)],
+    [(900, 100, True), (880, 120, True), (860, 140, False), (1_000, 0, False)],
 )
 def test_a_split_that_no_lot_makes_is_noticed(listed, held_out, fair):
-    assert (sample_ratio_p(listed, held_out, 0.1) >= 0.001) == fair
+    assert (lot(listed, held_out) >= 0.001) == fair
 
 
 def test_a_fair_lot_raises_the_alarm_once_in_a_thousand_waves():
     held_out = np.random.default_rng(SEED).binomial(2_000, 0.1, 5_000)
-    assert sum(sample_ratio_p(2_000 - count, count, 0.1) < 0.001 for count in held_out.tolist()) <= 12
+    assert sum(lot(2_000 - count, count) < 0.001 for count in held_out.tolist()) <= 12
+
+
+def test_a_fair_lot_in_many_strata_raises_it_no_oftener():
+    dice = np.random.default_rng(SEED)
+    share, stratum = np.full(2_000, 0.1), dice.integers(0, 20, 2_000)
+    assert sum(sample_ratio_p(dice.random(2_000) < 0.1, share, stratum) < 0.001 for _ in range(2_000)) <= 7
+
+
+@pytest.mark.parametrize(
+    ("freedom", "statistic"), [(1, 10.828), (2, 13.816), (3, 16.266), (10, 29.588), (21, 46.797), (100, 149.449)]
+)
+def test_the_chances_are_those_of_the_table_of_chi_square(freedom, statistic):
+    assert chi_square_p(statistic, freedom) == pytest.approx(0.001, rel=1e-3)
 
 
 def losses(money: np.ndarray) -> Losses:

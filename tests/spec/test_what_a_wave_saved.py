@@ -15,6 +15,7 @@ from tests.small_telecom import rows_of
 
 WAVE = date(2026, 1, 1)
 TERMS = Terms("one", share=0.1, costs={"call": Cost(contact=2.0, offer=10.0), "sms": Cost(contact=0.1, offer=5.0)})
+OTHERS = Terms("two", share=0.5, costs={"call": Cost(contact=3.0, offer=30.0)})
 
 
 def customers(text: str, **constant: Any) -> pa.Table:
@@ -37,6 +38,7 @@ def _customer(group: dict[str, str | None], number: int, *, churned: bool) -> di
         "band": "high",
         "probability": 0.15,
         "customer_value": 300.0,
+        "unit": None,
         "churned": churned,
         "contacted": group["arm"] == "listed",
         "accepted": False,
@@ -44,7 +46,7 @@ def _customer(group: dict[str, str | None], number: int, *, churned: bool) -> di
 
 
 def all_together(text: str, **constant: Any) -> Lift:
-    return lifts(customers(text, **constant), TERMS)[0]
+    return lifts(customers(text, **constant), [TERMS])[0]
 
 
 SAVES = """
@@ -134,7 +136,10 @@ def test_listed_customers_whom_nobody_reached_count_like_the_others() -> None:
 
 
 def test_a_split_that_was_no_lot_raises_the_alarm() -> None:
-    assert all_together(NO_LOT).alarm == "1500 of 19500 held out is no lot of the policy's share (p = 6e-27)"
+    assert (
+        all_together(NO_LOT).alarm
+        == "1500 of 19500 held out is no lot of the policy's share, over all and in each stratum (p = 6e-27)"
+    )
 
 
 def test_contacts_of_customers_who_were_held_out_raise_the_alarm_by_name() -> None:
@@ -143,13 +148,75 @@ def test_contacts_of_customers_who_were_held_out_raise_the_alarm_by_name() -> No
     assert found.alarm == "20 held out were contacted nevertheless: C180, C181, C182"
 
 
-def test_by_another_policy_s_share_nobody_judges_the_split() -> None:
-    [found, *_] = lifts(customers(NO_LOT), replace(TERMS, policy_digest="another"))
-    assert (found.sample_ratio_p, found.alarm, found.verdict) == (None, None, "saves")
+def test_where_the_policy_is_kept_no_longer_nobody_judges_the_split_or_tells_money() -> None:
+    [found, *_] = lifts(customers(NO_LOT), [OTHERS])
+    assert (found.sample_ratio_p, found.alarm, found.verdict, found.saved) == (None, None, "saves", None)
+    assert found.says.endswith("money not known.")
+
+
+def test_each_wave_is_judged_by_the_policy_that_decided_it() -> None:
+    """A policy may be edited every day, and the lot of the others stays as it was."""
+    fair = customers("day arm customers left\n1 listed 500 50\n1 held_out 500 50")
+    fair = fair.set_column(fair.column_names.index("policy_digest"), "policy_digest", pa.array(["two"] * 1_000))
+    found = {one.first_as_of.day: one for one in lifts(pa.concat_tables([customers(NO_LOT), fair]), [TERMS, OTHERS])}
+    assert found[1].verdict == "not to be trusted"
+    assert found[2].alarm is None
+    assert found[2].spent == 500 * 3.0
+
+
+def test_an_action_that_the_policy_did_not_have_leaves_money_unknown() -> None:
+    assert all_together(SAVES, action="fax").saved is None
+
+
+def test_a_wave_of_which_nothing_was_written_back_is_not_free_because_another_s_was() -> None:
+    [told, silent] = (customers(f"day arm customers left\n{day} listed 100 10") for day in (0, 7))
+    never = pa.array([False] * 100)
+    silent = silent.set_column(silent.column_names.index("contacted"), "contacted", never)
+    spent = [one.spent for one in lifts(pa.concat_tables([told, silent]), [TERMS]) if one.scope == "wave"]
+    assert spent == [100 * 2.0, 100 * 12.0]
+
+
+def test_a_lot_that_is_broken_within_strata_alone_raises_the_alarm() -> None:
+    """Too many of some and none of the others may add up to the share of all."""
+    some = customers("arm customers left\nlisted 800 80\nheld_out 200 20")
+    none = customers("arm customers left\nlisted 1000 100", segment="contract")
+    found = lifts(pa.concat_tables([some, none]), [TERMS])[0]
+    assert found.heads.held_out == found.heads.both / 10
+    assert (found.verdict, found.alarm is not None) == ("not to be trusted", True)
+
+
+def test_a_wave_that_is_too_small_stays_so_however_many_weeks_pass() -> None:
+    of_all, of_wave = lifts(customers(TOO_FEW), [TERMS])
+    assert (of_all.size.weeks_more, of_wave.size.weeks_more) == (9, None)
+    assert of_wave.says.startswith("Not yet, too small alone: 200 of 12,143 customers.")
+    assert of_wave.verdict == of_all.verdict == "not yet"
+
+
+def in_households(rows: pa.Table, members: int) -> pa.Table:
+    """Each has the same fate as the others of the household, who follow one another."""
+    homes = pa.array([f"household {number // members}" for number in range(rows.num_rows)])
+    return rows.set_column(rows.column_names.index("unit"), "unit", homes)
+
+
+def test_the_lot_is_judged_by_what_it_was_drawn_for() -> None:
+    """Of three hundred households of three, 41 held out are an ordinary lot; of nine hundred strangers 123 are not."""
+    wave = customers("arm customers left\nlisted 777 90\nheld_out 123 15")
+    assert lifts(wave, [TERMS])[0].verdict == "not to be trusted"
+    assert lifts(in_households(wave, 3), [TERMS])[0].alarm is None
+
+
+def test_households_that_leave_together_widen_the_intervals() -> None:
+    wave = customers("arm customers left\nlisted 18000 2160\nheld_out 2000 300")
+    alone, together = (lifts(rows, [TERMS])[0] for rows in (wave, in_households(wave, 4)))
+    for one, other in ((alone.effect, together.effect), (alone.saved, together.saved)):
+        assert one is not None
+        assert other is not None
+        assert other.value == one.value
+        assert other.high - other.low == pytest.approx(2.0 * (one.high - one.low), rel=0.01)
 
 
 def test_a_policy_that_holds_nobody_out_has_nothing_to_compare() -> None:
-    [found, *_] = lifts(customers(NOBODY_HELD_OUT), replace(TERMS, share=0.0))
+    [found, *_] = lifts(customers(NOBODY_HELD_OUT), [replace(TERMS, share=0.0)])
     assert (found.verdict, found.effect, found.saved, found.alarm) == ("not yet", None, None, None)
 
 
@@ -165,7 +232,7 @@ day  action  arm       customers  left
 
 
 def test_each_wave_and_each_action_has_its_own_row() -> None:
-    found = lifts(customers(TWO_WAVES), TERMS)
+    found = lifts(customers(TWO_WAVES), [TERMS])
     rows = [(one.scope, one.action, one.last_as_of.day, one.heads.listed, one.heads.held_out) for one in found]
     assert rows == [
         ("waves", "all", 2, 1440, 160),

@@ -82,6 +82,17 @@ def test_what_was_written_back_is_counted_and_a_leak_is_told(home: Publisher, ex
     assert of_all.alarm == "1 held out were contacted nevertheless: C06"
 
 
+def test_a_wave_is_judged_by_the_policy_that_decided_it_and_not_by_the_one_in_force(home, extract):
+    publish_wave(home, FIRST, listed=[0, 2, 4], held_out=[6])
+    waves = steps.keep_waves.fn("telco")
+    by_its_own, by_another = (
+        steps.measure.fn("telco", waves, extract, KNOWN_AT, policy).lifts[0] for policy in ("telco", "default")
+    )
+    assert by_another == by_its_own
+    assert by_another.sample_ratio_p is not None
+    assert by_another.spent > 0
+
+
 def test_what_a_later_night_s_list_led_to_counts_for_the_stay(home: Publisher, extract: Extract) -> None:
     """Whoever stays is listed again, and it is the newest list that a team works from; a leak is one on any night."""
     for as_of in (FIRST, NEXT):
