@@ -25,7 +25,7 @@ from store.source import extract
 TRUTH = tuple(name for name in TRUTH_SCHEMA.names if name not in ("customer_id", "month"))
 BY = ("as_of", "customer_id")
 
-# Half a year and two bags, where a night's training takes a year and four: half the time for .005 of AUC.
+# Half a year and two bags, where a night's training takes a year and four: half the time.
 MONTHS_LEARNT, PLAN = 6, TrainingPlan(outer_bags=2)
 
 
