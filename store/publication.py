@@ -60,6 +60,7 @@ from store.tables import (
     night_pointer,
     publication,
 )
+from store.totals import differing, totals_of_files, totals_of_table
 
 CURRENT = "_CURRENT"
 DRAFTS = "-drafts"
@@ -184,7 +185,10 @@ class Publisher:
                 load.table(table, [place / file.path for file in manifest.files_in(table.name)])
 
     def audit(self, claim: Claim) -> None:
-        """AuditFailed unless the files have the manifest's bytes and the tables as many rows as the files."""
+        """AuditFailed unless the files have the manifest's bytes, and the tables as many rows and values as the files.
+
+        The values are held against each other by their number and sum for each column, see store/totals.py.
+        """
         place = self._place(claim)
         manifest = files.read_manifest(place)
         problems = [f"file {path} is not as it was written" for path in files.differences(manifest, place)]
@@ -193,8 +197,15 @@ class Publisher:
                 loaded, written = _count(connection, table, claim.fence), manifest.rows_in(table.name)
                 if loaded != written:
                     problems.append(f"table {table.name} holds {loaded} rows and the files {written}")
+                elif not problems:
+                    wrong = self._other_values(connection, table, claim, manifest)
+                    problems += [f"table {table.name} has other values of {name} than the files" for name in wrong]
         if problems:
             raise AuditFailed("; ".join(problems), where=str(claim.unit), to_do="Run the night again.")
+
+    def _other_values(self, connection: Connection, table: sa.Table, claim: Claim, manifest: Manifest) -> list[str]:
+        paths = [self._place(claim) / file.path for file in manifest.files_in(table.name)]
+        return differing(totals_of_table(connection, table, claim.fence), totals_of_files(paths))
 
     def publish(self, claim: Claim) -> Published:
         """Audits both copies, then lets readers see the run. The commit of this one transaction is the publication.

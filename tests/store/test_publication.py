@@ -741,3 +741,25 @@ def test_by_force_the_same_rows_make_a_revision(publisher: Publisher) -> None:
     assert publisher.already_shown(claim) is None
     publisher.load(claim)
     assert publisher.publish(claim).revision == 2
+
+
+SPOILT = [
+    ("UPDATE scores SET probability = 0", "probability"),
+    ("UPDATE scores SET probability = probability + 0.0001 WHERE customer_id = 'C000007'", "probability"),
+    ("UPDATE scores SET reason_1_value = NULL WHERE customer_id = 'C000007'", "reason_1_value"),
+    ("UPDATE scores SET percentile = percentile - 1 WHERE customer_id = 'C000007'", "percentile"),
+    ("UPDATE quarantine SET value = NULL", "value"),
+]
+
+
+@pytest.mark.parametrize(("statement", "column"), SPOILT)
+def test_rows_whose_values_were_changed_after_they_were_loaded_are_not_shown(
+    publisher: Publisher, statement: str, column: str
+) -> None:
+    claim = sealed(publisher, "k", probability=0.5)
+    publisher.load(claim)
+    with publisher.engine.begin() as connection:
+        assert connection.execute(sa.text(statement)).rowcount
+    with pytest.raises(AuditFailed, match=f"has other values of {column} than the files"):
+        publisher.publish(claim)
+    assert seen(publisher) == set()
