@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas.columns import Table
-from schemas.interventions import CONTACTS, Event
+from schemas.interventions import CONTACTS
 from schemas.outreach import IN_THE_WAVE, STATUSES, Status
 from schemas.policy import Policy
 
@@ -68,11 +68,8 @@ def no_statuses() -> pa.Table:
 
 
 def _closed(policy: Policy, as_of: date, contacts: pa.Table) -> tuple[pa.Array, ...]:
-    answers = {Event.REFUSED: policy.cool_down.refused_days, Event.ACCEPTED: policy.cool_down.accepted_days}
-    everywhere = [
-        _since(contacts.filter(pc.equal(contacts["outcome"], outcome)), "outcome_at", as_of, days)
-        for outcome, days in answers.items()
-    ]
+    answers = {"refused_at": policy.cool_down.refused_days, "accepted_at": policy.cool_down.accepted_days}
+    everywhere = [_since(contacts, answered, as_of, days) for answered, days in answers.items()]
     return tuple(
         _together(
             *everywhere,

@@ -26,7 +26,6 @@ class Event(StrEnum):
 
 
 CONTACT_EVENTS = (Event.ATTEMPTED, Event.REACHED, Event.OFFERED, Event.ACCEPTED, Event.REFUSED)  # he may have noticed
-OUTCOMES = (Event.ACCEPTED, Event.REFUSED)
 
 
 class Intervention(BaseModel):
@@ -90,13 +89,13 @@ HANDOVERS = Table(
 
 CONTACTS = Table(
     name="contacts",
-    description="The last contact of each customer in each channel, and the last answer that he gave there",
+    description="The last contact of each customer in each channel, and his last answer of each kind there",
     columns=(
         _CUSTOMER,
         _CHANNEL,
         _required("last_contact", LogicalType.DATE, "Business date of the last contact, tried or made"),
-        Column("outcome", LogicalType.STRING, "The last answer; null where there was none", allowed=tuple(OUTCOMES)),
-        Column("outcome_at", LogicalType.DATE, "Business date of that answer; null where there was none"),
+        Column("accepted_at", LogicalType.DATE, "Business date on which he last accepted; null where he never did"),
+        Column("refused_at", LogicalType.DATE, "Business date on which he last refused; null where he never did"),
     ),
     primary_key=("customer_id", "channel"),
 )

@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from churn.contract import arrow_schema
 from schemas.columns import Table
-from schemas.interventions import CONTACT_EVENTS, CONTACTS, INTERVENTIONS, OUTCOMES, Intervention
+from schemas.interventions import CONTACT_EVENTS, CONTACTS, INTERVENTIONS, Event, Intervention
 from store.claims import database_now
 from store.intervention_tables import intervention
 from store.migrations import bring_up_to_date
@@ -57,16 +57,16 @@ def record(settings: Settings, interventions: Sequence[Intervention]) -> Recorde
     engine = _opened(settings)
     with answering(engine), engine.begin() as connection:
         now = database_now(connection)
-        refused = [Refusal(one.key, why) for one in interventions if (why := _impossible(one, now, settings))]
-        impossible = {refusal.key for refusal in refused}
-        possible = [_row(one) for one in interventions if one.key not in impossible]
+        whys = [_impossible(one, now, settings) for one in interventions]
+        refused = [Refusal(one.key, why) for one, why in zip(interventions, whys, strict=True) if why]
+        possible = [_row(one) for one, why in zip(interventions, whys, strict=True) if not why]
         kept, new = _kept(connection, _firsts(possible), now)
     refused += [Refusal(row["key"], _differs(row, kept)) for row in possible if row != kept[_name(row)]]
     return Recorded(new, len(interventions) - new - len(refused), tuple(refused))
 
 
 def history(settings: Settings, contract: str, *, known_at: datetime) -> pa.Table:
-    """CONTACTS: who was contacted last when, by channel, and what he said, as far as it was written down by known_at.
+    """CONTACTS: who was contacted, accepted and refused last when, by channel, as far as it was recorded by known_at.
 
     `known_at` and the dates are of the business zone. The rows are in order of customer and channel.
     """
@@ -74,8 +74,8 @@ def history(settings: Settings, contract: str, *, known_at: datetime) -> pa.Tabl
     engine = _opened(settings)
     with answering(engine), engine.connect() as connection:
         rows = connection.execute(_contacts(*of_base)).all()
-    customers, channels, contacted, outcomes, answered = _columns(rows, CONTACTS)
-    return _table((customers, channels, _days(contacted, settings), outcomes, _days(answered, settings)), CONTACTS)
+    customers, channels, *moments = _columns(rows, CONTACTS)
+    return _table((customers, channels, *(_days(each, settings) for each in moments)), CONTACTS)
 
 
 def wave_events(settings: Settings, contract: str, as_of: date, *, known_at: datetime | None = None) -> pa.Table:
@@ -169,24 +169,19 @@ def _differs(row: Row, kept: Mapping[Name, Row]) -> str:
 
 
 def _contacts(*of_base: sa.ColumnElement[bool]) -> sa.Select[Any]:
-    """Each customer's last contact by channel, beside his last answer there; of two at the same moment the larger key.
+    """Each customer's last contact by channel, and the last of each answer: a later one does not undo another.
 
     Each row is read once: a join of the last contacts with the last answers has no index, and takes hours in SQLite.
     """
-    event, occurred_at, key = (intervention.c[name] for name in ("event", "occurred_at", "key"))
-    by_channel = (intervention.c.customer_id, intervention.c.channel)
-    answered = event.in_([outcome.value for outcome in OUTCOMES])
-    answers_first = (sa.case((answered, 0), else_=1), occurred_at.desc(), key.desc())
-    ranked = sa.select(
-        *by_channel,
-        sa.func.max(occurred_at).over(partition_by=by_channel).label("last_contact"),
-        sa.case((answered, event)).label("outcome"),
-        sa.case((answered, occurred_at)).label("outcome_at"),
-        sa.func.row_number().over(partition_by=by_channel, order_by=answers_first).label("place"),
-    ).where(*of_base, event.in_([contact.value for contact in CONTACT_EVENTS]))
-    rows = ranked.subquery()
-    wanted = [rows.c[name] for name in CONTACTS.names]
-    return sa.select(*wanted).where(rows.c.place == 1).order_by(rows.c.customer_id, rows.c.channel)
+    event, occurred_at, customer, channel = (
+        intervention.c[name] for name in ("event", "occurred_at", "customer_id", "channel")
+    )
+    last = (
+        sa.func.max(occurred_at if answer is None else sa.case((event == answer.value, occurred_at)))
+        for answer in (None, Event.ACCEPTED, Event.REFUSED)
+    )
+    contacts = sa.select(customer, channel, *last).where(*of_base, event.in_([each.value for each in CONTACT_EVENTS]))
+    return contacts.group_by(customer, channel).order_by(customer, channel)
 
 
 def _table(columns: Sequence[Any], schema: Table) -> pa.Table:

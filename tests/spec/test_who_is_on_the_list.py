@@ -197,9 +197,8 @@ def contacts_of(rows: Sequence[dict[str, str]]) -> pa.Table:
             "customer_id": row["customer"],
             "channel": row["channel"],
             "last_contact": TONIGHT - timedelta(int(row["days_ago"])),
-            "outcome": None if row["outcome"] == "-" else row["outcome"],
-            "outcome_at": None if row["outcome"] == "-" else TONIGHT - timedelta(int(row["days_ago"])),
         }
+        | ({} if row["outcome"] == "-" else {f"{row['outcome']}_at": TONIGHT - timedelta(int(row["days_ago"]))})
         for row in rows
     ]
     return pa.Table.from_pylist(contacted, schema=no_contacts().schema)

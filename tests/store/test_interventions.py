@@ -99,6 +99,13 @@ def test_a_time_that_cannot_be_is_refused(kept, occurred_at, why):
     assert why in came.refused[0].why
 
 
+def test_a_good_event_is_kept_though_another_of_its_key_cannot_be(kept):
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    came = record(kept, [event("1", occurred_at=tomorrow), event("1"), event("1", contract="iranian")])
+    assert (came.new, came.known, len(came.refused)) == (2, 0, 1)
+    assert keys(kept) == ["1"]
+
+
 def test_batches_larger_than_a_statement_are_kept_whole(kept):
     batch = [event(str(number), customer_id=f"C{number}") for number in range(2 * ROWS_AT_ONCE + 1)]
     assert record(kept, batch).new == len(batch)
@@ -138,17 +145,25 @@ def test_the_last_contact_and_the_last_answer_are_told_by_channel(kept):
             "customer_id": "C1",
             "channel": "call",
             "last_contact": date(2026, 1, 20),
-            "outcome": "refused",
-            "outcome_at": date(2026, 1, 2),
+            "accepted_at": None,
+            "refused_at": date(2026, 1, 2),
         },
         {
             "customer_id": "C1",
             "channel": "sms",
             "last_contact": date(2026, 1, 5),
-            "outcome": None,
-            "outcome_at": None,
+            "accepted_at": None,
+            "refused_at": None,
         },
     ]
+
+
+def test_a_later_answer_does_not_undo_the_one_before(kept):
+    """Each closes the channels for as long as the policy says, and that of the earlier may be over later."""
+    answers = {"accepted": "2026-01-02T09:00:00Z", "refused": "2026-01-07T09:00:00Z"}
+    record(kept, [event(what, event=what, occurred_at=when) for what, when in answers.items()])
+    [last] = history(kept, "telco", known_at=LATER).to_pylist()
+    assert (last["accepted_at"], last["refused_at"]) == (date(2026, 1, 2), date(2026, 1, 7))
 
 
 def test_who_was_only_assigned_was_not_contacted(kept):
