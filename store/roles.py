@@ -27,7 +27,7 @@ LOADER, PUBLISHER, READER, AUDITOR = ROLES = ("loader", "publisher", "reader", "
 _LOADED = tuple(table.name for tables in TABLES_OF.values() for table in tables)
 _POINTERS = ("night_pointer", "current_pointer")
 _CHAMPIONS = ("model_version", "alias", "alembic_version")  # what a night asks to be pinned to its champions
-_CONTACTS = ("intervention",)  # whom a list leaves alone for a while, and whether one was sent
+_CONTACTS = ("intervention", "handover")  # whom a list leaves alone for a while, and whether one was sent
 _ALL_BUT_ROWS = "*"  # every table that holds no run's rows, whatever release or migration made it
 _CLOSED = {"service_user", "lookup_audit"}  # but these: hashes of passwords, and a log that nobody reads unseen
 _VIEWS = tuple(view.name for view in views("postgresql"))
@@ -42,6 +42,7 @@ GRANTS: Mapping[str, tuple[tuple[str, tuple[str, ...]], ...]] = MappingProxyType
         PUBLISHER: (
             ("SELECT", (*_LOADED, "structure", *_CHAMPIONS, *_CONTACTS)),
             ("SELECT, INSERT, UPDATE", ("publication", *_POINTERS)),
+            ("INSERT", ("handover",)),
         ),
         READER: (("SELECT", (*_VIEWS, "data_dictionary")),),
         AUDITOR: (("SELECT", (_ALL_BUT_ROWS, "night_status")),),

@@ -40,6 +40,8 @@ publisher  UPDATE current_pointer SET fence = fence
 publisher  UPDATE night_pointer SET fence = fence
 publisher  UPDATE publication SET reason = 'mine'
 publisher  SELECT count(*) FROM intervention
+publisher  INSERT INTO handover VALUES ('telco', '2026-01-01', '000001-x', now())
+publisher  SELECT count(*) FROM handover
 reader     SELECT * FROM score_current
 reader     SELECT * FROM score_history
 reader     SELECT * FROM outreach_current
