@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Dialect, Engine
 from sqlalchemy.schema import CreateIndex, CreateTable, DDLElement, SetColumnComment, SetTableComment
 
-from store.intervention_tables import intervention
+from store import access_tables, intervention_tables, registry_tables
 from store.partitions import attach_function
 from store.reshaping import make_tables
 from store.roles import grant_again
@@ -118,12 +118,18 @@ def _describe(connection: Connection) -> None:
 
 
 def _descriptions(dialect: str) -> Iterator[dict[str, str | int]]:
-    # Those of the migrations have one metadata for all of them.
-    for table in (*metadata.sorted_tables, *intervention.metadata.sorted_tables):
+    for table in (*metadata.sorted_tables, *_migrated()):
         columns = {column.name: str(column.comment) for column in table.columns}
         yield from _described("table", table.name, str(table.comment), columns)
     for view in views(dialect):
         yield from _described("view", view.name, view.description, view.described())
+
+
+def _migrated() -> list[sa.Table]:
+    """The tables of the migrations, whoever of them this process uses: else the digest would differ by process."""
+    modules = (access_tables, intervention_tables, registry_tables)
+    found = {table.name: table for module in modules for table in vars(module).values() if isinstance(table, sa.Table)}
+    return [found[name] for name in sorted(found)]
 
 
 def _described(kind: str, name: str, description: str, columns: dict[str, str]) -> Iterator[dict[str, str | int]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from churn.errors import PublicationError
+from store.code import ROOT
 from store.migrations import bring_up_to_date
 from store.structure import create_all
 from store.tables import engine_for, metadata
@@ -106,3 +109,12 @@ def test_every_table_and_column_says_what_it_is() -> None:
     for table in metadata.sorted_tables:
         assert table.comment
         assert [column.name for column in table.columns if not column.comment] == []
+
+
+def test_the_shape_is_the_same_whatever_else_a_process_has_imported() -> None:
+    ask = (
+        "from sqlalchemy.dialects import sqlite; from store.structure import _digest; print(_digest(sqlite.dialect()))"
+    )
+    more = "import store.users, store.registry, store.interventions; "
+    little, much = (subprocess.check_output([sys.executable, "-c", text], cwd=ROOT) for text in (ask, more + ask))
+    assert little == much
