@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,18 +13,19 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from churn.errors import RequestError
+from churn.errors import PolicyError, RequestError
 from churn.handover import handed_over
 from churn.lift import COLUMNS, cells
 from cli.nights import Policy, Source, flow_shown, kept_apart
 from cli.terminal import terminal
 from schemas.interventions import Event
-from schemas.outreach import OUTREACH
+from schemas.outreach import OUTREACH, TEAMS
 from store.contracts import read_contract
 from store.exports import export_table
 from store.handovers import hand_over
 from store.interventions import Refusal, record, wave_events
 from store.lake import read_parquet
+from store.policies import PolicyInForce, kept_policy
 from store.publication import Published, Publisher, open_publisher
 from store.settings import current_settings
 from store.write_backs import read_write_backs
@@ -52,7 +54,8 @@ def outreach_export(
     publisher = open_publisher(current_settings())
     shown = _published(publisher, read_contract(contract).name, as_of)
     listed = read_parquet(sorted((shown.folder / OUTREACH.name).glob("*.parquet")))
-    rows = handed_over(listed, team, channel)
+    decided = _policy_of(shown)
+    rows = handed_over(listed, team, channel, policy=decided.policy if decided else None)
     export_table(rows, to, before_it_is_there=lambda: hand_over(publisher.engine, shown.unit, shown.run_id))
     typer.echo(f"{rows.num_rows:,} of {listed.num_rows:,} customers of the list of {shown.unit.as_of} are in {to}.")
 
@@ -127,6 +130,14 @@ def _show_lift(console: Console, measured: Measured) -> None:
             console.print(f" {one.dates}, {one.action}: {one.alarm}", highlight=False)
     console.print(measured.lifts[0].says, highlight=False)
     console.print(f"drawing: {measured.plot}", soft_wrap=True, highlight=False)
+
+
+def _policy_of(shown: Published) -> PolicyInForce | None:
+    """What decided the list; None where it is kept no longer, or is none by this release's rules."""
+    by_team = read_parquet(sorted((shown.folder / TEAMS.name).glob("*.parquet")), ["policy_digest"])
+    with suppress(PolicyError):
+        return kept_policy(by_team["policy_digest"][0].as_py(), current_settings()) if by_team.num_rows else None
+    return None
 
 
 def _published(publisher: Publisher, base: str, as_of: str | None) -> Published:
