@@ -130,10 +130,11 @@ def _drawn(pool: _Pool, policy: Policy) -> _Drawn:
     while True:
         entered = homes.entered(~passed)
         channel, allocated = _seated(pool, np.flatnonzero(entered), capacity)
-        replaced = homes.replaced(entered & (channel == NOWHERE), ~entered & ~passed & _would_fit(pool, allocated))
-        if not replaced.any():
+        unseated, waiting, fit = entered & (channel == NOWHERE), ~entered & ~passed, _would_fit(pool, allocated)
+        served = homes.of_any(unseated) & homes.of_any(waiting & fit)
+        if not served.any():
             break
-        passed |= replaced
+        passed |= served & (unseated | (waiting & ~fit))  # places only get dearer: who does not fit now never will
     if passed.any():  # for nobody's good, some of them: they come back, since one more place could be theirs
         entered = homes.entered(np.ones(len(passed), np.bool_), first=channel != NOWHERE)
         channel, allocated = _seated(pool, np.flatnonzero(entered), capacity)
@@ -185,12 +186,12 @@ class _Homes:
         found[order] = willing[order] & (before - before[self.start] < self.room)
         return found
 
-    def replaced(self, unseated: Flags, waiting: Flags) -> Flags:
-        """The unseated of those households in which somebody waits who would fit."""
-        waits = np.zeros(len(self.order), np.bool_)
-        waits[self.start[waiting[self.order]]] = True
-        found = np.zeros(len(self.order), np.bool_)
-        found[self.order] = unseated[self.order] & waits[self.start]
+    def of_any(self, some: Flags) -> Flags:
+        """All members of the households of some."""
+        theirs = np.zeros(len(self.order), np.bool_)
+        theirs[self.start[some[self.order]]] = True
+        found = np.empty(len(self.order), np.bool_)
+        found[self.order] = theirs[self.start]
         return found
 
 

@@ -256,6 +256,27 @@ def test_where_the_best_of_a_household_finds_no_place_the_next_one_has_it() -> N
     assert held_out["text"] > held_out["call"] > 0, "the same rule for those who are held out"
 
 
+def test_one_household_of_many_whom_no_place_fits_takes_no_longer_than_others() -> None:
+    """A key that stands for nobody, such as "unknown", makes one household of thousands."""
+    policy = Policy(
+        name="crowd",
+        version="1.0.0",
+        description="Crowd.",
+        actions=(OFFER,),
+        channels=(Channel(name="phone"),),
+        team_by="region",
+        teams=(Team(name="north", capacity=0, of=("N",)), Team(name="rest", capacity=5)),
+        household_limit=1,
+    )
+    crowd = couples(20_000)
+    for name, values in (("household", ["unknown"] * 20_000), ("region", ["N"] * 19_999 + ["S"])):
+        crowd = crowd.drop_columns([name] if name in crowd.column_names else []).append_column(name, pa.array(values))
+    crowd = crowd.set_column(3, "probability", pa.array(np.linspace(0.9, 0.5, 20_000)))
+    statuses, listed, _ = decided(Case(crowd, no_contacts(), no_statuses(), policy), part=20_000)
+    assert listed["customer_id"].to_pylist() == ["c19999"]
+    assert Counter(statuses["status"].to_pylist()) == {"listed": 1, "beyond_capacity": 19_999}
+
+
 def couples(count: int) -> pa.Table:
     first = np.arange(count) % 2 == 0
     return pa.table(
