@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import pytest
 from prefect.settings import PREFECT_API_URL
 
 from tests.command import Done, churn
@@ -11,9 +17,9 @@ from tests.end_to_end.nights import Nights
 from tests.end_to_end.telecom import FIRST_NIGHT, NEXT_NIGHT, delivered, replaced, tables
 
 
-def night(nights: Nights, as_of: str, source: str) -> Done:
+def night(nights: Nights, as_of: str, source: str, **environment: str) -> Done:
     """The command on the server of the tests: one of its own takes twenty seconds to start."""
-    served = {"PREFECT_API_URL": str(PREFECT_API_URL.value()), "CHURN_BUCKETS": "4"}
+    served = {"PREFECT_API_URL": str(PREFECT_API_URL.value()), "CHURN_BUCKETS": "4"} | environment
     return churn("night", "--as-of", as_of, "--source", source, home=nights.home, **served)
 
 
@@ -36,3 +42,44 @@ def test_a_night_that_fails_its_checks_ends_with_their_code_and_readers_keep_wha
     assert done.stderr.startswith("QualityError telco customer/segment: segment is one of prepaid, postpaid: broken in")
     assert "Traceback" not in done.stdout + done.stderr
     assert nights.shown() == before
+
+
+@pytest.mark.timeout(600)
+def test_an_orchestrator_that_is_lost_in_mid_night_is_told_in_sentences(nights: Nights) -> None:
+    with door_that_shuts(str(PREFECT_API_URL.value()), at=b"POST /api/artifacts/") as url:
+        done = night(nights, NEXT_NIGHT, nights.source, PREFECT_API_URL=url, PREFECT_CLIENT_MAX_RETRIES="0")
+    assert done.returncode == 12, done.stderr
+    *before, error, _ = [line for line in done.stderr.splitlines() if "development mode" not in line]
+    assert error == f"OrchestratorUnreachable PREFECT_API_URL {url}: the orchestrator does not answer"
+    assert before[0].startswith("Warning The orchestrator does not answer")
+    assert all(line.startswith(("Warning The orchestrator", "Published and there to stay: ")) for line in before), (
+        before
+    )
+
+
+@contextmanager
+def door_that_shuts(url: str, *, at: bytes) -> Iterator[str]:
+    """The URL of a door to a server, which shuts for good when somebody says `at`."""
+    server = urlsplit(url)
+    shut = threading.Event()
+
+    def passed(sender: socket.socket, receiver: socket.socket) -> None:
+        with suppress(OSError), sender, receiver:
+            while (said := sender.recv(1 << 16)) and at not in said and not shut.is_set():
+                receiver.sendall(said)
+            if at in said:
+                shut.set()
+                door.shutdown(socket.SHUT_RDWR)  # wakes who waits at it, and refuses whoever comes
+
+    with socket.create_server(("127.0.0.1", 0)) as door:
+
+        def opened() -> None:
+            with suppress(OSError):
+                while True:
+                    caller, _ = door.accept()
+                    behind = socket.create_connection((str(server.hostname), int(server.port or 0)))
+                    for ends in ((caller, behind), (behind, caller)):
+                        threading.Thread(target=passed, args=ends, daemon=True).start()
+
+        threading.Thread(target=opened, daemon=True).start()
+        yield f"http://127.0.0.1:{door.getsockname()[1]}{server.path}"
