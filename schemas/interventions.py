@@ -54,7 +54,7 @@ def _required(name: str, logical_type: LogicalType, description: str) -> Column:
 
 
 _CUSTOMER = _required("customer_id", LogicalType.STRING, "Key of the customer")
-_CHANNEL = _required("channel", LogicalType.STRING, "Channel of the contact, such as call or sms")
+_CHANNEL = _required("channel", LogicalType.STRING, "Channel of the contact, by the name that the policy has for it")
 
 INTERVENTIONS = Table(
     name="intervention",

@@ -18,6 +18,7 @@ from schemas.columns import Table
 from schemas.interventions import CONTACT_EVENTS, CONTACTS, INTERVENTIONS, Event, Intervention
 from store.claims import database_now
 from store.intervention_tables import intervention
+from store.list_names import strange_names
 from store.migrations import bring_up_to_date
 from store.settings import Settings
 from store.tables import answering, engine_for
@@ -52,12 +53,14 @@ class Recorded:
 def record(settings: Settings, interventions: Sequence[Intervention]) -> Recorded:
     """Keeps the events in one transaction: each key once, however often, late or at the same time it is sent.
 
-    Refused, while the others are kept, is a key that is known with other content, and a time that cannot be.
+    Refused, while the others are kept, is a key that is known with other content, a time that cannot be, and a name
+    that the list of that date does not know.
     """
     engine = _opened(settings)
     with answering(engine), engine.begin() as connection:
         now = database_now(connection)
-        whys = [_impossible(one, now, settings) for one in interventions]
+        strange = strange_names(connection, interventions, settings)
+        whys = [_impossible(one, now, settings) or why for one, why in zip(interventions, strange, strict=True)]
         refused = [Refusal(one.key, why) for one, why in zip(interventions, whys, strict=True) if why]
         possible = [_row(one) for one, why in zip(interventions, whys, strict=True) if not why]
         kept, new = _kept(connection, _firsts(possible), now)

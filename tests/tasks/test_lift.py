@@ -103,6 +103,27 @@ def test_what_a_later_night_s_list_led_to_counts_for_the_stay(home: Publisher, e
     assert of_all.alarm == "1 held out were contacted nevertheless: C06"
 
 
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"channel": "call"}, "has no channel call: name one of "),
+        ({"action": "no_such_thing"}, "has no action no_such_thing"),
+        ({"team": "nroth"}, "has no team nroth: name one of north, south"),
+        ({"customer_id": "C100"}, "the night of 2025-11-01 knows no customer C100"),
+    ],
+)
+def test_a_name_that_the_list_does_not_know_is_refused_and_the_others_are_kept(home, wrong, told):
+    """Kept, it would close no channel, and the customer would be called again."""
+    publish_wave(home, FIRST, listed=[0, 2], held_out=[6])
+    came = record(current_settings(), [event("C00", "refused").model_copy(update=wrong), event("C06", "reached")])
+    assert came.new == 1
+    assert told in came.refused[0].why
+
+
+def test_of_a_list_that_is_kept_no_longer_every_name_is_taken(home):
+    assert record(current_settings(), [event("C00", "refused").model_copy(update={"team": "gone"})]).new == 1
+
+
 def event(customer: str, what: str, as_of: date = FIRST) -> Intervention:
     when = datetime(2025, 11, 3, 9, tzinfo=UTC)
     known = {"contract": "telco", "customer_id": customer, "as_of": as_of, "action": "service_call", "team": "north"}

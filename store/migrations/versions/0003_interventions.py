@@ -33,7 +33,7 @@ def _create() -> None:
         _column("customer_id", sa.Text, "Key of the customer"),
         _column("as_of", sa.Date, "Date of the list that named the customer: the wave"),
         _column("action", sa.Text, "Action of the policy that was carried out"),
-        _column("channel", sa.Text, "Channel of the contact, such as call or sms"),
+        _column("channel", sa.Text, "Channel of the contact, by the name that the policy has for it"),
         _column("team", sa.Text, "Team that made the contact"),
         _column("event", sa.Text, "What happened"),
         _column("agent", sa.Text, "Who made the contact"),
