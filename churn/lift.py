@@ -217,9 +217,12 @@ class _Compared:
 
     @property
     def sample_ratio_p(self) -> float | None:
-        """The chance of so uneven a lot among those whose policy is known; None where those hold nobody out."""
+        """The chance of so uneven a lot among those whose policy is known; None where those hold nobody out.
+
+        A unit counts once, with its first customer: its later lots may be the same one, or drawn anew.
+        """
         share = _numbers(self.members, "share")
-        _, first = np.unique(2 * self.unit + self.held_out, return_index=True)
+        _, first = np.unique(self.unit, return_index=True)
         drawn = first[share[first] > 0.0]
         return sample_ratio_p(self.held_out[drawn], share[drawn], self.stratum[drawn]) if drawn.size else None
 

@@ -205,6 +205,16 @@ def test_the_lot_is_judged_by_what_it_was_drawn_for() -> None:
     assert lifts(in_households(wave, 3), [TERMS])[0].alarm is None
 
 
+def test_a_household_that_lots_were_drawn_for_twice_counts_with_the_first() -> None:
+    """Counted once in each arm, those whose lots differ would seem to be held out too often."""
+    first = "day arm customers left\n0 listed 810 90\n0 held_out 90 15"
+    then = "day arm customers left\n90 listed 729 80\n90 held_out 81 14\n90 listed 81 9\n90 held_out 9 1"
+    wave = pa.concat_tables([customers(first), customers(then)])
+    homes = pa.array([f"household {number % 900}" for number in range(wave.num_rows)])
+    wave = wave.set_column(wave.column_names.index("unit"), "unit", homes)
+    assert lifts(wave, [TERMS])[0].sample_ratio_p == pytest.approx(1.0)
+
+
 def test_households_that_leave_together_widen_the_intervals() -> None:
     wave = customers("arm customers left\nlisted 18000 2160\nheld_out 2000 300")
     alone, together = (lifts(rows, [TERMS])[0] for rows in (wave, in_households(wave, 4)))
