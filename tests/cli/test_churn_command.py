@@ -106,7 +106,8 @@ def test_an_error_is_a_sentence_on_stderr_and_an_exit_code(
 
 
 def test_ctrl_c_ends_any_command_with_a_word(tmp_path: Path) -> None:
-    pressed = "app.command('wait')(lambda: signal.raise_signal(2)); main()"
+    deaf_no_more = "signal.signal(2, signal.default_int_handler)"  # as who runs in the background was started
+    pressed = f"{deaf_no_more}; app.command('wait')(lambda: signal.raise_signal(2)); main()"
     done = run_python("-c", f"import signal; from cli.app import app, main; {pressed}", "wait", home=tmp_path)
     assert done.returncode == 130
     assert done.stderr == "Stopped Ctrl-C was pressed.\n"
