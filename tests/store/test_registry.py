@@ -121,6 +121,9 @@ def test_several_segments_are_promoted_together_or_not_at_all(registry):
 
 
 def test_what_was_never_registered_cannot_be_promoted(registry):
+    with pytest.raises(RegistryError, match="no model is registered"):
+        registry.promote(promotion(7, None))
+    with_versions(registry, 3)
     with pytest.raises(RegistryError, match="there is no version 7"):
         registry.promote(promotion(7, None))
 
