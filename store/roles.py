@@ -91,7 +91,9 @@ def _grant(connection: Connection, role: str, name: str) -> None:
     connection.exec_driver_sql(f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {name}")
     connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA public TO {name}")
     for rights, relations in GRANTS[role]:
-        connection.exec_driver_sql(f"GRANT {rights} ON {', '.join(_found(connection, relations))} TO {name}")
+        found = _found(connection, relations)
+        if found:  # what a later migration makes is granted with it
+            connection.exec_driver_sql(f"GRANT {rights} ON {', '.join(found)} TO {name}")
     if role == LOADER:
         connection.exec_driver_sql(f"GRANT CREATE ON SCHEMA public TO {name}")
         connection.exec_driver_sql(f"GRANT EXECUTE ON FUNCTION attach_run TO {name}")
