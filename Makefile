@@ -21,10 +21,10 @@ night: setup  ## simulate a telecom once, then score its latest night and write 
 serve: setup  ## answer look-ups and predictions on http://127.0.0.1:8000 (after make night)
 	@churn serve
 
-test: setup  ## every test; installs and starts a PostgreSQL of its own
+test: setup  ## every test; starts servers of its own and installs those that are missing
 	@pytest
 
-test-faults: setup  ## the long fault run: kill, stop, fill and cut off, some twenty minutes; ends with a line of JSON
+test-faults: setup  ## the long fault run: kill, stop, fill and cut off, many times over; ends with a line of JSON
 	@python -m tests.faults
 
 check: setup  ## style, types and import rules; edits nothing
