@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 from uvicorn.config import STARTUP_FAILURE, Config
@@ -34,14 +35,14 @@ def main() -> None:
     asked = _arguments()
     log_as_json()
     clear_shared_folder(current_settings())
-    config = configuration(asked.host, asked.port, asked.workers)
+    config = configuration(asked.contract, asked.host, asked.port, asked.workers)
     Multiprocess(config, sockets=[config.bind_socket()]).run()
 
 
-def configuration(host: str, port: int, workers: int) -> Config:
-    """How uvicorn runs the workers."""
+def configuration(contract: str, host: str, port: int, workers: int) -> Config:
+    """How uvicorn runs the workers, which answer for the customers of this contract."""
     return Config(
-        "api.server:service",
+        partial(service, contract),
         factory=True,
         host=host,
         port=port,
@@ -59,13 +60,13 @@ def configuration(host: str, port: int, workers: int) -> Config:
     )
 
 
-def service() -> FastAPI:
+def service(contract: str) -> FastAPI:
     """A worker's application; the worker ends with a sentence where its environment is not enough."""
     from api.app import create_app  # a second, which the process that only watches the workers need not spend
 
     log_as_json()
     try:
-        return create_app()
+        return create_app(contract=contract)
     except ChurnError as error:
         log.error("%s: %s", type(error).__name__, error)
         sys.exit(STARTUP_FAILURE)
@@ -73,6 +74,7 @@ def service() -> FastAPI:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m api.server", description=__doc__)
+    parser.add_argument("--contract", required=True)
     parser.add_argument("--host", required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--workers", type=int, required=True)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cli.terminal import terminal
+from store.contracts import SUFFIXES, read_contract
 from store.service_settings import keep_to_one_thread
 from store.settings import current_settings
 
@@ -16,6 +18,7 @@ WORKERS = 2
 
 
 def serve(
+    contract: Annotated[str, typer.Option(help="Whose customers: the contract's name, or its YAML file.")] = "telco",
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that answer.")] = WORKERS,
@@ -26,7 +29,9 @@ def serve(
     if current_settings().development:
         console.print("Documentation: /docs. `churn user add NAME --role agent` makes somebody who may ask.")
     keep_to_one_thread()
-    asked = ("--host", host, "--port", str(port), "--workers", str(workers))
+    # The champion carries its own contract: the service need only know whose champion to ask for.
+    base = read_contract(contract).name if Path(contract).suffix in SUFFIXES else contract
+    asked = ("--contract", base, "--host", host, "--port", str(port), "--workers", str(workers))
     sys.stdout.flush()
     # This process has the libraries of the night in memory; the one that it becomes holds only what serves.
     os.execv(sys.executable, [sys.executable, "-m", "api.server", *asked])  # noqa: S606 - no shell is wanted

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-
-import pyarrow as pa
+from typing import TYPE_CHECKING
 
 from churn.errors import RequestError
-from churn.handover import disarmed
-from store.lake import parquet_writer, replacing
+
+# Tables are written by functions that import for themselves: whoever writes a key needs none of the 20 MB for Parquet.
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 SECRET = 0o600  # for its owner alone
 
@@ -42,6 +43,8 @@ def export_table(rows: pa.Table, to: Path, *, before_it_is_there: Callable[[], N
     What has to be done `before_it_is_there` is done once all rows are written; no file appears if that fails.
     RequestError where the ending is another, or the file cannot be written.
     """
+    from store.lake import replacing
+
     if to.suffix not in _WRITERS:
         raise RequestError(f"it ends on {to.suffix!r}", where=str(to), to_do=f"End it on {' or '.join(_WRITERS)}.")
     try:
@@ -55,12 +58,16 @@ def export_table(rows: pa.Table, to: Path, *, before_it_is_there: Callable[[], N
 
 
 def _write_csv(rows: pa.Table, path: Path) -> None:
-    from pyarrow import csv  # few commands write a list
+    from pyarrow import csv
+
+    from churn.handover import disarmed
 
     csv.write_csv(disarmed(rows), path)
 
 
 def _write_parquet(rows: pa.Table, path: Path) -> None:
+    from store.lake import parquet_writer
+
     with parquet_writer(path, rows.schema) as writer:
         writer.write_table(rows)
 

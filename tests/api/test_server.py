@@ -27,6 +27,7 @@ from tests.api.service import OPERATOR, TINY, admission
 
 ROOT = Path(__file__).parent.parent.parent
 LIVE = b"GET /health/live HTTP/1.1\r\nhost: churn\r\n\r\n"
+READY = LIVE.replace(b"live", b"ready")
 SCORED = b'{"customer_id": "C1"}'
 
 
@@ -149,7 +150,7 @@ def test_a_worker_that_ends_says_so_with_its_next_answer(worker: Worker, monkeyp
         worker.server.should_exit = True
         assert eventually(lambda: not worker.server.servers[0].is_serving())
         time.sleep(0.3)
-        line.sendall(b"GET /health/ready HTTP/1.1\r\nhost: churn\r\n\r\n")
+        line.sendall(READY)
         status, headers, body = answer(line)
         assert (status, headers["connection"]) == (503, "close")
         assert "process" in json.loads(body)["missing"]
@@ -158,13 +159,16 @@ def test_a_worker_that_ends_says_so_with_its_next_answer(worker: Worker, monkeyp
         assert (status, headers["connection"]) == (200, "close")
 
 
-def test_the_command_serves_with_two_workers_and_ends_in_order(settings: Settings):
+def test_the_command_serves_a_contracts_champion_with_two_workers_and_ends_in_order(
+    settings: Settings, champion: Version
+):
     port = free_port()
     environment = {**os.environ, "CHURN_HOME": str(settings.data.parent), "CHURN_MODE": "development"}
-    command = [sys.executable, "-c", "from cli.app import main; main()", "serve", "--port", str(port)]
+    asked = ("serve", "--contract", TINY.name, "--port", str(port))
+    command = [sys.executable, "-c", "from cli.app import main; main()", *asked]
     served = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
     try:
-        assert eventually(lambda: alive(port), seconds=120)
+        assert eventually(lambda: says_200(port, READY), seconds=120)
     finally:
         served.send_signal(signal.SIGTERM)
         told, _ = served.communicate(timeout=60)
@@ -174,10 +178,10 @@ def test_the_command_serves_with_two_workers_and_ends_in_order(settings: Setting
     assert sorted(path.name for path in (settings.data / "metrics").iterdir())
 
 
-def alive(port: int) -> bool:
+def says_200(port: int, asked: bytes) -> bool:
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=20) as line:
-            line.sendall(LIVE)
+            line.sendall(asked)
             return answer(line)[0] == 200
     except (OSError, IndexError):
         return False

@@ -14,44 +14,19 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from api.tokens import issue_token
 from store.keyring import open_keyring
 from store.registry import Promotion, Version, open_registry
-from store.settings import Settings, current_settings, read_settings
+from store.settings import Settings, read_settings
 from tests import cards
 from tests.api.service import OPERATOR, TINY, promoted, registered
-
-if TYPE_CHECKING:
-    from fastapi import FastAPI
 
 ROOT = Path(__file__).parent.parent.parent.parent
 CUSTOMER = {"customer_id": "C1", "bill": 31.5, "tenure": 12, "dropped": 0.03, "in_contract": False, "plan": "P2"}
 START_SECONDS = 120.0  # on a machine that does a lot besides
 BOUNDLESS = "predictions=60000000,lookups=60000000"
-
-
-def service() -> FastAPI:
-    """A worker's application for the small base."""
-    from api.app import create_app
-    from api.logs import log_as_json
-
-    log_as_json()  # what is meant for a terminal costs more than a prediction
-    return create_app(current_settings(), TINY.name)
-
-
-def main() -> None:
-    """What `churn serve` becomes, for the small base."""
-    from uvicorn.supervisors.multiprocess import Multiprocess
-
-    from api.server import configuration
-    from store.metrics import clear_shared_folder
-
-    clear_shared_folder(current_settings())
-    config = configuration("127.0.0.1", int(sys.argv[1]), int(sys.argv[2]))
-    config.app = "tests.faults.long.api_service:service"
-    Multiprocess(config, sockets=[config.bind_socket()]).run()
 
 
 @dataclass(slots=True)
@@ -163,10 +138,14 @@ def served(home: Path, workers: int = 1, **more: str) -> Iterator[Standing]:
     promoted(settings)
     token = issue_token(OPERATOR, open_keyring(settings))
     port = free_port()
-    command = [sys.executable, "-m", "tests.faults.long.api_service", str(port), str(workers)]
+    asked = ("--contract", TINY.name, "--host", "127.0.0.1", "--port", str(port), "--workers", str(workers))
     with (home / "log").open("wb") as log:
         process = subprocess.Popen(
-            command, cwd=ROOT, env={**os.environ, **environment, "OMP_NUM_THREADS": "1"}, stdout=log, stderr=log
+            [sys.executable, "-m", "api.server", *asked],
+            cwd=ROOT,
+            env={**os.environ, **environment, "OMP_NUM_THREADS": "1"},
+            stdout=log,
+            stderr=log,
         )
     try:
         yield Standing(settings, port, process, token)
@@ -201,7 +180,3 @@ def free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])
-
-
-if __name__ == "__main__":
-    main()
