@@ -83,7 +83,7 @@ def published_score(
     """
     with engine.begin() as connection:
         score = _score(connection, place.contract, customer_id)
-        if score is None or not may_see(principal, score["segment"], region=None):
+        if score is None or not may_see(principal, score["segment"], score["region"]):
             raise HTTPException(HTTPStatus.NOT_FOUND, "The newest published night has no such customer.")
         answer = _answer(score, _outreach(connection, place.contract, score))
         look.record(connection, "lookup", customer_id)

@@ -66,6 +66,7 @@ def score_rows(model: Scorecard | Estimator, rows: pa.Table, stamp: Stamp, *, ex
         "as_of": _repeated(stamp.as_of, pa.date32(), rows),
         "customer_id": rows[stamp.contract.key],
         "segment": _segment(rows, stamp.contract),
+        "region": _region(rows, stamp.contract),
         "probability": chance,
         "log_odds": scored.log_odds,
         "band": bands(chance, model.base_rate),
@@ -123,6 +124,11 @@ def _segment(rows: pa.Table, contract: Contract) -> pa.ChunkedArray | pa.Array:
     if column is None:
         return _repeated(ALL, pa.string(), rows)
     return pc.fill_null(rows[column.name].cast(pa.string()), ALL)
+
+
+def _region(rows: pa.Table, contract: Contract) -> pa.ChunkedArray | pa.Array:
+    column = contract.one(Role.REGION)
+    return rows[column.name].cast(pa.string()) if column else pa.nulls(rows.num_rows, pa.string())
 
 
 def _value(rows: pa.Table, contract: Contract) -> pa.ChunkedArray | pa.Array:

@@ -25,6 +25,7 @@ class Role(StrEnum):
 
     KEY = "key"
     SEGMENT = "segment"
+    REGION = "region"
     FEATURE = "feature"
     LABEL = "label"
     VALUE = "value"

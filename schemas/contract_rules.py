@@ -15,7 +15,7 @@ from schemas.contract import Contract
 NUMERIC = (LogicalType.INTEGER, LogicalType.NUMBER)
 LONGEST_NAME = 63  # PostgreSQL cuts a longer name off, and two columns could become one
 ROLES_ALONE = (Role.KEY, Role.LABEL, Role.IGNORED, Role.PROTECTED, Role.HOUSEHOLD, Role.CONSENT)
-ROLES_ONCE = (Role.SEGMENT, Role.VALUE, Role.LABEL, Role.HOUSEHOLD)
+ROLES_ONCE = (Role.SEGMENT, Role.REGION, Role.VALUE, Role.LABEL, Role.HOUSEHOLD)
 RECORDED_AT = "recorded_at"
 AS_OF = "as_of"  # stands beside the contract's columns in every training and score table
 

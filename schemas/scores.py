@@ -33,6 +33,7 @@ def _columns() -> tuple[Column, ...]:
         Column("as_of", _DATE, "Date that the customer's row describes", required=True),
         Column("customer_id", _STRING, "Key of the customer", required=True, unique=True),
         Column("segment", _STRING, "Segment of the customer", required=True),
+        Column("region", _STRING, "Region of the customer, whose agents may see him; null where none is known"),
         Column(
             "probability",
             _NUMBER,

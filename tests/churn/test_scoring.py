@@ -24,7 +24,7 @@ from churn.scoring import (
 )
 from churn.training import TrainingPlan, labels_of
 from churn.training.estimators import fit_estimator
-from schemas.columns import Role
+from schemas.columns import Column, LogicalType, Role
 from schemas.scores import SCORES
 from tests import cards
 
@@ -69,6 +69,14 @@ def test_without_a_segment_or_value_column_everybody_is_in_one_segment_of_unknow
     scored = score_rows(cards.card(), cards.customers(4), Stamp(cards.AS_OF, cards.contract(columns), 1, ""))
     assert scored["segment"].to_pylist() == ["all"] * 4
     assert scored["customer_value"].null_count == 4
+
+
+def test_a_score_carries_the_region_that_the_contract_names():
+    rows, region = cards.customers(2), Column("region", LogicalType.STRING, "region", roles=(Role.REGION,))
+    placed = rows.append_column("region", pa.array(["north", None]))
+    stamp = Stamp(cards.AS_OF, cards.contract((*cards.COLUMNS, region)), 1, "")
+    assert score_rows(cards.card(), placed, stamp)["region"].to_pylist() == ["north", None]
+    assert score_rows(cards.card(), placed, STAMP)["region"].null_count == 2, "a contract that names none"
 
 
 @pytest.mark.parametrize(
