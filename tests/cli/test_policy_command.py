@@ -20,7 +20,7 @@ def run(*arguments: str) -> str:
 
 def test_a_sound_policy_is_said_to_be_sound() -> None:
     said = run("check", "telco")
-    assert "telco is sound and fits telco: telco 2.0.0, 3 actions, 200 contacts a day (north 100, south 100)" in said
+    assert "telco is sound and fits telco: telco 3.0.0, 3 actions, 200 contacts a day (north 100, south 100)" in said
     assert "default is sound and fits iranian" in run("check", "default", "--contract", "iranian")
 
 
