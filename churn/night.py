@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from churn.errors import RequestError
 
 LATEST = "latest"
 MONTHS_TO_LEARN_FROM = 12  # a year holds every season once; what is older describes another market
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """When each night's scores are due: on the morning of the date that they describe, by the business clock."""
+
+    at: time
+    zone: tzinfo
+
+    def behind_from(self, as_of: date) -> datetime:
+        """The moment, in UTC, from which readers of that night are behind, since the scores of the next are due."""
+        next_morning = datetime.combine(as_of + timedelta(days=1), self.at, self.zone)
+        return next_morning.astimezone(UTC).replace(tzinfo=None)
 
 
 def chosen_as_of(asked: str | None, *, scheduled: date, latest: date | None) -> date:

@@ -22,6 +22,7 @@ from sqlalchemy.engine import Connection, Engine, Row
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from churn.errors import AuditFailed
+from churn.night import Due
 from store import lake as files
 from store.claims import (
     BEAT,
@@ -89,7 +90,7 @@ def open_publisher(settings: Settings) -> Publisher:
     engine = engine_for(settings.database_url)
     with answering(engine):
         create_all(engine)
-    publisher = Publisher(engine, Lake(settings.lake))
+    publisher = Publisher(engine, Lake(settings.lake), Due(settings.due, settings.zone))
     with suppress(SQLAlchemyError, OSError):  # not everybody may write the files, or read the pointers
         publisher.reconcile_all()
     return publisher
@@ -101,6 +102,7 @@ class Publisher:
 
     engine: Engine
     lake: Lake
+    due: Due
 
     def claim(
         self, unit: Unit, content: Content, *, lease: timedelta = LEASE, force: bool = False
@@ -362,7 +364,8 @@ class Publisher:
             now, revision = database_now(connection), 1 + latest_revision(connection, claim.unit)
             if revision > 1:
                 require_unsent(connection, claim.unit)
-            change_held(connection, claim, state="published", revision=revision, published_at=now, ended_at=now)
+            seen = {"published_at": now, "behind_from": self.due.behind_from(claim.unit.as_of)}
+            change_held(connection, claim, state="published", revision=revision, ended_at=now, **seen)
             move_pointers(connection, claim)
             reached("showing")
         reached("shown")

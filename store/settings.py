@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 from base64 import b64decode
 from binascii import Error as NotBase64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import time
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from churn.errors import SettingsError
 
 DEFAULT_ZONE = "Europe/London"
+DEFAULT_DUE = time(6)
+HOURS_AND_MINUTES = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 DEFAULT_BUCKETS = 16
 DEVELOPMENT, PRODUCTION = "development", "production"
 PEM_BEGINS = "-----BEGIN"
@@ -46,6 +50,7 @@ class Settings:
     token_keys: Path | None = None  # a file, since keys change while the service runs
     audit_key: str = field(default="", repr=False)
     redis_url: str = field(default="", repr=False)
+    due: time = DEFAULT_DUE  # each morning, in the zone, the night's scores are to be there
     rates: Mapping[str, int] = field(default_factory=dict)  # what a person may ask the API in a minute, by kind
 
     @property
@@ -64,6 +69,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         database_url=env.get("CHURN_DATABASE_URL", f"sqlite:///{data / 'churn.db'}"),
         source_url=env.get("CHURN_SOURCE_URL", f"sqlite:///{data / 'source' / 'telco.db'}"),
         zone=_zone(env),
+        due=_time(env, "CHURN_DUE", DEFAULT_DUE),
         cores=_count(env, "CHURN_CORES", os.cpu_count() or 1),
         buckets=_count(env, "CHURN_BUCKETS", DEFAULT_BUCKETS),
         development=_mode(env) == DEVELOPMENT,
@@ -133,6 +139,13 @@ def _zone(env: Mapping[str, str]) -> ZoneInfo:
         raise SettingsError(
             f"{name!r} is no time zone", where="CHURN_ZONE", to_do="Name a zone such as Europe/London."
         ) from None
+
+
+def _time(env: Mapping[str, str], name: str, default: time) -> time:
+    text = env.get(name, f"{default:%H:%M}")
+    if not HOURS_AND_MINUTES.fullmatch(text):
+        raise SettingsError(f"{text!r} is no time of the day", where=name, to_do=f"Give one such as {default:%H:%M}.")
+    return time.fromisoformat(text)
 
 
 def _count(env: Mapping[str, str], name: str, default: int) -> int:

@@ -82,6 +82,7 @@ publication = sa.Table(
     sa.Column("claimed_at", sa.DateTime, nullable=False, comment="When the run claimed the night, UTC"),
     sa.Column("lease_until", sa.DateTime, nullable=False, comment="When the claim lapses unless it is renewed, UTC"),
     sa.Column("published_at", sa.DateTime, comment="When readers began to see it, UTC"),
+    sa.Column("behind_from", sa.DateTime, comment="When its readers are behind, since the next night is due, UTC"),
     sa.Column("rows", sa.BigInteger, comment="Rows of the run's first table"),
     sa.Column("manifest_sha256", sa.Text, comment="sha256 of the manifest of the run's files"),
     sa.Column("folder", sa.Text, comment="Folder of the run's files, below the lake"),

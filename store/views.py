@@ -23,13 +23,12 @@ from store.tables import (
     teams,
 )
 
-# A night describes a day, is due on the next morning, and is replaced on the one after. So what readers see is behind
-# when the date it describes began longer ago than this.
-STALE_AFTER_HOURS = 36
+# Releases that did not write down from when a run's readers are behind had no due time: here it is 06:00 UTC.
+_BEHIND_AFTER_HOURS = 30
 
 _OF_THE_RUN = ("contract", "run_id", "known_at", "revision", "published_at")
 _AGE = "Hours since the rows were published, by the database's clock"
-_STALE = f"Whether a newer night is due: its date began more than {STALE_AFTER_HOURS} hours ago"
+_STALE = "Whether a newer night is due by now, by the database's clock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +55,7 @@ def views(dialect: str) -> tuple[View, ...]:
     return (
         View("score_current", _current(scores, dialect), "Scores of the newest published night", age),
         View("score_history", _history(scores), "Scores of every night, in its latest revision"),
+        View("score_revisions", _revisions(scores), "Scores of every night, in each revision that is kept", _SHOWN),
         View(
             "quarantine_current",
             _current(quarantine, dialect, "scores"),
@@ -85,6 +85,8 @@ def views(dialect: str) -> tuple[View, ...]:
     )
 
 
+_SHOWN = MappingProxyType({"shown": "Whether it is the revision that the other views show of its night"})
+
 _NIGHT = MappingProxyType(
     {
         "last_state": "What became of the night's last run: published, rejected, failed, abandoned, or still under way",
@@ -104,7 +106,7 @@ def _current(table: sa.Table, dialect: str, kind: str = "") -> sa.Select[Any]:
     """The rows of the newest night of each base, with what their run knows and how old they are."""
     rows = _rows_of(table, current_pointer, kind)
     age = hours_since(publication.c.published_at).label("age_hours")
-    query = rows.add_columns(age, _is_stale(publication.c.as_of))
+    query = rows.add_columns(age, _is_stale(publication))
     return query.where(table.c[FENCE].in_(_fences(kind or table.name))) if dialect == "postgresql" else query
 
 
@@ -112,10 +114,23 @@ def _history(table: sa.Table) -> sa.Select[Any]:
     return _rows_of(table, night_pointer)
 
 
+def _revisions(table: sa.Table) -> sa.Select[Any]:
+    """The rows of every run that was published and is kept, whatever the pointers show."""
+    joined = table.join(publication, publication.c[FENCE] == table.c[FENCE])
+    joined = joined.outerjoin(night_pointer, night_pointer.c.run_id == publication.c.run_id)
+    shown = night_pointer.c.run_id.is_not(None).label("shown")
+    kept = (publication.c.state == "published") & publication.c.folder.is_not(None)  # see store/clearing.py
+    return _rows_and_run(table, joined).add_columns(shown).where(kept)
+
+
 def _rows_of(table: sa.Table, pointer: sa.Table, kind: str = "") -> sa.Select[Any]:
     """The rows that the pointer shows, with what their run knows: contract, moment, revision."""
     pointed = (pointer.c[FENCE] == table.c[FENCE]) & (pointer.c.kind == (kind or table.name))
     joined = table.join(pointer, pointed).join(publication, publication.c.run_id == pointer.c.run_id)
+    return _rows_and_run(table, joined)
+
+
+def _rows_and_run(table: sa.Table, joined: sa.FromClause) -> sa.Select[Any]:
     night = [] if "as_of" in table.c else [publication.c.as_of]
     own = (column for column in table.c if column.name != FENCE)
     return sa.select(*night, *own, *(publication.c[name] for name in _OF_THE_RUN)).select_from(joined)
@@ -150,7 +165,7 @@ def _nights() -> sa.Select[Any]:
         hours_since(seen.c.published_at).label("age_hours"),
         newest.c.as_of.label("shown_as_of"),
         hours_since(newest.c.published_at).label("shown_age_hours"),
-        _is_stale(newest.c.as_of),
+        _is_stale(newest),
     )
     return sa.select(*columns).select_from(joined).where(_is_last(last))
 
@@ -165,5 +180,6 @@ def _same(one: sa.FromClause, other: sa.FromClause, *names: str) -> sa.ColumnEle
     return sa.and_(*(other.c[name] == one.c[name] for name in names))
 
 
-def _is_stale(as_of: sa.ColumnElement[Any]) -> sa.Label[bool]:
-    return (hours_since(as_of) > STALE_AFTER_HOURS).label("stale")
+def _is_stale(run: sa.FromClause) -> sa.Label[bool]:
+    behind = sa.func.coalesce(hours_since(run.c.behind_from), hours_since(run.c.as_of) - _BEHIND_AFTER_HOURS)
+    return (behind > 0).label("stale")

@@ -1,11 +1,12 @@
 """Which date is scored, and up to which moment facts count."""
 
-from datetime import date, datetime
+from datetime import date, datetime, time
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from churn.errors import RequestError
-from churn.night import chosen_as_of, chosen_known_at, matured_months
+from churn.night import Due, chosen_as_of, chosen_known_at, matured_months
 
 TODAY = date(2026, 3, 5)
 NOW = datetime(2026, 3, 5, 4, 0)  # noqa: DTZ001 (business time is naive)
@@ -68,3 +69,20 @@ def test_a_year_of_months_is_enough() -> None:
 def test_no_month_to_learn_from_is_refused() -> None:
     with pytest.raises(RequestError, match="no month between"):
         matured_months(NOW, first=date(2026, 3, 1), horizon_days=30)
+
+
+@pytest.mark.parametrize(
+    ("zone", "as_of", "behind_from"),
+    [
+        ("Europe/London", date(2026, 1, 5), "2026-01-06T06:00"),
+        ("Europe/London", date(2026, 7, 5), "2026-07-06T05:00"),
+        ("Europe/London", date(2026, 3, 28), "2026-03-29T05:00"),  # the clocks go forward in the night between
+        ("Europe/London", date(2026, 10, 24), "2026-10-25T06:00"),  # and back
+        ("America/Los_Angeles", date(2026, 1, 5), "2026-01-06T14:00"),
+        ("Pacific/Auckland", date(2026, 1, 5), "2026-01-05T17:00"),
+    ],
+)
+def test_readers_are_behind_once_the_next_night_is_due_in_the_morning_of_the_business_zone(
+    zone: str, as_of: date, behind_from: str
+) -> None:
+    assert Due(time(6), ZoneInfo(zone)).behind_from(as_of) == datetime.fromisoformat(behind_from)

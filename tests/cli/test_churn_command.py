@@ -91,6 +91,7 @@ def test_a_night_whose_source_is_not_there_is_told_of_in_its_status(tmp_path: Pa
         (("contract", "check", "nobody"), {}, 4, "ContractError nobody: there is no contract of that name"),
         (("simulate", "--to", "mysql://root:secret@db/telco"), {}, 2, "cannot write a simulation to a mysql URL"),
         (("contract", "check", "telco"), {"CHURN_ZONE": "Moon"}, 3, "SettingsError CHURN_ZONE: 'Moon' is no time zone"),
+        (("contract", "check", "telco"), {"CHURN_DUE": "dawn"}, 3, "SettingsError CHURN_DUE: 'dawn' is no time of the"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
 )

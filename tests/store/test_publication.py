@@ -16,6 +16,7 @@ import pytest
 import sqlalchemy as sa
 
 from churn.errors import AlreadyRunning, AuditFailed, Fenced, PublicationError, StoreUnreachable
+from churn.night import Due
 from schemas.columns import LogicalType
 from schemas.columns import Table as Schema
 from schemas.outreach import OUTREACH, STATUSES
@@ -526,13 +527,38 @@ def test_a_failure_of_a_night_that_is_under_way_takes_it_from_nobody(publisher: 
     assert publisher.publish(claim).revision == 1
 
 
-@pytest.mark.parametrize(("days_behind", "stale"), [(0, False), (3, True)])
-def test_the_newest_night_says_whether_it_is_stale(publisher: Publisher, days_behind: int, stale: bool) -> None:
-    as_of = datetime.now(UTC).date() - timedelta(days=days_behind)
-    published(publisher, replace(FIRST, as_of=as_of))
+@pytest.mark.parametrize(("minutes", "stale"), [(-1, True), (1, False)])
+def test_the_newest_night_is_stale_once_the_next_one_is_due(publisher: Publisher, minutes: int, stale: bool) -> None:
+    due = datetime.now(UTC) + timedelta(minutes=minutes)
+    as_of = due.date() - timedelta(days=1)
+    published(replace(publisher, due=Due(due.time(), UTC)), replace(FIRST, as_of=as_of))
     with publisher.engine.connect() as connection:
         assert {bool(row.stale) for row in connection.execute(sa.text("SELECT stale FROM score_current"))} == {stale}
     assert bool(night_status(publisher, as_of)["stale"]) is stale
+
+
+@pytest.mark.parametrize(("days", "stale"), [(0, False), (3, True)])
+def test_a_run_of_a_release_that_wrote_down_no_such_moment_is_stale_from_the_next_morning(
+    publisher: Publisher, days: int, stale: bool
+) -> None:
+    as_of = datetime.now(UTC).date() - timedelta(days=days)
+    published(publisher, replace(FIRST, as_of=as_of))
+    with publisher.engine.begin() as connection:
+        connection.execute(sa.text("UPDATE publication SET behind_from = NULL"))
+    assert bool(night_status(publisher, as_of)["stale"]) is stale
+
+
+def test_every_revision_of_a_night_can_be_read_and_says_whether_it_is_the_one_that_others_see(
+    publisher: Publisher,
+) -> None:
+    one, two, other = published(publisher, FIRST), published(publisher, FIRST, "later"), published(publisher, SECOND)
+    claimed(publisher, SECOND, "never shown")
+    revisions = sa.text("SELECT run_id, revision, shown, count(*) FROM score_revisions GROUP BY 1, 2, 3 ORDER BY 1")
+    with publisher.engine.connect() as connection:
+        found = [
+            (run_id, revision, bool(shown), rows) for run_id, revision, shown, rows in connection.execute(revisions)
+        ]
+    assert found == [(one.run_id, 1, False, 100), (two.run_id, 2, True, 100), (other.run_id, 1, True, 100)]
 
 
 def test_a_claim_is_kept_for_as_long_as_somebody_works_under_it(publisher: Publisher) -> None:

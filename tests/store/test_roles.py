@@ -44,6 +44,7 @@ publisher  INSERT INTO handover VALUES ('telco', '2026-01-01', '000001-x', now()
 publisher  SELECT count(*) FROM handover
 reader     SELECT * FROM score_current
 reader     SELECT * FROM score_history
+reader     SELECT * FROM score_revisions
 reader     SELECT * FROM outreach_current
 reader     SELECT * FROM outreach_history
 reader     SELECT * FROM outreach_status_current

@@ -20,6 +20,7 @@ from store.views import views
 VIEWS = {
     "score_current",
     "score_history",
+    "score_revisions",
     "quarantine_current",
     "outreach_current",
     "outreach_history",
