@@ -10,7 +10,8 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from churn.lookup import NO_CELL, ScoredOne, score, score_one
+from churn.few import score_few
+from churn.lookup import NO_CELL, Scored, ScoredOne, score, score_one
 from churn.scorecard import Feature, Kind, Scorecard, Term, binned
 from schemas.scores import REASONS_DOWN, REASONS_UP
 
@@ -107,23 +108,24 @@ def with_nan(row: dict[str, Any]) -> dict[str, Any]:
     return {name: nan if value is None else value for name, value in row.items()}
 
 
-def scored_by_kernel(card: Scorecard, rows: pa.Table) -> list[ScoredOne]:
-    log_odds, raising, lowering = score(card, rows)
+def one_by_one(scored: Scored) -> list[ScoredOne]:
+    log_odds, raising, lowering = scored
     assert (np.diff(raising == NO_CELL, axis=0) >= 0).all(), "a gap before a weaker reason"
     return [
         ScoredOne(
             float(log_odds[row]),
             *(tuple(c.item() for c in ways[:, row] if c != NO_CELL) for ways in (raising, lowering)),
         )
-        for row in range(rows.num_rows)
+        for row in range(len(log_odds))
     ]
 
 
 @settings(deadline=None, max_examples=300)  # the first call compiles
 @given(cards_and_customers())
-def test_the_kernel_plain_python_and_plain_numpy_agree_to_the_bit(card_and_rows):
+def test_every_way_of_looking_up_gives_the_same_bits(card_and_rows):
     card, rows = card_and_rows
     expected = plainly_scored(card, rows)
     assert [score_one(card, row) for row in rows.to_pylist()] == expected
     assert [score_one(card, with_nan(row)) for row in rows.to_pylist()] == expected
-    assert scored_by_kernel(card, rows) == expected
+    assert one_by_one(score(card, rows)) == expected
+    assert one_by_one(score_few(card, rows.to_pylist())) == expected

@@ -1,0 +1,98 @@
+"""What to do for one customer: the policy's best action, as the night would offer it, without making a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite, nan
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from churn.actions import PAIRED
+from churn.profit import expected_value
+from schemas.columns import Role
+from schemas.contract import Contract
+from schemas.policy import REASON, Action, Policy
+
+
+class Trouble(NamedTuple):
+    """A reason of the customer: the feature, or both of a pair, and what he has there in words."""
+
+    feature: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """The action, what it is worth in money, and what the agent reads."""
+
+    action: Action
+    expected_value: float
+    says: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Advice:
+    """A policy, and what of a contract it needs to know: who is worth what, and what people call each feature."""
+
+    policy: Policy
+    value_column: str
+    factor: float
+    titles: Mapping[str, str]
+
+    @classmethod
+    def of(cls, policy: Policy, contract: Contract) -> Advice:
+        """The policy's advice about a contract's customers."""
+        value, rule = contract.one(Role.VALUE), policy.customer_value
+        own = value.name if value else ""
+        factor = rule.multiplier if rule.column else rule.multiplier * contract.value_months
+        return cls(policy, rule.column or own, factor, {column.name: column.words for column in contract.features})
+
+    def customer_value(self, row: Mapping[str, Any]) -> float:
+        """What keeping the customer is worth, in money; NaN where the row does not say."""
+        told = row.get(self.value_column)
+        value = nan if told is None else told * self.factor
+        return value if isfinite(value) else nan
+
+    def best(self, chance: float, row: Mapping[str, Any], reasons: Sequence[Trouble]) -> Recommendation | None:
+        """The action that answers one of the reasons, the strongest first, and is worth most; None where none pays.
+
+        Of equals it is the policy's first. Who may be contacted at all is not asked: a list knows, a row does not.
+        """
+        answering = [action for action in self.policy.actions if _answers(action, reasons)]
+        value = self.customer_value(row)
+        offered = [(_worth(chance, value, action), action) for action in answering]
+        worth, best = max(offered, key=lambda offer: offer[0], default=(-np.inf, None))
+        if best is None or not worth > self.policy.minimum_expected_value:
+            return None
+        return Recommendation(best, worth, _sentence(best, reasons, self.titles))
+
+
+def _worth(chance: float, value: float, action: Action) -> float:
+    """Worth nothing at all where the customer's value is not known."""
+    worth: float = expected_value(np.array([chance]), np.array([value]), action).item()
+    return worth if isfinite(worth) else -np.inf
+
+
+def _answers(action: Action, reasons: Sequence[Trouble]) -> bool:
+    return not action.answers or any(_answered(action, reason) for reason in reasons)
+
+
+def _answered(action: Action, reason: Trouble) -> bool:
+    return not set(action.answers).isdisjoint(reason.feature.split(PAIRED))
+
+
+def _sentence(action: Action, reasons: Sequence[Trouble], titles: Mapping[str, str]) -> str:
+    """What the agent reads; of a pair no more than the title of the half that is answered, see `actions.sentences`."""
+    if REASON not in action.says:
+        return action.says
+    told = next((reason for reason in reasons if _answered(action, reason)), None)
+    return action.says.replace(REASON, _told(told, action, titles), 1) if told else action.says
+
+
+def _told(reason: Trouble, action: Action, titles: Mapping[str, str]) -> str:
+    if PAIRED not in reason.feature:
+        return reason.words
+    half = next(part for part in reason.feature.split(PAIRED) if part in action.answers)
+    return titles.get(half, half)

@@ -1,0 +1,95 @@
+"""One customer is recommended what the night would offer him: the same action, the same money, the same sentence."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from churn.actions import NO_ACTION, offers, sentences
+from churn.recommendation import Advice, Trouble
+from schemas.policy import Action, CustomerValue, Policy
+from tests import cards
+from tests.policies import small_policy
+
+CONTRACT = cards.contract()
+TENURE, PAIR = Trouble("tenure", "tenure: 2 months"), Trouble("tenure & plan", "tenure: 2 months and plan: P3")
+
+
+def action(name: str, *answers: str, channel: str = "phone", cost: float = 1.0, keep: float = 0.3) -> Action:
+    says = "Speak of {reason}." if answers else "Speak."
+    fields = {"offer_cost": cost, "contact_cost": 0.5, "keep_probability": keep, "answers": answers, "says": says}
+    return Action(name=name, channel=channel, **fields)
+
+
+def policy(*actions: Action, **changed: object) -> Policy:
+    return small_policy().model_copy(update={"actions": actions, **changed})
+
+
+ACTIONS = (action("welcome", "tenure"), action("plan", "plan", cost=3.0, keep=0.5), action("gift", cost=12.0, keep=0.7))
+
+
+def test_it_is_what_the_night_would_offer_the_same_customer():
+    rows, titles = drawn(400), Advice.of(policy(*ACTIONS), CONTRACT).titles
+    advice = Advice.of(policy(*ACTIONS), CONTRACT)
+    table = pa.Table.from_pylist(rows)
+    best = offers(table, np.array([row["bill"] * 12 for row in rows]), policy(*ACTIONS))
+    told = [sentences(table, each, titles).to_pylist() for each in ACTIONS]
+    seen = set()
+    for place, row in enumerate(rows):
+        number = int(best.action[place, 0])
+        found = advice.best(row["probability"], row, reasons_of(row))
+        if number == NO_ACTION or best.worth[place, 0] <= 0:
+            assert found is None
+        else:
+            assert found is not None
+            assert (found.action, found.expected_value) == (ACTIONS[number], best.worth[place, 0])
+            assert found.says == told[number][place]
+        seen.add(found and found.action.name)
+    assert seen == {None, "welcome", "plan", "gift"}
+
+
+def drawn(count: int) -> list[dict[str, object]]:
+    dice = np.random.default_rng(1)
+    names = np.array(["tenure", "plan", "dropped", "tenure & plan", "dropped & plan"], object)
+    rows = []
+    for _ in range(count):
+        mine = dice.permutation(names)[:3].tolist()
+        row = {"probability": float(dice.beta(1, 6)), "bill": float(dice.gamma(2, 8))}
+        for place, name in enumerate(mine, start=1):
+            row |= {f"reason_{place}_feature": name, f"reason_{place}_value": f"{name}: such"}
+        rows.append(row)
+    return rows
+
+
+def reasons_of(row: dict[str, object]) -> list[Trouble]:
+    return [Trouble(str(row[f"reason_{place}_feature"]), str(row[f"reason_{place}_value"])) for place in (1, 2, 3)]
+
+
+WITHOUT = [
+    # bill     what the policy asks for        why there is nothing to recommend
+    (None, {}),  # what the customer is worth is not known
+    (float("inf"), {}),
+    (1e-3, {}),  # he is worth less than the contact costs
+    (30.0, {"minimum_expected_value": 1e6}),
+    (30.0, {"customer_value": CustomerValue(column="margin")}),  # a column that the row does not have
+]
+
+
+@pytest.mark.parametrize(("bill", "changed"), WITHOUT)
+def test_where_nothing_pays_nothing_is_recommended(bill, changed):
+    advice = Advice.of(policy(action("call", "tenure"), **changed), CONTRACT)
+    assert advice.best(0.5, {"bill": bill}, [TENURE]) is None
+
+
+def test_an_action_that_answers_no_reason_is_not_recommended():
+    advice = Advice.of(policy(action("call", "tenure")), CONTRACT)
+    assert advice.best(0.5, {"bill": 30.0}, [Trouble("plan", "plan: P3")]) is None
+    assert advice.best(0.5, {"bill": 30.0}, []) is None
+
+
+def test_of_a_pair_the_agent_reads_no_more_than_the_title_of_the_half_that_is_answered():
+    advice = Advice.of(policy(action("call", "plan")), CONTRACT)
+    found = advice.best(0.5, {"bill": 30.0}, [TENURE, PAIR])
+    assert found is not None
+    assert found.says == "Speak of plan."
