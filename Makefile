@@ -22,7 +22,7 @@ serve: setup  ## answer look-ups and predictions on http://127.0.0.1:8000 (after
 	@churn serve
 
 test: setup  ## every test; starts servers of its own and installs those that are missing
-	@pytest
+	@pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
 test-faults: setup  ## the long fault run: kill, stop, fill and cut off, many times over; ends with a line of JSON
 	@python -m tests.faults

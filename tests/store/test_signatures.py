@@ -27,6 +27,8 @@ from store.signatures import new_key_pair, require_trust, sign, verify
 CONTENT = b"what a model is made of"
 WHERE = Path("SIGNATURE")
 OURS, THEIRS = new_key_pair(), new_key_pair()
+# Keys are new in each process, and the names of tests must not be.
+NAMES = {OURS.signing: "ours", OURS.trusted: "ours", THEIRS.trusted: "theirs", "": "none"}
 
 
 def settings_of(**environment: str) -> Settings:
@@ -51,7 +53,7 @@ WHO_MAY_WHAT = [
 ]
 
 
-@pytest.mark.parametrize(("mode", "signing", "trusted", "loading", "saving"), WHO_MAY_WHAT)
+@pytest.mark.parametrize(("mode", "signing", "trusted", "loading", "saving"), WHO_MAY_WHAT, ids=NAMES.get)
 def test_who_may_use_and_make_models(mode: str, signing: str, trusted: str, loading: str, saving: str):
     settings = settings_of(MODE=mode, SIGNING_KEY=signing, TRUSTED_KEYS=trusted)
     assert how_loading_goes(settings) == loading
@@ -103,6 +105,7 @@ def test_a_key_may_be_a_file_its_text_on_one_line_or_base64(tmp_path: Path):
         (b"ed25519 \xff", "it is no signature"),
         (b"none " + OURS.key_id.encode() + b" \n", "it is no signature"),
     ],
+    ids=["another's", "of something else", "empty", "no text", "no scheme"],
 )
 def test_what_no_trusted_key_has_signed_is_refused(signature: bytes, refusal: str):
     with pytest.raises(ArtifactRefused, match=refusal):
@@ -138,7 +141,7 @@ def test_a_key_that_cannot_be_read_is_refused_by_its_variable_and_never_quoted(v
     assert key not in told
 
 
-@pytest.mark.parametrize("key", [OURS.signing, pem(Ed25519PrivateKey.generate())])
+@pytest.mark.parametrize("key", [OURS.signing, pem(Ed25519PrivateKey.generate())], ids=["base64", "PEM"])
 def test_the_signing_key_is_shown_nowhere(key: str):
     settings = settings_of(SIGNING_KEY=key)
     assert key not in repr(settings) + str(settings)
