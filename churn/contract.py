@@ -6,13 +6,10 @@ from difflib import get_close_matches
 
 import pyarrow as pa
 
-from churn.casting import arrow_type, can_hold, cast_table
 from churn.errors import ContractError, SourceMismatch
 from schemas.columns import Column, Role, Table
 from schemas.contract import Contract
 from schemas.odcs import read_contract_text
-
-__all__ = ["arrow_schema", "cast_table", "conform", "parse_contract"]
 
 LIKENESS = 0.6  # of two names, from 0 to 1, above which one probably replaces the other
 
@@ -29,6 +26,8 @@ def parse_contract(text: str, where: str) -> Contract:
 
 def arrow_schema(table: Table) -> pa.Schema:
     """The Arrow schema in which the table is kept, its columns in order."""
+    from churn.casting import arrow_type  # it loads 8 MB of Arrow's functions, which reading a contract needs not
+
     return pa.schema([pa.field(column.name, arrow_type(column)) for column in table.columns])
 
 
@@ -85,6 +84,8 @@ def _plain(name: str) -> str:
 
 
 def _other_types(found: pa.Schema, table: Table) -> list[str]:
+    from churn.casting import can_hold
+
     present = [column for column in table.columns if found.names.count(column.source_name) == 1]
     wrong = [column for column in present if not can_hold(found.field(column.source_name).type, column)]
     return [

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from churn.errors import ArtifactRefused
 from churn.estimators import Estimator, contributions, inputs_of, log_odds
@@ -123,7 +122,7 @@ def _segment(rows: pa.Table, contract: Contract) -> pa.ChunkedArray | pa.Array:
     column = contract.one(Role.SEGMENT)
     if column is None:
         return _repeated(ALL, pa.string(), rows)
-    return pc.fill_null(rows[column.name].cast(pa.string()), ALL)
+    return rows[column.name].cast(pa.string()).fill_null(ALL)
 
 
 def _region(rows: pa.Table, contract: Contract) -> pa.ChunkedArray | pa.Array:
@@ -135,6 +134,8 @@ def _value(rows: pa.Table, contract: Contract) -> pa.ChunkedArray | pa.Array:
     column = contract.one(Role.VALUE)
     if column is None:
         return pa.nulls(rows.num_rows, pa.float64())
+    import pyarrow.compute as pc  # who asks for one customer does without its 8 MB
+
     return pc.multiply(rows[column.name].cast(pa.float64()), contract.value_months)
 
 

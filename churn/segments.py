@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from churn.errors import PromotionRefused, RequestError
 from churn.scorecard import Ints, one_array
@@ -45,6 +44,8 @@ def places_of(rows: pa.Table, contract: Contract, champions: Collection[str]) ->
     if column is None or not own:
         return {ALL: _every(rows)} if rows.num_rows else {}
     segments = one_array(rows, column.name).cast(pa.string())
+    import pyarrow.compute as pc  # who asks for one customer does without its 8 MB
+
     codes = pc.fill_null(pc.index_in(segments, pa.array(own, pa.string())), len(own)).to_numpy()
     found = ((segment, np.flatnonzero(codes == code)) for code, segment in enumerate([*own, ALL]))
     return {segment: theirs for segment, theirs in found if len(theirs)}

@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from churn.buckets import bucket_of
-from churn.contract import arrow_schema, cast_table, conform
+from churn.casting import cast_table
+from churn.contract import arrow_schema, conform
 from churn.errors import SourceEmpty, SourceMismatch
 from churn.keys import surrogate_keys
 from schemas.columns import Table
