@@ -22,7 +22,8 @@ class Drift:
 
     Shares are of the customers; `unseen` are categories that the model never met. `ks` is the largest gap between the
     shares at or below any value, of those that are known; None of categories, which have no order. `psi` is the
-    population stability index over all bins, the missing one too.
+    population stability index over all bins, the missing one too. `crowded` is the share of the customers in the bin
+    that gained most, `crowded_before` what was there.
     """
 
     feature: str
@@ -32,6 +33,8 @@ class Drift:
     unseen_before: float
     ks: float | None
     psi: float
+    crowded: float
+    crowded_before: float
 
     @property
     def lost(self) -> float:
@@ -42,7 +45,7 @@ class Drift:
 def drift_of(feature: Feature, counts: Ints | Floats, reference: Sequence[float]) -> Drift:
     """The sizes for a feature of which each bin holds so many customers; `reference` has the shares before."""
     now, before = shares(counts), shares(reference)
-    is_category = feature.kind is Kind.CATEGORY
+    is_category, fullest = feature.kind is Kind.CATEGORY, int(np.argmax(now - before))
     return Drift(
         feature=feature.name,
         missing=float(now[MISSING]),
@@ -51,6 +54,8 @@ def drift_of(feature: Feature, counts: Ints | Floats, reference: Sequence[float]
         unseen_before=float(before[-1]) if is_category else 0.0,
         ks=None if is_category else _largest_gap(now, before),
         psi=stability_index(now, before),
+        crowded=float(now[fullest]),
+        crowded_before=float(before[fullest]),
     )
 
 

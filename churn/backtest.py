@@ -1,0 +1,178 @@
+"""What became of a night's scores once its horizon is over: ranking, calibration and money, of all and of parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from math import sqrt
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from churn.bootstrap import FEWEST_CHURNERS
+from churn.campaign import Campaign
+from churn.contract import arrow_schema
+from churn.metrics import figures_of, probability
+from churn.ranking import Curve, Floats, curve_of
+from churn.trial import NORMAL_95
+from schemas.monitoring import BACKTEST, EVERYTHING, Diagnosis
+from schemas.outreach import Status
+
+SEGMENT = "segment"
+MOST_VALUES = 60  # of a feature by whose values errors are looked for; more of them are names, not places
+TOLERATED = 1.25  # times as many churners as predicted, or as few: within it the list hardly changes
+AUC_LOST = 0.02  # beyond two standard errors
+
+# Of these a night may have, and tells: its figures, in the order in which BI reads them.
+TOLD = ("auc", "lift_10", "calibration_slope", "empc", "profit_at_capacity")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Matured:
+    """A night's customers and what came of them; all [customers].
+
+    `labels` are 1 for who left within the horizon. `weights` say how many customers each stands for: 0 where a contact
+    may have changed what came. `by` has the columns that tell customers apart. Money is what `campaign` would earn, and
+    `auc_before` the AUC on the model's test rows by segment, where it is known.
+    """
+
+    contract: str
+    as_of: date
+    run_id: str
+    model_version: int
+    labels: npt.NDArray[np.int64] = field(repr=False)
+    log_odds: Floats = field(repr=False)
+    weights: Floats = field(repr=False)
+    by: Mapping[str, pa.DictionaryArray] = field(repr=False)
+    campaign: Campaign
+    auc_before: Mapping[str, float] = field(default_factory=dict)
+
+
+def untouched(status: pa.Array, contacted: npt.NDArray[np.bool_]) -> Floats:
+    """How many customers each stands for, when none who was listed or contacted may tell what comes of itself.
+
+    Those held out stand for themselves and for the listed, who were chosen like them; all others for themselves.
+    """
+    listed, spared = (np.asarray(pc.equal(status.cast(pa.string()), name)) for name in (Status.LISTED, Status.HELD_OUT))
+    weights = np.where(listed | contacted, 0.0, 1.0)
+    if spared.any():
+        weights[spared] *= 1.0 + listed.sum() / spared.sum()
+    return weights
+
+
+def backtest_rows(night: Matured) -> pa.Table:
+    """The rows of BACKTEST: all customers, each segment, and each value of the other columns."""
+    rows = [_row(night, EVERYTHING, EVERYTHING, np.ones(len(night.labels), np.bool_))]
+    for name, column in night.by.items():
+        if name == SEGMENT:
+            values = enumerate(column.dictionary.to_pylist())
+            rows += [_row(night, name, value, np.asarray(column.indices) == code) for code, value in values]
+        elif len(column.dictionary) <= MOST_VALUES:
+            rows += _local_rows(night, name, column)
+    return pa.Table.from_pylist([row for row in rows if row["customers"]], schema=arrow_schema(BACKTEST))
+
+
+def diagnosis_of(ratio: tuple[float, float, float], auc: float | None, error: float, before: float | None) -> Diagnosis:
+    """What went wrong, by observed to predicted with its interval, and by the AUC against that on the test rows.
+
+    A price rise makes more leave than was predicted, and they are those who scored high: the AUC may even rise.
+    """
+    if auc is None:
+        return Diagnosis.TOO_FEW
+    value, low, high = ratio
+    level = not low <= 1.0 <= high and not 1.0 / TOLERATED <= value <= TOLERATED
+    order = before is not None and auc + 2.0 * error < before - AUC_LOST
+    found = {
+        (True, True): Diagnosis.BOTH,
+        (True, False): Diagnosis.CALIBRATION,
+        (False, True): Diagnosis.DISCRIMINATION,
+    }
+    return found.get((level, order), Diagnosis.SOUND)
+
+
+def _row(night: Matured, feature: str, value: str, mask: npt.NDArray[np.bool_]) -> dict[str, Any]:
+    labels, log_odds, weights = night.labels[mask], night.log_odds[mask], night.weights[mask]
+    counted = _counted(labels.astype(np.float64), probability(log_odds), weights)
+    counts = weights > 0.0
+    churners = int(labels[counts].sum())
+    figures: dict[str, float | None] = dict.fromkeys(TOLD)
+    error = 0.0
+    if FEWEST_CHURNERS <= churners <= int(counts.sum()) - FEWEST_CHURNERS:
+        curve = curve_of(labels[counts], log_odds[counts], weights[counts])
+        measured = figures_of(curve, night.campaign)
+        figures = {name: measured[name] for name in TOLD}
+        error = auc_error(curve, churners)
+    before = night.auc_before.get(value)
+    said = diagnosis_of(_ratio(counted), figures["auc"], error, before)
+    row = _named(night, feature, value) | counted | figures
+    return row | {"auc_error": error or None, "auc_before": before, "diagnosis": said}
+
+
+def _local_rows(night: Matured, feature: str, column: pa.DictionaryArray) -> Iterator[dict[str, Any]]:
+    """One row for each value: how many left against how many were predicted, and no more, as they are few."""
+    codes, size = np.asarray(column.indices.fill_null(len(column.dictionary))), len(column.dictionary)
+    sums = [
+        np.bincount(codes, weights=each, minlength=size + 1)[:size]
+        for each in (
+            night.weights,
+            night.weights * night.labels,
+            night.weights * probability(night.log_odds),
+            night.weights**2 * night.labels,
+        )
+    ]
+    for value, *found in zip(column.dictionary.to_pylist(), *(each.tolist() for each in sums), strict=True):
+        counted = _told(*found)
+        nothing = dict.fromkeys((*TOLD, "auc_error", "auc_before"))
+        ratio = _ratio(counted)
+        wrong = not ratio[1] <= 1.0 <= ratio[2] and not 1.0 / TOLERATED <= ratio[0] <= TOLERATED
+        said = Diagnosis.CALIBRATION if wrong and counted["churners"] >= FEWEST_CHURNERS else Diagnosis.TOO_FEW
+        yield _named(night, feature, value) | counted | nothing | {"diagnosis": said}
+
+
+def _named(night: Matured, feature: str, value: str) -> dict[str, Any]:
+    return {
+        "contract": night.contract,
+        "as_of": night.as_of,
+        "feature": feature,
+        "value": value,
+        "model_version": night.model_version,
+        "run_id": night.run_id,
+    }
+
+
+def _counted(labels: Floats, chance: Floats, weights: Floats) -> dict[str, float]:
+    sums = (weights, weights * labels, weights * chance, weights**2 * labels)
+    return _told(*(float(each.sum()) for each in sums))
+
+
+def _told(customers: float, churners: float, expected: float, squares: float) -> dict[str, float]:
+    """The counts and the ratio; its interval from what so few churners may differ by, each weighing what it weighs."""
+    few = max(customers, 1.0), max(expected, 1e-9)
+    spread = NORMAL_95 * sqrt(max(squares, 1.0)) / few[1]
+    ratio = churners / few[1]
+    return {
+        "customers": customers,
+        "churners": churners,
+        "observed": churners / few[0],
+        "predicted": expected / few[0],
+        "observed_to_predicted": ratio,
+        "observed_to_predicted_low": max(ratio - spread, 0.0),
+        "observed_to_predicted_high": ratio + spread,
+    }
+
+
+def _ratio(counted: Mapping[str, float]) -> tuple[float, float, float]:
+    name = "observed_to_predicted"
+    return counted[name], counted[f"{name}_low"], counted[f"{name}_high"]
+
+
+def auc_error(curve: Curve, churners: int) -> float:
+    """The standard error of a curve's AUC that rests on so many churners (Hanley and McNeil 1982, Radiology 143)."""
+    auc, stayers = curve.auc(), max(float(curve.stayers[-1]), 1.0)
+    of_two_churners, of_two_stayers = auc / (2.0 - auc), 2.0 * auc**2 / (1.0 + auc)
+    spread = auc * (1.0 - auc) + (churners - 1) * (of_two_churners - auc**2)
+    return sqrt((spread + (stayers - 1.0) * (of_two_stayers - auc**2)) / (churners * stayers))

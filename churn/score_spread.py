@@ -1,0 +1,80 @@
+"""How scores are spread, and what they alone let expect before anybody knows who left: estimates, called so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from churn.drift import shares, stability_index
+from churn.metrics import probability
+from churn.ranking import weighed
+from churn.scorecard import Floats
+
+# A hundredth of log-odds is a hundredth of the probability at most, and no base has scores beyond these ends.
+LOWEST, HIGHEST, STEPS_A_UNIT = -15.0, 10.0, 100
+COARSER = 25  # steps in a bin of the stability index
+MOST_ROUNDS, CLOSE_ENOUGH = 1_000, 1e-7  # of the EM, which creeps where scores tell little
+
+_EDGES = np.linspace(LOWEST, HIGHEST, int((HIGHEST - LOWEST) * STEPS_A_UNIT) + 1)
+_CHANCE = probability((_EDGES[1:] + _EDGES[:-1]) / 2.0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spread:
+    """How many customers score in each of many narrow steps of log-odds; who is beyond the ends is in an outer one."""
+
+    counts: Floats = field(repr=False)
+
+    @classmethod
+    def of(cls, log_odds: Floats) -> Spread:
+        """The spread of the scores of some customers."""
+        steps = np.floor((log_odds - LOWEST) * STEPS_A_UNIT)
+        places = np.clip(steps, 0, len(_CHANCE) - 1).astype(np.int64)
+        return cls(np.bincount(places, minlength=len(_CHANCE)).astype(np.float64))
+
+    @property
+    def customers(self) -> int:
+        """How many there are."""
+        return int(self.counts.sum())
+
+    @property
+    def mean(self) -> float:
+        """The mean probability."""
+        return weighed(shares(self.counts), _CHANCE)
+
+    def below(self, share: float) -> float:
+        """The probability that this share of the customers is below."""
+        place = int(np.searchsorted(np.cumsum(self.counts), share * self.counts.sum()))
+        return float(_CHANCE[min(place, len(_CHANCE) - 1)])
+
+    def expected_auc(self) -> float | None:
+        """An estimate: the AUC that comes if every probability is right; None where nobody is told from anybody."""
+        churners, stayers = self.counts * _CHANCE, self.counts * (1.0 - _CHANCE)
+        pairs = float(churners.sum() * stayers.sum())
+        below = np.cumsum(stayers) - stayers / 2.0
+        return weighed(churners, below) / pairs if pairs else None
+
+    def moved_from(self, before: Spread) -> float:
+        """The population stability index against other scores."""
+        return stability_index(shares(_coarse(self.counts)), shares(_coarse(before.counts)))
+
+    def em_rate(self, trained_rate: float) -> float:
+        """An estimate: the share of churners under which these scores are likeliest.
+
+        By expectation and maximisation (Saerens, Latinne and Decaestecker 2002, Neural Computation 14, 21-41). It
+        holds where the base has more or fewer churners of the same kinds as when the model learnt, and churners score
+        no other than they did. `trained_rate` is the rate that the model was calibrated to.
+        """
+        mass, rate = shares(self.counts), trained_rate
+        for _ in range(MOST_ROUNDS):
+            churners = _CHANCE * rate / trained_rate
+            found = weighed(mass, churners / (churners + (1.0 - _CHANCE) * (1.0 - rate) / (1.0 - trained_rate)))
+            if abs(found - rate) < CLOSE_ENOUGH:
+                break
+            rate = found
+        return found
+
+
+def _coarse(counts: Floats) -> Floats:
+    return np.add.reduceat(counts, np.arange(0, len(counts), COARSER))

@@ -1,0 +1,45 @@
+"""What scores alone let expect: the rate, the AUC and, by EM, how many churners there are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from churn.metrics import auc, probability
+from churn.score_spread import Spread
+
+
+@pytest.fixture(scope="module")
+def log_odds() -> np.ndarray:
+    return -3.5 + 0.9 * np.random.default_rng(5).standard_normal(200_000)
+
+
+def test_the_spread_keeps_the_mean_and_the_middle(log_odds: np.ndarray) -> None:
+    spread, chance = Spread.of(log_odds), probability(log_odds)
+    assert spread.customers == 200_000
+    assert spread.mean == pytest.approx(chance.mean(), rel=1e-4)
+    assert [spread.below(share) for share in (0.1, 0.5, 0.99)] == pytest.approx(
+        np.quantile(chance, (0.1, 0.5, 0.99)), rel=0.02
+    )
+
+
+def test_the_expected_auc_comes_where_the_probabilities_are_right(log_odds: np.ndarray) -> None:
+    left = (np.random.default_rng(6).random(len(log_odds)) < probability(log_odds)).astype(np.int64)
+    assert Spread.of(log_odds).expected_auc() == pytest.approx(auc(left, log_odds), abs=0.006)
+
+
+def test_scores_that_are_alike_have_not_moved(log_odds: np.ndarray) -> None:
+    spread = Spread.of(log_odds)
+    assert spread.moved_from(spread) == 0.0
+    assert Spread.of(log_odds + 1.0).moved_from(spread) > 0.25
+
+
+def test_em_finds_how_many_churners_a_base_has_that_the_model_took_for_fewer(log_odds: np.ndarray) -> None:
+    """Twice as many of those who leave, of the same kinds, and a model that was calibrated before."""
+    dice = np.random.default_rng(9)
+    left = dice.random(len(log_odds)) < probability(log_odds)
+    trained = float(left.mean())
+    richer = np.concatenate([log_odds, log_odds[left]])
+    true = 2.0 * left.sum() / len(richer)
+    assert Spread.of(log_odds).em_rate(trained) == pytest.approx(trained, rel=0.1)
+    assert Spread.of(richer).em_rate(trained) == pytest.approx(true, rel=0.1)
