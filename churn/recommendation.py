@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from churn.actions import PAIRED
 from churn.profit import expected_value
+from churn.scorecard import PAIRED
 from schemas.columns import Role
 from schemas.contract import Contract
 from schemas.policy import REASON, Action, Policy

@@ -17,6 +17,8 @@ from schemas.columns import Column, LogicalType
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
+PAIRED = " & "  # between the names of the two features of a pair
+
 
 class Kind(StrEnum):
     """How a feature's values are read and worded."""
@@ -125,7 +127,7 @@ class Scorecard:
     @property
     def term_names(self) -> tuple[str, ...]:
         """Each term's name: its feature's, or both."""
-        return tuple(" & ".join(self.features[place].name for place in term.features) for term in self.terms)
+        return tuple(PAIRED.join(self.features[place].name for place in term.features) for term in self.terms)
 
     @property
     def first_cells(self) -> Ints:

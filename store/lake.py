@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+# Arrow's functions and Parquet take 15 MB, which whoever writes a text here, or reads one, needs not.
 if TYPE_CHECKING:
     import duckdb
+    import pyarrow.parquet as pq
 
 MANIFEST = "manifest.json"
 ROWS_PER_GROUP = 65_536
@@ -86,6 +86,8 @@ def _in_one_form(table: pa.Table) -> pa.Table:
 
 
 def _recoded(texts: pa.DictionaryArray) -> pa.DictionaryArray:
+    import pyarrow.compute as pc
+
     occurs = np.bincount(texts.indices.drop_null().to_numpy(), minlength=len(texts.dictionary))
     words = texts.dictionary.take(pa.array(np.flatnonzero(occurs))).unique().sort()
     recode = pc.index_in(texts.dictionary, words).cast(texts.type.index_type)
@@ -94,6 +96,8 @@ def _recoded(texts: pa.DictionaryArray) -> pa.DictionaryArray:
 
 def parquet_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
     """A writer in the lake's one format; close it before the file is read."""
+    import pyarrow.parquet as pq
+
     return pq.ParquetWriter(path, schema.remove_metadata(), compression=COMPRESSION)
 
 
@@ -262,12 +266,16 @@ def _as_written(path: Path, sha256: str) -> bool:
 
 def read_parquet(paths: Iterable[Path], columns: list[str] | None = None) -> pa.Table:
     """The rows of the files, in the order of the paths, on the calling thread alone."""
+    import pyarrow.parquet as pq
+
     # Not read_table: that makes a column of each folder called name=value, and imports pandas.
     return pa.concat_tables([pq.ParquetFile(path).read(columns, use_threads=False) for path in paths])
 
 
 def fixed_columns(paths: Iterable[Path]) -> dict[str, Any]:
     """The columns that have one and the same value in every row of all the files, told from their footers alone."""
+    import pyarrow.parquet as pq
+
     footers = [pq.read_metadata(path) for path in paths]
     ranges = [
         _range(footer.row_group(group).column(place))
@@ -292,6 +300,8 @@ def _range(column: pq.ColumnChunkMetaData) -> tuple[str, Any, Any]:
 
 def rows_of(path: Path) -> int:
     """The rows of a Parquet file, read from its footer alone."""
+    import pyarrow.parquet as pq
+
     return int(pq.read_metadata(path).num_rows)
 
 
