@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 
-from api import customers, docs, health, metrics, predictions, security
+from api import customers, docs, health, metrics, outreach, predictions, security
 from api.admission import LOOKUP_THREADS, PREDICTIONS, Admission, Lanes, Queue, lanes
 from api.deadline import LARGEST_BATCH, BodyLimits, WholeBody
 from api.door import guard, leave
@@ -25,6 +25,7 @@ from api.models import ChampionPlace
 from api.problems import OversizeAsProblem, Problem, answer_with_problems
 from api.request_log import RequestLog
 from api.standing import Standing
+from api.versions import OtherVersions
 from churn.errors import ContractError, NoChampion
 from schemas.messages import customer_model
 from store.contracts import read_contract
@@ -33,7 +34,14 @@ from store.service_settings import ServiceSettings, current_service_settings
 from store.settings import Settings, current_settings
 
 VERSION = "1"  # of the interface, as its paths have it
-ROUTERS = (health.router, metrics.router, security.router, predictions.router, customers.router)
+ROUTERS = (
+    health.router,
+    metrics.router,
+    security.router,
+    predictions.router,
+    customers.router,
+    outreach.router,
+)
 LARGER_BODIES = {f"{PREDICTIONS}/batch": LARGEST_BATCH}
 WORTH_PACKING = 4 * 1024  # bytes of an answer
 OPENAPI = "/openapi.json"
@@ -87,10 +95,12 @@ def create_app(
 def _furnish(app: FastAPI, settings: Settings, contract: str, service: ServiceSettings) -> None:
     """What the routes find in the app's state."""
     state = app.state
+    state.settings = settings
     state.place = ChampionPlace(contract, settings)
     state.engine = service_engine(settings.database_url)
     state.metrics = Metrics()
     state.standing = Standing(state.place, state.engine, service.poll_seconds, state.metrics.champion)
+    state.versions = OtherVersions(settings, state.engine, contract)
     state.queue = Queue()
     state.lanes = lanes()
     guard(app, settings)

@@ -1,0 +1,138 @@
+"""Reads a published list page by page, in an order that stays, for those who may see its customers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, RowMapping
+
+from schemas.outreach import Status
+from schemas.scores import REASONS_UP
+from store.claims import Unit
+from store.handovers import LISTS
+from store.intervention_tables import handover
+from store.tables import FENCE, night_pointer, outreach, publication, scores, statuses
+
+Place = int | str  # of a row in its list: its rank, or its customer where it has none
+
+
+@dataclass(frozen=True, slots=True)
+class ShownList:
+    """The list that readers of a night see; `handed_over_at` is None while another may take its place."""
+
+    unit: Unit
+    run_id: str
+    fence: int
+    revision: int
+    handed_over_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which customers of a list: of a status, of one team or all, of the segments and regions that may be seen.
+
+    No segments, or no regions, stands for all.
+    """
+
+    status: str = Status.LISTED.value
+    team: str | None = None
+    segments: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+
+
+def shown_list(connection: Connection, contract: str, as_of: date | None = None) -> ShownList | None:
+    """The list of that date, or the newest; None where none was published."""
+    shown, run = night_pointer.c, publication.c
+    joined = night_pointer.join(publication, run.run_id == shown.run_id)
+    facts = (shown.as_of, run.known_at, shown.run_id, shown[FENCE], run.revision)
+    query = sa.select(*facts).select_from(joined).where(shown.contract == contract, shown.kind == LISTS)
+    if as_of is not None:
+        query = query.where(shown.as_of == as_of)
+    row = connection.execute(query.order_by(shown.as_of.desc()).limit(1)).one_or_none()
+    if row is None:
+        return None
+    unit = Unit(contract, LISTS, row.as_of, row.known_at)
+    return ShownList(unit, row.run_id, row.fence, row.revision, _handed_over_at(connection, unit, row.run_id))
+
+
+def customers_on(connection: Connection, shown: ShownList) -> int:
+    """How many customers are listed."""
+    listed = sa.select(sa.func.count()).select_from(outreach).where(outreach.c[FENCE] == shown.fence)
+    return connection.execute(listed).scalar_one()
+
+
+def page(
+    connection: Connection, shown: ShownList, wanted: Wanted, *, after: Place | None, rows: int
+) -> list[RowMapping]:
+    """The next rows of the list, at most so many, behind the place where the page before it ended; see `place_of`.
+
+    Who is listed comes by rank; those of another status have none, and come by key.
+    """
+    order = _order(wanted)
+    query = _listed(shown) if wanted.status == Status.LISTED else _of_status(shown, wanted.status)
+    if after is not None:
+        query = query.where(order > after)
+    query = query.where(*_limits(wanted)).order_by(order).limit(rows)
+    return list(connection.execute(query).mappings())
+
+
+def place_of(row: RowMapping, wanted: Wanted) -> Place:
+    """Where the row stands in its list."""
+    place: Place = row[_order(wanted).name]
+    return place
+
+
+def can_be_after(place: Place, wanted: Wanted) -> bool:
+    """Whether a list of this kind has such places at all."""
+    return isinstance(place, int if wanted.status == Status.LISTED else str)
+
+
+def _order(wanted: Wanted) -> sa.Column[Any]:
+    return outreach.c.rank if wanted.status == Status.LISTED else statuses.c.customer_id
+
+
+def _listed(shown: ShownList) -> sa.Select[Any]:
+    own = [column for column in outreach.c if column.name not in (FENCE, "as_of")]
+    same = (statuses.c[FENCE] == outreach.c[FENCE]) & (statuses.c.customer_id == outreach.c.customer_id)
+    joined = outreach.outerjoin(statuses, same).outerjoin(scores, _scored(outreach, shown))
+    return sa.select(*own, statuses.c.rule).select_from(joined).where(outreach.c[FENCE] == shown.fence)
+
+
+def _of_status(shown: ShownList, status: str) -> sa.Select[Any]:
+    own = ("customer_id", "rule", "team", "action", "customer_value", "expected_value", "policy_digest")
+    reasons = (f"reason_{place}_{part}" for place in range(1, REASONS_UP + 1) for part in ("feature", "value"))
+    scored = ("segment", "probability", *reasons, "model_digest")
+    columns = [*(statuses.c[name] for name in own), *(scores.c[name] for name in scored)]
+    joined = statuses.outerjoin(scores, _scored(statuses, shown))
+    return sa.select(*columns).select_from(joined).where(statuses.c[FENCE] == shown.fence, statuses.c.status == status)
+
+
+def _scored(rows: sa.Table, shown: ShownList) -> sa.ColumnElement[bool]:
+    """The customer's score that readers of the list's night see."""
+    of_night = (getattr(night_pointer.c, name) == value for name, value in _night(shown.unit).items())
+    fence = sa.select(night_pointer.c[FENCE]).where(*of_night).scalar_subquery()
+    return (scores.c[FENCE] == fence) & (scores.c.customer_id == rows.c.customer_id)
+
+
+def _night(unit: Unit) -> dict[str, Any]:
+    return {"contract": unit.contract, "kind": scores.name, "as_of": unit.as_of}
+
+
+def _limits(wanted: Wanted) -> list[sa.ColumnElement[bool]]:
+    rows = outreach if wanted.status == Status.LISTED else statuses
+    limits = [rows.c.team == wanted.team] if wanted.team is not None else []
+    for names, column in ((wanted.segments, scores.c.segment), (wanted.regions, scores.c.region)):
+        if names:
+            limits.append(column.in_(names))
+    return limits
+
+
+def _handed_over_at(connection: Connection, unit: Unit, run_id: str) -> datetime | None:
+    if not sa.inspect(connection).has_table(handover.name):
+        return None
+    left = handover.c
+    of_run = (left.contract == unit.contract, left.as_of == unit.as_of, left.run_id == run_id)
+    return connection.scalar(sa.select(left.recorded_at).where(*of_run))
