@@ -151,12 +151,43 @@ def keeping(engine: Engine, claim: Claim, *, lease: timedelta = LEASE, beat: tim
 def renew(engine: Engine, claim: Claim, lease: timedelta = LEASE) -> None:
     """Keeps the claim for another while, by the database's clock; Fenced if it was lost."""
     with engine.begin() as connection:
-        change_held(connection, claim, lease_until=database_now(connection) + lease)
+        if connection.dialect.name == "sqlite":
+            change_held(connection, claim, lease_until=database_now(connection) + lease)
+        elif not connection.scalar(sa.select(sa.func.renew_run(claim.run_id, lease.total_seconds()))):
+            raise lost(claim)
 
 
-def still_held(claim: Claim) -> sa.Select[Any]:
+def still_held(claim: Claim, dialect: str) -> sa.Select[Any]:
     """Finds the claim's run while the claim holds; in PostgreSQL nobody takes it over before the commit then."""
-    return sa.select(publication.c.run_id).where(_is_held(claim)).with_for_update(read=True)
+    if dialect == "sqlite":
+        return sa.select(publication.c.run_id).where(_is_held(claim))
+    return sa.select(sa.func.hold_run(claim.run_id).column_valued("run_id"))
+
+
+def lease_functions() -> Iterator[str]:
+    """The statements that make `renew_run` and `hold_run`, which are all that a loader may do to the row of a run.
+
+    He keeps its claim alive for one lease more at most, and keeps others from taking it over while he writes. He can
+    neither shorten a lease, which would give another's night away, nor have one that never ends.
+    """
+    in_flight = ", ".join(f"'{state}'" for state in IN_FLIGHT)
+    # The states are constants of ours.
+    held = f"run_id = run AND state IN ({in_flight})"
+    longest = LEASE.total_seconds()
+    renewed = f"timezone('utc', clock_timestamp()) + make_interval(secs => least(seconds, {longest:.0f}))"
+    yield f"""
+CREATE OR REPLACE FUNCTION renew_run(run text, seconds double precision) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+    UPDATE publication SET lease_until = greatest(lease_until, {renewed}) WHERE {held};
+    RETURN FOUND;
+END
+$$"""  # noqa: S608
+    yield f"""
+CREATE OR REPLACE FUNCTION hold_run(run text) RETURNS SETOF text
+LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    SELECT run_id FROM publication WHERE {held} FOR SHARE
+$$"""  # noqa: S608
 
 
 def change_held(connection: Connection, claim: Claim, **values: Any) -> None:

@@ -142,7 +142,7 @@ class Load:
             for file in files:
                 load.append(name, _without(lake.read_parquet([file]), shared), shared)
                 reached("copied")
-                if not load.holds(still_held(self.claim)):
+                if not load.holds(self._still_held):
                     raise lost(self.claim)
                 load.commit()
                 reached("part-loaded")
@@ -158,11 +158,15 @@ class Load:
                     raise
         return None
 
+    @property
+    def _still_held(self) -> sa.Select[Any]:
+        return still_held(self.claim, self.engine.dialect.name)
+
     @contextmanager
     def _held(self) -> Iterator[Connection]:
         """A transaction during which nobody takes the night over."""
         with self.engine.begin() as connection:
-            if connection.execute(still_held(self.claim)).one_or_none() is None:
+            if connection.execute(self._still_held).one_or_none() is None:
                 raise lost(self.claim)
             yield connection
 

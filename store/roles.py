@@ -1,10 +1,13 @@
 """The roles that share the work in PostgreSQL, so that none of them can do what is another's; SQLite has no roles.
 
-loader     makes, fills and attaches the partition of a run that somebody claimed, and moves no pointer
+loader     makes, fills and attaches the partition of a run that somebody claimed, keeps that claim alive meanwhile,
+           and moves no pointer
 publisher  claims nights, ends runs and moves pointers, and writes no row of theirs
 reader     asks the views and the data dictionary, which show whole published nights
 auditor    asks which runs there were, who moved what and who was contacted, but no run's rows, and writes nothing; the
            log of looks at customers is read by `churn user audit`, which writes down that it was
+service    answers for the API: asks what it shows, writes down who looked, how much was asked, what teams wrote back
+           and which lists left, adds users, and changes nothing of what was published or promoted
 
 Roles do not log in by themselves: grant each of them to the users of the database that shall have it. What is older
 than a night's work, such as sweeping what dead runs left, stays with the owner of the tables.
@@ -22,7 +25,7 @@ from churn.errors import SettingsError
 from store.tables import TABLES_OF, alone, database_role
 from store.views import views
 
-LOADER, PUBLISHER, READER, AUDITOR = ROLES = ("loader", "publisher", "reader", "auditor")
+LOADER, PUBLISHER, READER, AUDITOR, SERVICE = ROLES = ("loader", "publisher", "reader", "auditor", "service")
 
 _LOADED = tuple(table.name for tables in TABLES_OF.values() for table in tables)
 _POINTERS = ("night_pointer", "current_pointer")
@@ -31,14 +34,14 @@ _CONTACTS = ("intervention", "handover")  # whom a list leaves alone for a while
 _ALL_BUT_ROWS = "*"  # every table that holds no run's rows, whatever release or migration made it
 _CLOSED = {"service_user", "lookup_audit"}  # but these: hashes of passwords, and a log that nobody reads unseen
 _VIEWS = tuple(view.name for view in views("postgresql"))
+_ANSWERS = ("publication", *_POINTERS, *_LOADED, "alias_event", "verdict", "lift", "data_dictionary")
+_ACCESS = ("service_user", "rate_bucket")
+_NUMBERS_OF_LOOKS = "lookup_audit_entry_seq"
 
-# What each role may do with which tables and views. A claim is renewed, and held against others, by its lease.
+# What each role may do with which tables and views.
 GRANTS: Mapping[str, tuple[tuple[str, tuple[str, ...]], ...]] = MappingProxyType(
     {
-        LOADER: (
-            ("SELECT", ("publication", "structure", "database_role", *_CHAMPIONS)),
-            ("UPDATE (lease_until)", ("publication",)),
-        ),
+        LOADER: (("SELECT", ("publication", "structure", "database_role", *_CHAMPIONS)),),
         PUBLISHER: (
             ("SELECT", (*_LOADED, "structure", *_CHAMPIONS, *_CONTACTS)),
             ("SELECT, INSERT, UPDATE", ("publication", *_POINTERS)),
@@ -46,8 +49,19 @@ GRANTS: Mapping[str, tuple[tuple[str, tuple[str, ...]], ...]] = MappingProxyType
         ),
         READER: (("SELECT", (*_VIEWS, "data_dictionary")),),
         AUDITOR: (("SELECT", (_ALL_BUT_ROWS, "night_status")),),
+        SERVICE: (
+            ("SELECT", (*_VIEWS, *_ANSWERS, "structure", *_CHAMPIONS, *_CONTACTS, *_ACCESS)),
+            ("INSERT", ("lookup_audit", *_CONTACTS, *_ACCESS)),
+            ("UPDATE, DELETE", ("rate_bucket",)),
+        ),
     }
 )
+
+# The functions that do for a role what it may not do to the tables themselves: see store/claims.py and partitions.py.
+FUNCTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {LOADER: ("attach_run", "renew_run", "hold_run"), PUBLISHER: ("renew_run",)}
+)
+OF_ROLES = frozenset(name for names in FUNCTIONS.values() for name in names)
 
 
 def grant_roles(engine: Engine, prefix: str = "churn") -> dict[str, str]:
@@ -88,17 +102,22 @@ def _make(connection: Connection, name: str) -> None:
 
 
 def _grant(connection: Connection, role: str, name: str) -> None:
-    connection.exec_driver_sql(f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {name}")
+    for sort in ("TABLES", "SEQUENCES", "FUNCTIONS"):
+        connection.exec_driver_sql(f"REVOKE ALL ON ALL {sort} IN SCHEMA public FROM {name}")
     connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA public TO {name}")
     for rights, relations in GRANTS[role]:
         found = _found(connection, relations)
         if found:  # what a later migration makes is granted with it
             connection.exec_driver_sql(f"GRANT {rights} ON {', '.join(found)} TO {name}")
+    for function in FUNCTIONS.get(role, ()):
+        connection.exec_driver_sql(f"GRANT EXECUTE ON FUNCTION {function} TO {name}")
     if role == LOADER:
         connection.exec_driver_sql(f"GRANT CREATE ON SCHEMA public TO {name}")
-        connection.exec_driver_sql(f"GRANT EXECUTE ON FUNCTION attach_run TO {name}")
         # The owner takes a partition over when it is attached, and may only take from roles that he is a member of.
         connection.exec_driver_sql(f"GRANT {name} TO CURRENT_USER")
+
+    if role == SERVICE and sa.inspect(connection).has_sequence(_NUMBERS_OF_LOOKS):
+        connection.exec_driver_sql(f"GRANT USAGE ON SEQUENCE {_NUMBERS_OF_LOOKS} TO {name}")
 
 
 def _found(connection: Connection, relations: Iterable[str]) -> list[str]:

@@ -16,9 +16,10 @@ from sqlalchemy.engine import Connection, Dialect, Engine
 from sqlalchemy.schema import CreateIndex, CreateTable, DDLElement, SetColumnComment, SetTableComment
 
 from store import access_tables, intervention_tables, registry_tables
+from store.claims import lease_functions
 from store.partitions import attach_function
 from store.reshaping import make_tables
-from store.roles import grant_again
+from store.roles import OF_ROLES, grant_again
 from store.tables import TABLES_OF, alone, data_dictionary, metadata, structure
 from store.views import View, views
 
@@ -57,7 +58,8 @@ def function_statements(dialect: Dialect) -> list[str]:
         return []
     safe = "SET LOCAL search_path = public, pg_temp"  # so that nobody's temporary table stands in for one of ours
     loaded = (table for tables in TABLES_OF.values() for table in tables)
-    return [safe, attach_function(loaded), "REVOKE ALL ON FUNCTION attach_run FROM PUBLIC"]
+    made = [attach_function(loaded), *lease_functions()]
+    return [safe, *made, f"REVOKE ALL ON FUNCTION {', '.join(sorted(OF_ROLES))} FROM PUBLIC"]
 
 
 def _table_statements(table: sa.Table, dialect: Dialect) -> Iterator[str]:

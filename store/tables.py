@@ -139,9 +139,7 @@ database_role = sa.Table(
     "database_role",
     metadata,
     sa.Column("name", sa.Text, primary_key=True, comment="Name of the role in PostgreSQL"),
-    sa.Column(
-        "role", sa.Text, nullable=False, comment="What it may do: that of a loader, publisher, reader or auditor"
-    ),
+    sa.Column("role", sa.Text, nullable=False, comment="What it may do: loader, publisher, reader, auditor or service"),
     comment="Who was given which role; they get their rights again whenever tables or views are made anew",
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -13,9 +14,9 @@ from sqlalchemy.exc import DBAPIError
 
 import store.access_tables
 import store.intervention_tables  # noqa: F401 - as that before it: they add their tables to the metadata
-from churn.errors import SettingsError
+from churn.errors import Fenced, SettingsError
 from store import loading
-from store.claims import Claim
+from store.claims import LEASE, Claim
 from store.migrations import bring_up_to_date
 from store.partitions import attach_run_table, run_table
 from store.publication import Publisher, open_publisher
@@ -33,8 +34,10 @@ pytestmark = pytest.mark.postgres
 
 ALLOWED = """
 loader     SELECT state FROM publication
-loader     UPDATE publication SET lease_until = now()
+loader     SELECT renew_run('x', 60)
+loader     SELECT hold_run('x')
 loader     CREATE TABLE scores_run_99 (fence bigint)
+publisher  SELECT renew_run('x', 60)
 publisher  SELECT count(*) FROM scores
 publisher  UPDATE current_pointer SET fence = fence
 publisher  UPDATE night_pointer SET fence = fence
@@ -59,12 +62,23 @@ auditor    SELECT * FROM verdict
 auditor    SELECT * FROM intervention
 auditor    SELECT * FROM rate_bucket
 auditor    SELECT * FROM night_status
+service    SELECT * FROM score_current
+service    SELECT * FROM night_status
+service    SELECT * FROM scores
+service    SELECT * FROM alias_event
+service    SELECT * FROM service_user
+service    INSERT INTO intervention SELECT * FROM intervention
+service    INSERT INTO handover VALUES ('telco', '2026-01-01', '000001-x', now())
+service    INSERT INTO rate_bucket VALUES ('x', now())
+service    DELETE FROM rate_bucket
+service    INSERT INTO lookup_audit (happened_at, principal, purpose, what) VALUES (now(), 'x', 'x', 'x')
 """
 FORBIDDEN = """
 loader     UPDATE current_pointer SET fence = fence
 loader     UPDATE night_pointer SET fence = fence
 loader     INSERT INTO current_pointer VALUES ('telco', 'scores', '2026-01-01', '1', 1)
 loader     DELETE FROM current_pointer
+loader     UPDATE publication SET lease_until = now()
 loader     UPDATE publication SET state = 'published'
 loader     DELETE FROM publication
 loader     DELETE FROM scores
@@ -104,6 +118,28 @@ auditor    SELECT * FROM lookup_audit
 reader     SELECT * FROM lookup_audit
 loader     SELECT * FROM service_user
 publisher  DELETE FROM lookup_audit
+reader     SELECT renew_run('x', 60)
+reader     SELECT hold_run('x')
+auditor    SELECT renew_run('x', 60)
+service    SELECT renew_run('x', 60)
+service    SELECT attach_run('scores', 1)
+service    SELECT * FROM lookup_audit
+service    UPDATE lookup_audit SET purpose = 'mine'
+service    DELETE FROM lookup_audit
+service    UPDATE intervention SET event = 'accepted'
+service    DELETE FROM intervention
+service    DELETE FROM handover
+service    UPDATE service_user SET role = 'operator'
+service    DELETE FROM service_user
+service    UPDATE publication SET state = 'published'
+service    UPDATE current_pointer SET fence = fence
+service    UPDATE night_pointer SET fence = fence
+service    UPDATE scores SET probability = 0
+service    DELETE FROM scores
+service    UPDATE alias SET version = 1
+service    INSERT INTO alias_event SELECT * FROM alias_event
+service    DELETE FROM model_version
+service    CREATE TABLE mine (one bigint)
 """
 
 
@@ -209,6 +245,30 @@ def test_the_loader_cannot_change_a_run_once_it_is_attached_nor_attach_one_that_
             with pytest.raises(sa.exc.DatabaseError, match=refusal), connection.begin_nested():
                 connection.exec_driver_sql(f"SELECT attach_run({wanted})")
     assert seen(owner) == {(D1, run.run_id, 100)}
+
+
+def test_the_loader_keeps_a_run_alive_for_a_lease_at_most_and_gives_nobody_s_night_away(
+    users: dict[str, Publisher],
+) -> None:
+    publisher, loader = users["publisher"], users["loader"]
+    claim = publisher.claim(FIRST, made_of("k"), lease=timedelta(minutes=1))
+    assert isinstance(claim, Claim)
+    until = [left(publisher, claim)]
+    for seconds in (1, 60, 1e9):
+        with loader.engine.begin() as connection:
+            assert connection.scalar(sa.text("SELECT renew_run(:run, :of)"), {"run": claim.run_id, "of": seconds})
+        until.append(left(publisher, claim))
+    assert until == pytest.approx([60, 60, 60, LEASE.total_seconds()], abs=20)
+    publisher.release(claim, "it is not needed")
+    with pytest.raises(Fenced):
+        loader.renew(claim)
+
+
+def left(publisher: Publisher, claim: Claim) -> float:
+    """The seconds until the claim lapses."""
+    seconds = "SELECT extract(epoch FROM lease_until - timezone('utc', now())) FROM publication WHERE run_id = :run"
+    with publisher.engine.connect() as connection:
+        return float(connection.execute(sa.text(seconds), {"run": claim.run_id}).scalar_one())
 
 
 LEFT_BEHIND = {
