@@ -13,6 +13,15 @@ class Reason(BaseModel):
     log_odds: float = Field(description="How much it adds, in log-odds against the average customer", examples=[0.8])
 
 
+class RecommendedAction(BaseModel):
+    """What pays most for the customer by what the policy assumes; whether he may be contacted is not asked."""
+
+    action: str = Field(description="The action of the policy that is worth most", examples=["service_call"])
+    channel: str = Field(description="How it reaches the customer", examples=["phone"])
+    expected_value: float = Field(description="Expected gain of the contact, in money", examples=[12.5])
+    agent_says: str = Field(description="What the agent reads")
+
+
 class ModelStamp(BaseModel):
     """The model behind a score."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from http import HTTPStatus
 from typing import Annotated
 
@@ -10,10 +11,13 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field, ValidationError
 
-from api.answers import ModelStamp, Reason
+from api.answers import ModelStamp, Reason, RecommendedAction
+from api.environment import Today
 from api.limits import limited
-from api.models import Champions, Pinned
+from api.models import Champions
 from api.problems import described
+from api.recommended import recommended
+from api.versions import Chosen
 from churn.lookup import score_one
 from churn.metrics import probability
 from churn.scoring import BANDS
@@ -30,26 +34,26 @@ class Prediction(BaseModel):
     """One customer's score: the intercept and all terms add up to the log-odds, the strongest are its reasons."""
 
     customer_id: str | None = Field(description="Key of the customer, as it was given")
+    as_of: date = Field(description="Date that the features are taken to describe: today in the business zone")
     probability: float = Field(description="Calibrated probability of leaving within the horizon")
     log_odds: float = Field(description="Natural log-odds of the probability")
     band: str = Field(description="Risk band of the probability against the base rate", examples=["high"])
     reasons: list[Reason] = Field(description="What raises the risk, the strongest first; three at most")
     reliefs: list[Reason] = Field(description="What lowers the risk most; one at most")
+    recommended: RecommendedAction | None = Field(description="Null where no action of the policy pays")
     model: ModelStamp
 
 
-async def asked(request: Request, champions: Pinned) -> CustomerMessage:
-    """The customer in the request's body, checked against the contract of the champion of all.
+async def asked(request: Request, champions: Chosen) -> CustomerMessage:
+    """The customer in the request's body, checked against the contract of the model that scores.
 
     Pydantic reads the bytes itself: Python's own parser would let lone surrogates and numbers without end through.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != JSON:
-        raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send the customer as {JSON}.")
+    require_json(request)
     try:
         return champions.customer.model_validate_json(await request.body())
     except ValidationError as refused:
-        raise _as_refusal(refused) from None
+        raise as_refusal(refused) from None
 
 
 @router.post(
@@ -59,6 +63,8 @@ async def asked(request: Request, champions: Pinned) -> CustomerMessage:
     responses=described(
         HTTPStatus.BAD_REQUEST,
         HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.NOT_FOUND,
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -66,37 +72,49 @@ async def asked(request: Request, champions: Pinned) -> CustomerMessage:
         HTTPStatus.SERVICE_UNAVAILABLE,
     ),
 )
-async def predict(customer: Annotated[CustomerMessage, Depends(asked)], champions: Pinned) -> Prediction:
+async def predict(customer: Annotated[CustomerMessage, Depends(asked)], champions: Chosen, today: Today) -> Prediction:
     """The customer's probability of leaving and why, to the bit what the night would write for the same row.
 
-    It takes microseconds and no database, so it stays on the event loop and off the threads that look-ups wait in.
+    It takes microseconds and no database, so it stays on the event loop and off the threads that look-ups wait in;
+    only an operator who names another version waits for the registry.
     """
-    return predicted(customer, champions)
+    return predicted(customer, champions, today)
 
 
-def predicted(customer: CustomerMessage, champions: Champions) -> Prediction:
+def predicted(customer: CustomerMessage, champions: Champions, as_of: date) -> Prediction:
     """The answer of the champion of the customer's segment."""
     row = customer.model_dump()
     champion = champions.of(row)
     scored = score_one(champion.card, row)
     chance = probability(np.array([scored.log_odds])).item()
+    reasons = champion.reasons.of(scored.raising)
     return Prediction(
         customer_id=row[champions.contract.key],
+        as_of=as_of,
         probability=chance,
         log_odds=scored.log_odds,
-        band=_band(chance, champion.card.base_rate),
-        reasons=champion.reasons.of(scored.raising),
+        band=band_of(chance, champion.card.base_rate),
+        reasons=reasons,
         reliefs=champion.reasons.of(scored.lowering),
+        recommended=recommended(champions, row, chance, reasons),
         model=champion.stamp,
     )
 
 
-def _band(chance: float, base_rate: float) -> str:
+def band_of(chance: float, base_rate: float) -> str:
     """The highest band that begins at or below this probability."""
     return [band for band, times in BANDS.items() if chance >= base_rate * times][-1]
 
 
-def _as_refusal(refused: ValidationError) -> Exception:
+def require_json(request: Request) -> None:
+    """415 where the body does not say that it is JSON."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != JSON:
+        raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send the body as {JSON}.")
+
+
+def as_refusal(refused: ValidationError) -> Exception:
+    """400 for what is no JSON, else 422 with the fields that are wrong."""
     errors = refused.errors(include_url=False, include_context=False, include_input=False)
     if errors[0]["type"] == "json_invalid":
         return HTTPException(HTTPStatus.BAD_REQUEST, errors[0]["msg"])

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,12 @@ import pytest
 from api.app import create_app
 from churn.lookup import score_one
 from churn.scoring import bands
-from store.registry import Version
+from schemas.users import Role, User
+from store.artifacts import model_folder
+from store.registry import Version, open_registry
 from store.settings import Settings
 from tests import cards
-from tests.api.service import TINY, Ask, promoted, running, scored
+from tests.api.service import TINY, Ask, promoted, registered, running, scored
 
 CUSTOMER = {"customer_id": "C1", "bill": 31.5, "tenure": 12, "dropped": 0.03, "in_contract": False, "plan": "P2"}
 ROOT = Path(__file__).parent.parent.parent
@@ -31,7 +34,9 @@ def predicted(ask: Ask, customer: dict[str, Any]) -> dict[str, Any]:
     return answer.json()
 
 
-def test_a_prediction_is_the_score_table_row_of_the_same_customer_to_the_bit(ask: Ask, champion: Version):
+def test_a_prediction_is_the_score_table_row_of_the_same_customer_to_the_bit(
+    ask: Ask, settings: Settings, champion: Version
+):
     rows = cards.customers(300)
     for customer, row in zip(rows.to_pylist(), scored(rows, champion).to_pylist(), strict=True):
         assert predicted(ask, customer) == {
@@ -39,7 +44,17 @@ def test_a_prediction_is_the_score_table_row_of_the_same_customer_to_the_bit(ask
             "reasons": told(row, "reason_1", "reason_2", "reason_3"),
             "reliefs": told(row, "relief_1"),
             "model": {"version": 1, "digest": champion.digest},
+            "as_of": datetime.now(settings.zone).date().isoformat(),
+            "recommended": offered(customer, row),
         }
+
+
+def offered(customer: dict[str, Any], row: dict[str, Any]) -> dict[str, Any] | None:
+    """What the policy that ships for contracts without one of their own says: ten a year, for whoever is worth it."""
+    worth = row["probability"] * 0.3 * (customer["bill"] * 12 - 10) - (1 - row["probability"]) * 10 - 1
+    says = "Ask what would make the customer stay, and offer up to 10 a year."
+    answer = {"action": "offer", "channel": "phone", "expected_value": pytest.approx(worth), "agent_says": says}
+    return answer if worth > 0 else None
 
 
 SEGMENTS = [
@@ -63,6 +78,51 @@ def test_the_champion_of_the_customers_segment_answers(settings: Settings, champ
     assert answer["band"] == bands(np.array([answer["probability"]]), card.base_rate).to_pylist()[0]
 
 
+def test_an_operator_may_ask_another_version_than_the_champion(settings: Settings, champion: Version):
+    registered(settings, replace(cards.card(), intercept=-1.0))
+    with running(create_app(settings, TINY.name)) as ask:
+        answers = [ask("POST", f"{PATH}?model_version={number}", json=CUSTOMER).json() for number in (2, 1, 2)]
+        of_champion = predicted(ask, CUSTOMER)
+    assert [answer["model"]["version"] for answer in answers] == [2, 1, 2]
+    assert answers[0] == answers[2]
+    assert answers[1] == of_champion
+    assert answers[0]["log_odds"] == pytest.approx(of_champion["log_odds"] + 1.0)
+
+
+def test_a_version_that_is_not_there_any_more_is_not_found_also_where_it_was_asked_before(
+    settings: Settings, champion: Version
+):
+    number = registered(settings, replace(cards.card(), intercept=-1.0))
+    with running(create_app(settings, TINY.name)) as ask:
+        asked = f"{PATH}?model_version={number}"
+        assert ask("POST", asked, json=CUSTOMER).status_code == 200
+        open_registry(settings).delete(TINY.name, number, who="tests", why="no use")
+        assert ask("POST", asked, json=CUSTOMER).status_code == 404
+        assert ask("POST", f"{PATH}?model_version=99", json=CUSTOMER).status_code == 404
+
+
+def test_a_version_whose_files_were_changed_is_not_used(settings: Settings, champion: Version):
+    number = registered(settings, replace(cards.card(), intercept=-1.0))
+    digest = open_registry(settings).version(TINY.name, number).digest
+    (model_folder(digest, settings) / "model.json").write_text("{}")
+    with running(create_app(settings, TINY.name)) as ask:
+        assert ask("POST", f"{PATH}?model_version={number}", json=CUSTOMER).status_code == 503
+        assert predicted(ask, CUSTOMER)["model"]["version"] == 1
+
+
+@pytest.mark.parametrize("role", [role for role in Role if role is not Role.OPERATOR])
+def test_nobody_but_operators_may_choose_a_model(settings: Settings, champion: Version, role: Role):
+    with running(create_app(settings, TINY.name), who=User("ada", role)) as ask:
+        assert ask("POST", f"{PATH}?model_version=1", json=CUSTOMER).status_code == 403
+        assert ask("POST", PATH, json=CUSTOMER).status_code == 200
+
+
+@pytest.mark.parametrize("version", ["0", "-1", "x", "1e3", str(2**31), str(10**400), "%00"])
+def test_what_can_be_no_version_is_refused(ask: Ask, version: str):
+    answer = ask("POST", f"{PATH}?model_version={version}", json=CUSTOMER)
+    assert (answer.status_code, answer.json()["fields"][0]["field"]) == (422, "model_version")
+
+
 def told(row: dict[str, Any], *places: str) -> list[dict[str, Any]]:
     found = [{part: row[f"{place}_{part}"] for part in ("feature", "value", "log_odds")} for place in places]
     return [reason for reason in found if reason["feature"] is not None]
@@ -78,12 +138,13 @@ def test_an_answer_needs_no_pandas(settings: Settings, champion: Version):
     """Arrow imports pandas with the first array that it makes, and a process would pay for it with its first answer."""
     code = f"""
 import sys
+from datetime import date
 from api.app import create_app
 from api.predictions import predicted
 from store.settings import read_settings
 settings = read_settings({{"CHURN_HOME": {str(settings.data.parent)!r}, "CHURN_MODE": "development"}})
 champion = create_app(settings, {TINY.name!r}).state.place.pin()
-assert predicted(champion.customer(customer_id="C1"), champion).reasons
+assert predicted(champion.customer(customer_id="C1", bill=300.0), champion, date(2026, 1, 1)).recommended
 print([name for name in ("pandas", "numba", "sklearn") if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -1,0 +1,44 @@
+"""The action that the policy in force recommends beside a score that was just made."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from api.answers import Reason, RecommendedAction
+from api.models import Champions
+from churn.errors import PolicyError
+from churn.recommendation import Advice, Trouble
+from store.policies import policy_for, read_policy
+
+log = logging.getLogger(__name__)
+
+
+def recommended(
+    champions: Champions, row: Mapping[str, Any], chance: float, reasons: Sequence[Reason]
+) -> RecommendedAction | None:
+    """What pays most for the customer, given by column; None where nothing does, or no policy can be read."""
+    advice = advice_beside(champions)
+    troubles = [Trouble(reason.feature, reason.value) for reason in reasons]
+    best = advice.best(chance, row, troubles) if advice else None
+    if best is None:
+        return None
+    return RecommendedAction(
+        action=best.action.name,
+        channel=best.action.channel,
+        expected_value=best.expected_value,
+        agent_says=best.says,
+    )
+
+
+@lru_cache(maxsize=4)
+def advice_beside(champions: Champions) -> Advice | None:
+    """The contract's own policy as it ships, read once for these champions; a broken one takes no score with it."""
+    contract = champions.contract
+    try:
+        return Advice.of(read_policy(policy_for(contract.name)).policy, contract)
+    except PolicyError as broken:
+        log.warning("no action is recommended: %s", broken)
+        return None
