@@ -26,7 +26,6 @@ from api.problems import OversizeAsProblem, Problem, answer_with_problems
 from api.request_log import RequestLog
 from api.standing import Standing
 from api.versions import OtherVersions
-from api.versions import OtherVersions
 from churn.errors import ContractError, NoChampion
 from schemas.messages import customer_model
 from store.contracts import read_contract
@@ -97,12 +96,10 @@ def _furnish(app: FastAPI, settings: Settings, contract: str, service: ServiceSe
     """What the routes find in the app's state."""
     state = app.state
     state.settings = settings
-    state.settings = settings
     state.place = ChampionPlace(contract, settings)
     state.engine = service_engine(settings.database_url)
     state.metrics = Metrics()
     state.standing = Standing(state.place, state.engine, service.poll_seconds, state.metrics.champion)
-    state.versions = OtherVersions(settings, state.engine, contract)
     state.versions = OtherVersions(settings, state.engine, contract)
     state.queue = Queue()
     state.lanes = lanes()
