@@ -1,0 +1,89 @@
+"""When people are told of a finding: once, until it has ended and stayed away for a while, never while muted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from churn.findings import Finding
+from schemas.monitoring import EVERYTHING, AlarmKind, AlarmState
+
+ENDS_BELOW = 0.5  # of what raises an alarm: what wavers about its limit is one alarm and not many
+COOL_DOWN_DAYS = 14  # after it was raised, in which the same is written down and nobody is told
+
+# A list's profit and reasons move when a feature does, which is told by its name.
+FOLLOWS_FROM_DRIFT = (AlarmKind.PROFIT, AlarmKind.REASONS)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """An alarm as an earlier night left it; `key` is that of its finding."""
+
+    key: tuple[str, str, str]
+    as_of: date
+    state: AlarmState
+    raised_as_of: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class Mute:
+    """Somebody's wish not to be told of a subject, or of all, for nights until a date, that one too."""
+
+    subject: str
+    until: date
+    who: str
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """A finding that counts, and what became of it tonight."""
+
+    finding: Finding
+    state: AlarmState
+    raised_as_of: date | None
+    mute: Mute | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What earlier nights left: the last standing of each alarm by its key, the night before, and who muted what."""
+
+    standings: Mapping[tuple[str, str, str], Standing]
+    night_before: date | None
+    mutes: Sequence[Mute] = ()
+
+
+def alarms_of(findings: Sequence[Finding], as_of: date, past: Past) -> list[Alarm]:
+    """The findings that are alarms tonight, with their states; the largest first."""
+    told = [alarm for finding in findings if (alarm := _alarm(finding, as_of, past)) is not None]
+    drifted = any(alarm.finding.kind is AlarmKind.DRIFT for alarm in told)
+    kept = [alarm for alarm in told if not (drifted and alarm.finding.kind in FOLLOWS_FROM_DRIFT)]
+    return sorted(kept, key=lambda alarm: -alarm.finding.size)
+
+
+def _alarm(finding: Finding, as_of: date, past: Past) -> Alarm | None:
+    last = past.standings.get(finding.key)
+    goes_on = _goes_on(last, past)
+    if finding.size < (ENDS_BELOW if goes_on else 1.0):
+        return None
+    raised = last.raised_as_of if last else None
+    mute = _muted(finding, as_of, past.mutes)
+    if mute:
+        return Alarm(finding, AlarmState.MUTED, raised if goes_on else None, mute)
+    if goes_on:
+        return Alarm(finding, AlarmState.GOING_ON, raised)
+    if raised and as_of - raised < timedelta(days=COOL_DOWN_DAYS):
+        return Alarm(finding, AlarmState.COOLING_DOWN, raised)
+    return Alarm(finding, AlarmState.RAISED, as_of)
+
+
+def _goes_on(last: Standing | None, past: Past) -> bool:
+    """Whether people were told of it and it was still there on the night before."""
+    there = last is not None and last.as_of == past.night_before
+    return there and last is not None and last.state in (AlarmState.RAISED, AlarmState.GOING_ON)
+
+
+def _muted(finding: Finding, as_of: date, mutes: Sequence[Mute]) -> Mute | None:
+    meant = (mute for mute in mutes if mute.subject in (finding.subject, EVERYTHING) and as_of <= mute.until)
+    return next(meant, None)

@@ -1,0 +1,174 @@
+"""What of a night's watching changes decisions: each finding named, with its money and the first thing to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import log, sqrt
+from typing import Any
+
+from churn.backtest import AUC_LOST, TOLERATED
+from churn.drift import Drift
+from churn.drift_price import Price
+from schemas.monitoring import EVERYTHING, AlarmKind, Diagnosis
+
+# Of a list's money. Ninety nights of noise of a hundredth of a standard deviation forgo a tenth of this.
+WORTH_A_PAGE = 0.02
+# Of the customers: as many lost their value in a feature. That is a broken feed whatever it costs, if it costs at all.
+LOST_AT_ONCE, COSTS_AT_ALL = 0.05, 0.001
+PROFIT_LOST = 0.25  # of what a list is expected to earn; seasons move it by less
+REASONS_MOVED = 0.40  # of the first reasons on the list
+# Of as many values as a feature may have, one is so far off by chance in one feature of a thousand.
+UNLIKELY = 4.0  # standard deviations
+LOCALLY = 1.15  # times as many churners as elsewhere, against what was predicted
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that changes decisions: of which kind, what it is about, and how large.
+
+    `size` is a multiple of what raises an alarm. `place` is the segment whose champion is meant, or all.
+    """
+
+    kind: AlarmKind
+    subject: str
+    size: float
+    money: float | None
+    says: str
+    to_do: str
+    place: str = EVERYTHING
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What makes it the same finding on another night."""
+        return self.kind.value, self.subject, self.place
+
+
+def drift_findings(place: str, drifts: Sequence[Drift], prices: Mapping[str, Price]) -> Iterator[Finding]:
+    """The features whose drift costs a list money; of a model without prices, those that lost their values."""
+    for drift in drifts:
+        price = prices.get(drift.feature)
+        lost = drift.lost / LOST_AT_ONCE
+        size = lost if price is None else max(price.share / WORTH_A_PAGE, lost if price.share > COSTS_AT_ALL else 0.0)
+        if size > 0.0:
+            money = price.money if price else None
+            says = f"{drift.feature}: {_what(drift)}{_costs(price)}"
+            yield Finding(AlarmKind.DRIFT, drift.feature, size, money, says, _first(drift), place)
+
+
+def profit_finding(now: float, before: float | None, when: object) -> Iterator[Finding]:
+    """Whether the list is expected to earn much less than that of a month ago."""
+    if before is None or before <= 0.0:
+        return
+    lost = 1.0 - now / before
+    if lost > 0.0:
+        says = f"the best list would earn {now:,.0f}, and that of {when} {before:,.0f}: {lost:.0%} less"
+        to_do = "See monitoring_feature for what moved, and monitoring_score for the segment that scores otherwise."
+        yield Finding(AlarmKind.PROFIT, AlarmKind.PROFIT.value, lost / PROFIT_LOST, before - now, says, to_do)
+
+
+def reasons_finding(now: Mapping[str, float], before: Mapping[str, float]) -> Iterator[Finding]:
+    """Whether the list names other reasons than a month ago; shares of first reasons by feature."""
+    moved = reasons_moved(now, before)
+    if not before or not moved:
+        return
+    most = max({*now, *before}, key=lambda name: abs(now.get(name, 0.0) - before.get(name, 0.0)))
+    told = (
+        f"{most} is the first reason of {now.get(most, 0.0):.0%} of the listed, and was of {before.get(most, 0.0):.0%}"
+    )
+    to_do = f"Look at {most} in monitoring_feature; if it is right, tell the teams what to expect of these calls."
+    yield Finding(AlarmKind.REASONS, most, moved / REASONS_MOVED, None, told, to_do)
+
+
+def reasons_moved(now: Mapping[str, float], before: Mapping[str, float]) -> float:
+    """The share of first reasons that are others than before."""
+    return sum(abs(now.get(name, 0.0) - before.get(name, 0.0)) for name in {*now, *before}) / 2.0
+
+
+def matured_findings(backtest: Sequence[Mapping[str, Any]], profit: Mapping[str, float]) -> Iterator[Finding]:
+    """What the latest matured nights say of their model; rows of BACKTEST, of nights that share no churner.
+
+    `profit` has what a list is expected to earn, as it is told, and as it would be `by` what came.
+    """
+    newest = max((row["as_of"] for row in backtest), default=None)
+    for row in backtest:
+        if row["as_of"] == newest and row["feature"] == EVERYTHING:
+            yield from _level(row, profit)
+            yield from _order(row)
+    yield from _local(backtest)
+
+
+def _what(drift: Drift) -> str:
+    """What happened to a feature, in words: the plainest thing that explains it."""
+    if drift.missing - drift.missing_before >= LOST_AT_ONCE:
+        return f"missing in {drift.missing:.1%} of the customers, {drift.missing_before:.1%} when the model learnt"
+    if drift.unseen - drift.unseen_before >= LOST_AT_ONCE:
+        return f"{drift.unseen:.1%} of the customers have a value that the model never met"
+    if drift.crowded > 2.0 * drift.crowded_before + LOST_AT_ONCE:
+        return f"{drift.crowded:.1%} of the customers are where {drift.crowded_before:.1%} were when the model learnt"
+    return f"spread otherwise than when the model learnt (PSI {drift.psi:.2f})"
+
+
+def _costs(price: Price | None) -> str:
+    if price is None:
+        return ""
+    others = f", and {1.0 - price.overlap:.0%} of the best one would be other customers"
+    return f"; a list forgoes {price.money:,.0f} ({price.share:.1%}) for it{others}"
+
+
+def _first(drift: Drift) -> str:
+    name = drift.feature
+    if drift.lost >= LOST_AT_ONCE:
+        return f"Ask who delivers {name} why values are lacking or new; once it is mended, run the night again."
+    if drift.crowded > 2.0 * drift.crowded_before + LOST_AT_ONCE:
+        return f"Compare the unit and the values of {name} with last month's delivery; mend it, run the night again."
+    return f"Ask whether {name} did change; where it did, retrain, else mend the delivery and run the night again."
+
+
+def _level(row: Mapping[str, Any], profit: Mapping[str, float]) -> Iterator[Finding]:
+    ratio, low, high = (row[f"observed_to_predicted{end}"] for end in ("", "_low", "_high"))
+    if row["diagnosis"] not in (Diagnosis.CALIBRATION, Diagnosis.BOTH) or not ratio:
+        return
+    in_order = row["diagnosis"] == Diagnosis.CALIBRATION and row["auc"] is not None
+    order = f" The order of customers is as it was (AUC {row['auc']:.3f})." if in_order else ""
+    says = (
+        f"of the customers of {row['as_of']} {row['observed']:.2%} left and {row['predicted']:.2%} were predicted: "
+        f"{ratio:.2f} times as many ({low:.2f} to {high:.2f}).{order}"
+    )
+    money = profit["by what came"] - profit["as told"] if profit else None
+    to_do = "Calibrate anew: a retraining sets the level by the newest matured month. The order of the list may stand."
+    size = abs(log(ratio)) / log(TOLERATED)
+    yield Finding(AlarmKind.CALIBRATION, AlarmKind.CALIBRATION.value, size, money, says, to_do)
+
+
+def _order(row: Mapping[str, Any]) -> Iterator[Finding]:
+    if row["diagnosis"] not in (Diagnosis.DISCRIMINATION, Diagnosis.BOTH):
+        return
+    lost = row["auc_before"] - row["auc"]
+    says = (
+        f"the AUC on the customers of {row['as_of']} is {row['auc']:.3f}, and was {row['auc_before']:.3f} in training"
+    )
+    to_do = "Retrain, and see monitoring_feature for what changed since the model learnt."
+    size = max(lost / AUC_LOST, 1.0)
+    yield Finding(AlarmKind.DISCRIMINATION, AlarmKind.DISCRIMINATION.value, size, None, says, to_do)
+
+
+def _local(backtest: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
+    """The values among whose customers more left than among all, against what was predicted for each."""
+    everybody = [row for row in backtest if row["feature"] == EVERYTHING]
+    predicted = sum(row["predicted"] * row["customers"] for row in everybody)
+    level = sum(row["churners"] for row in everybody) / predicted if predicted else 0.0
+    found: dict[tuple[str, str], list[float]] = {}
+    for row in backtest:
+        if row["feature"] not in (EVERYTHING, "segment"):
+            sums = found.setdefault((row["feature"], row["value"]), [0.0, 0.0])
+            sums[0] += row["churners"]
+            sums[1] += row["predicted"] * row["customers"] * level
+    for (feature, value), (left, expected) in found.items():
+        if expected > 0.0 and left > LOCALLY * expected:
+            size = (left - expected) / sqrt(expected) / UNLIKELY
+            says = f"{feature} {value}: {left:,.0f} left and {expected:,.0f} were to be expected, as it is elsewhere"
+            to_do = (
+                f"Ask the market team what changed for {feature} {value} since; then retrain with months that know it."
+            )
+            yield Finding(AlarmKind.LOCAL, f"{feature} {value}", size, None, says, to_do)

@@ -1,0 +1,131 @@
+"""When people are told: once, until it has ended and stayed away for a while, and never of what changes no decision."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+
+from churn.alarms import Mute, Past, Standing, alarms_of
+from churn.drift import Drift
+from churn.drift_price import Price
+from churn.findings import Finding, drift_findings, matured_findings, profit_finding, reasons_finding
+from schemas.monitoring import AlarmKind, Diagnosis
+
+FIRST = date(2026, 1, 1)
+
+
+def night(number: int) -> date:
+    return FIRST + timedelta(days=number)
+
+
+def finding(size: float, kind: AlarmKind = AlarmKind.DRIFT, subject: str = "usage") -> Finding:
+    return Finding(kind, subject, size, 100.0, "it moved", "Look.")
+
+
+def lived(sizes: list[float], mutes: tuple[Mute, ...] = ()) -> list[str]:
+    """The state on each night of a finding of these sizes, one night after the other; none where it is no alarm."""
+    standings: dict[tuple[str, str, str], Standing] = {}
+    states = []
+    for number, size in enumerate(sizes):
+        past = Past(standings, night(number - 1) if number else None, mutes)
+        alarms = alarms_of([finding(size)], night(number), past)
+        states.append(alarms[0].state.value if alarms else "none")
+        for alarm in alarms:
+            key = alarm.finding.key
+            standings[key] = Standing(key, night(number), alarm.state, alarm.raised_as_of)
+    return states
+
+
+@pytest.mark.parametrize(
+    ("sizes", "states"),
+    [
+        ([0.9, 0.9], ["none", "none"]),
+        ([1.1, 2.0, 1.5], ["raised", "going on", "going on"]),
+        ([1.1, 0.9, 1.1, 0.6], ["raised", "going on", "going on", "going on"]),  # it wavers, and is one alarm
+        ([1.1, 0.4, 0.9], ["raised", "none", "none"]),  # it has ended
+        ([1.1, 0.4, 1.1], ["raised", "none", "cooling down"]),  # it came again too soon
+        ([1.1, *([0.0] * 13), 1.1], ["raised", *(["none"] * 13), "raised"]),  # it came again after two weeks
+    ],
+)
+def test_an_alarm_is_raised_once(sizes: list[float], states: list[str]) -> None:
+    assert lived(sizes) == states
+
+
+@pytest.mark.parametrize(
+    ("subject", "until", "states"),
+    [
+        ("usage", 1, ["muted", "muted", "raised"]),
+        ("all", 0, ["muted", "raised", "going on"]),
+        ("bill", 9, ["raised", "going on", "going on"]),
+    ],
+)
+def test_a_mute_ends_by_itself(subject: str, until: int, states: list[str]) -> None:
+    assert lived([2.0, 2.0, 2.0], (Mute(subject, night(until), "Ada"),)) == states
+
+
+def test_what_follows_from_a_feature_is_told_by_the_feature_alone() -> None:
+    both = [finding(3.0, AlarmKind.PROFIT, "profit"), finding(2.0)]
+    assert [alarm.finding.kind for alarm in alarms_of(both, FIRST, Past({}, None))] == [AlarmKind.DRIFT]
+    assert [alarm.finding.kind for alarm in alarms_of(both[:1], FIRST, Past({}, None))] == [AlarmKind.PROFIT]
+
+
+def drift(**sizes: float) -> Drift:
+    nothing = {"missing": 0.0, "missing_before": 0.0, "unseen": 0.0, "unseen_before": 0.0}
+    return Drift("usage", **(nothing | {"ks": 0.5, "psi": 4.0, "crowded": 0.3, "crowded_before": 0.3} | sizes))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "price", "size", "says"),
+    [
+        ({}, Price(0.0, 1_000.0, 1.0), None, ""),  # however far it moved, the list is the same
+        ({"missing": 1.0}, Price(0.0, 1_000.0, 1.0), None, ""),  # an irrelevant column that is gone
+        ({}, Price(40.0, 1_000.0, 0.9), 2.0, "spread otherwise than when the model learnt"),
+        ({"crowded": 1.0}, Price(300.0, 1_000.0, 0.5), 15.0, "100.0% of the customers are where 30.0% were"),
+        ({"missing": 0.1}, Price(5.0, 1_000.0, 0.9), 2.0, "missing in 10.0% of the customers, 0.0% when"),
+        ({"unseen": 0.2}, None, 4.0, "20.0% of the customers have a value that the model never met"),
+    ],
+)
+def test_drift_counts_by_what_the_list_forgoes_or_by_values_that_are_gone(sizes, price, size, says):
+    found = list(drift_findings("all", [drift(**sizes)], {"usage": price} if price else {}))
+    assert [round(each.size, 6) for each in found] == ([size] if size else [])
+    assert all(says in each.says and each.says.startswith("usage") for each in found)
+    assert [each.money for each in found] == ([price.money if price else None] if size else [])
+
+
+def test_a_list_that_earns_a_quarter_less_is_an_alarm() -> None:
+    [found] = profit_finding(70.0, 100.0, FIRST)
+    assert (found.size, found.money) == (pytest.approx(1.2), pytest.approx(30.0))
+    assert not list(profit_finding(110.0, 100.0, FIRST))
+    assert not list(profit_finding(110.0, None, FIRST))
+
+
+def test_a_list_with_other_reasons_names_the_one_that_moved_most() -> None:
+    [found] = reasons_finding({"usage": 0.7, "bill": 0.3}, {"usage": 0.1, "bill": 0.9})
+    assert (found.subject in ("usage", "bill"), found.size) == (True, pytest.approx(1.5))
+    assert not list(reasons_finding({"usage": 1.0}, {}))
+
+
+def matured(feature: str, value: str, churners: float, predicted: float, diagnosis: Diagnosis) -> dict[str, object]:
+    ratio = churners / (predicted * 10_000)
+    ends = {"": ratio, "_low": ratio - 0.1, "_high": ratio + 0.1}
+    figures = {f"observed_to_predicted{end}": value for end, value in ends.items()}
+    counts = {"customers": 10_000.0, "churners": churners, "observed": churners / 10_000, "predicted": predicted}
+    named = {"feature": feature, "value": value, "as_of": FIRST, "diagnosis": diagnosis}
+    return named | counts | figures | {"auc": 0.70, "auc_before": 0.69}
+
+
+def test_a_wrong_level_is_called_so_with_what_it_means_in_money() -> None:
+    rows = [matured("all", "all", 300.0, 0.02, Diagnosis.CALIBRATION)]
+    [found] = matured_findings(rows, {"as told": 100.0, "by what came": 160.0})
+    assert (found.kind, found.money) == (AlarmKind.CALIBRATION, 60.0)
+    assert "1.50 times as many" in found.says
+    assert "The order of customers is as it was (AUC 0.700)" in found.says
+
+
+def test_a_region_where_more_leave_than_elsewhere_is_named() -> None:
+    everybody = matured("all", "all", 200.0, 0.02, Diagnosis.SOUND)
+    there = matured("region", "R07", 290.0, 0.02, Diagnosis.CALIBRATION)
+    found = list(matured_findings([everybody, there, matured("region", "R08", 205.0, 0.02, Diagnosis.TOO_FEW)], {}))
+    assert [(one.kind, one.subject) for one in found] == [(AlarmKind.LOCAL, "region R07")]
+    assert found[0].size > 1.0
