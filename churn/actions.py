@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from churn.profit import Floats, expected_value
+from churn.profit import Floats, expected_value, value_of_effect
+from churn.scorecard import PAIRED
 from schemas.policy import REASON, Action, Policy
 from schemas.scores import REASONS_UP
 
 Flags = npt.NDArray[np.bool_]
 Places = npt.NDArray[np.int16]
 
-PAIRED = " & "  # between the two features of a reason that is a pair
 NO_ACTION = -1
 REASON_PLACES = tuple(range(1, REASONS_UP + 1))
 
@@ -27,31 +28,58 @@ class Offers:
     """The best action for each of n customers in each of c channels, and its expected value in money; both [n, c].
 
     Where no action answers the customer's reasons, or his value is not known, the action is NO_ACTION and worth -inf.
-    `answered` [n] says for whom there is an action at all, `customer_value` [n] what keeping each is worth.
+    `keep` [n, c] is the chance that it keeps one who would have left. `answered` [n] says for whom there is an action
+    at all, `customer_value` [n] what keeping each is worth.
     """
 
     action: Places
     worth: Floats
+    keep: Floats
     answered: Flags
     customer_value: Floats
 
 
-def offers(rows: pa.Table, customer_value: Floats, policy: Policy) -> Offers:
+class Gain(NamedTuple):
+    """What an action is worth for each customer, in money, and the chance that it keeps one who would leave; [n]."""
+
+    worth: Floats
+    keep: Floats
+
+
+def offers(rows: pa.Table, customer_value: Floats, policy: Policy, effects: Floats | None = None) -> Offers:
     """What the policy has for each customer.
 
-    `rows` has the probability and, where an action asks for reasons, the score table's reason columns.
+    `rows` has the probability and, where an action asks for reasons, the score table's reason columns. `effects`
+    [n, actions] are by how much each action lowers the risk, NaN where no lot told so.
     """
     shape = rows.num_rows, len(policy.channels)
-    action, worth = np.full(shape, NO_ACTION, np.int16), np.full(shape, -np.inf)
+    action, worth, keep = np.full(shape, NO_ACTION, np.int16), np.full(shape, -np.inf), np.zeros(shape)
     answered = np.zeros(rows.num_rows, np.bool_)
     probability = np.asarray(rows["probability"], np.float64)
     for number, offered in enumerate(policy.actions):
         answers, channel = is_answered(rows, offered), policy.channel_names.index(offered.channel)
-        gain = expected_value(probability, customer_value, offered)
-        better = answers & (gain > worth[:, channel])  # never where the gain is not known
-        action[better, channel], worth[better, channel] = number, gain[better]
+        gain = gain_of(probability, customer_value, offered, None if effects is None else effects[:, number])
+        better = answers & (gain.worth > worth[:, channel])  # never where the gain is not known
+        action[better, channel], worth[better, channel] = number, gain.worth[better]
+        keep[better, channel] = gain.keep[better]
         answered |= answers
-    return Offers(action, worth, answered, customer_value)
+    return Offers(action, worth, keep, answered, customer_value)
+
+
+def gain_of(probability: Floats, customer_value: Floats, action: Action, effect: Floats | None = None) -> Gain:
+    """What the action is worth by its standing keep probability, or where lots have told its `effect` [n] by that.
+
+    Who is worth nothing by the first was never in a wave, so that no lot was drawn of him, and no effect counts. None
+    is more than the whole risk.
+    """
+    standing = expected_value(probability, customer_value, action)
+    believed = np.full(len(probability), action.keep_probability)
+    if effect is None:
+        return Gain(standing, believed)
+    told = ~np.isnan(effect) & (standing > 0.0) & (probability > 0.0)
+    lowered = np.minimum(effect, probability)
+    worth = np.where(told, value_of_effect(probability, lowered, customer_value, action), standing)
+    return Gain(worth, np.divide(lowered, probability, out=believed, where=told))
 
 
 def is_answered(rows: pa.Table, action: Action) -> Flags:

@@ -60,6 +60,13 @@ class Decided:
     past: Past | None
     untold: bool = False
 
+    @property
+    def uplift_digest(self) -> str | None:
+        """What named the effects that valued the contacts; None where keep probabilities did."""
+        named = self.teams["uplift_digest"] if "uplift_digest" in self.teams.column_names else []
+        digest: str | None = named[0].as_py() if len(named) else None
+        return digest
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
@@ -202,7 +209,7 @@ def _judged(rows: pa.Table, terms: Terms, past: Past, untold: bool) -> Judged:
 def _money_again(evidence: Evidence, told: pa.Table, decided: Decided, terms: Terms) -> pa.Table:
     """What a contact is worth, where nothing but the published score says who the customers are."""
     value = evidence.customer_value(terms.policy)
-    if decided.untold or np.isnan(value).all():
+    if decided.untold or terms.uplift or np.isnan(value).all():
         return NOTHING
     worth = offers(told, value, terms.policy).worth
     channel = _channels(decided.statuses, terms.policy)

@@ -66,7 +66,11 @@ def listed_rows(scores: pa.Table, statuses: pa.Table, judged: Judged, places: Pl
     theirs = statuses.select(_FROM_STATUSES).filter(pa.array(listed))
     columns = dict(zip(scores.column_names, scores.columns, strict=True))
     columns |= dict(zip(theirs.column_names, theirs.columns, strict=True))
-    return pa.table(columns | {"customer_value": pa.array(judged.offers.customer_value[listed])})
+    chosen = np.zeros(len(listed), np.int64)
+    chosen[judged.place] = np.maximum(places.channel, 0)
+    keep = judged.offers.keep[listed, chosen[listed]]
+    money = pa.array(judged.offers.customer_value[listed])
+    return pa.table(columns | {"customer_value": money, "keep_probability": pa.array(keep)})
 
 
 def list_rows(listed: Iterable[pa.Table], terms: Terms) -> pa.Table:
@@ -80,7 +84,6 @@ def list_rows(listed: Iterable[pa.Table], terms: Terms) -> pa.Table:
         "rank": pa.array(np.arange(1, count + 1, dtype=np.int64)),
         "channel": _named(number, [action.channel for action in actions]),
         "agent_says": _said(ordered, number, terms),
-        "keep_probability": pa.array(np.array([action.keep_probability for action in actions])[number]),
         "listed_since": ordered["wave_since"],
         "policy_digest": _repeated(terms.policy_digest, pa.string(), count),
     }
@@ -103,6 +106,7 @@ def team_rows(parts: Sequence[Judged], wave: Wave, terms: Terms) -> pa.Table:
         "held_out": pa.array(np.bincount(team[held_out], minlength=count)),
         "expected_value": pa.array(_sums(team[listed], worth, count)),
         "shadow_price": pa.array(wave.shadow_prices),
+        "uplift_digest": _repeated(terms.uplift and terms.uplift.digest, pa.string(), count),
         "policy": _repeated(policy.name, pa.string(), count),
         "policy_version": _repeated(policy.version, pa.string(), count),
         "policy_digest": _repeated(terms.policy_digest, pa.string(), count),

@@ -19,6 +19,7 @@ from churn.actions import Offers, offers
 from churn.experiment import Experiment, arms, held_out, units_of
 from churn.past import Past
 from churn.profit import Floats
+from churn.uplift import Uplift
 from churn.wave import Candidates
 from schemas.columns import Role
 from schemas.contract import Contract
@@ -34,7 +35,8 @@ class Terms:
     """What a list is decided by, the same for all parts of the base.
 
     `household` is the column that says who lives together, empty where nobody asks or knows. `consents` are those that
-    say who may be contacted: of whom they say nothing may not. `titles` is what people call each feature.
+    say who may be contacted: of whom they say nothing may not. `titles` is what people call each feature. `uplift` is
+    what lots have told of actions; None where nothing is known that would earn more than the policy's own beliefs.
     """
 
     policy: Policy
@@ -43,6 +45,7 @@ class Terms:
     household: str = ""
     consents: frozenset[str] = frozenset()
     titles: Mapping[str, str] = field(default_factory=dict)
+    uplift: Uplift | None = None
 
     @classmethod
     def of(cls, policy: Policy, digest: str, as_of: date, contract: Contract) -> Terms:
@@ -61,7 +64,12 @@ class Terms:
     @property
     def columns(self) -> list[str]:
         """The columns of the customer row that are looked at."""
-        return sorted({*self.policy.columns, *([self.household] if self.household else [])})
+        learnt = self.uplift.columns if self.uplift else ()
+        return sorted({*self.policy.columns, *learnt, *([self.household] if self.household else [])})
+
+    def effects(self, rows: pa.Table) -> Floats | None:
+        """By how much each action lowers each customer's risk, as lots have told; [n, actions]."""
+        return self.uplift.effects(rows, self.policy) if self.uplift else None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,7 +95,7 @@ def judge(rows: pa.Table, terms: Terms, past: Past) -> Judged:
     reasons, and the terms' columns.
     """
     policy, keys = terms.policy, rows["customer_id"].combine_chunks()
-    offered = offers(rows, _customer_value(rows, policy), policy)
+    offered = offers(rows, _customer_value(rows, policy), policy, terms.effects(rows))
     stays = _stays(keys, past)
     is_open = np.stack([~_among(keys, closed) for closed in past.closed], axis=1) & ~stays.resting[:, None]
     verdict = _verdicts(rows, terms, offered, is_open)

@@ -21,7 +21,10 @@ def expected_value(probability: Floats, customer_value: Floats, action: Action) 
     return kept - given_away - action.contact_cost
 
 
-def break_even(customer_value: Floats, action: Action) -> Floats:
-    """The churn probability above which the action pays: `(d + f) / (g*(V - d) + d)`. Shape (n,)."""
-    gain = action.keep_probability * (customer_value - action.offer_cost) + action.offer_cost
-    return (action.offer_cost + action.contact_cost) / gain
+def value_of_effect(probability: Floats, effect: Floats, customer_value: Floats, action: Action) -> Floats:
+    """Gain of an action that lowers the risk by `effect`: `tau*V - f - d*(1 - p + tau)`; whoever stays takes the offer.
+
+    Where the effect is `p*g` this is `expected_value`. Money; NaN where the effect or the value is unknown. Shape (n,).
+    """
+    staying = 1.0 - probability + effect
+    return effect * customer_value - action.contact_cost - action.offer_cost * staying

@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from churn.actions import PAIRED, is_answered
+from churn.actions import Gain, gain_of, is_answered
 from churn.addends import Addends, addends_of
 from churn.errors import AuditFailed
 from churn.evidence import Decided, Evidence, differences, recomputed, rows_of
-from churn.profit import expected_value
+from churn.outreach import Terms
+from churn.scorecard import PAIRED
 from schemas.columns import Column, Role
 from schemas.contract import Contract
 from schemas.outreach import STATUSES, Status
@@ -137,7 +138,7 @@ def _decisions(evidence: Evidence) -> Iterator[Part | None]:
         team = {"cut": cuts.get(status["team"]), "shadow_price": prices.get(status["team"])}
         channel = on_list["channel"] or policy.channels.get(status["action"])
         known = {"policy": policy.name, "policy_version": policy.version, "channel": channel, "offers": next(offers)}
-        yield {**decided.issue._asdict(), **status, **on_list, **team, **known}
+        yield {**decided.issue._asdict(), **status, **on_list, **team, **known, "uplift_digest": decided.uplift_digest}
 
 
 class _Named(NamedTuple):
@@ -165,18 +166,32 @@ def _cuts(listed: pa.Table) -> dict[str, float]:
 def _offers(evidence: Evidence, decided: Decided) -> Iterator[Parts]:
     """What each action of the policy would have been worth for each customer."""
     told = evidence.told
-    if decided.terms is None or told is None:
+    if decided.terms is None or told is None or (decided.terms.uplift and evidence.rows is None):
         yield from ((),) * evidence.scores.num_rows
         return
     policy = decided.terms.policy
-    chance, value = np.asarray(evidence.scores["probability"]), evidence.customer_value(policy)
-    gains = np.array([expected_value(chance, value, action) for action in policy.actions]).T
-    answers = np.array([is_answered(told, action) for action in policy.actions]).T
-    for of_actions, answered in zip(gains.tolist(), answers.tolist(), strict=True):
+    gains = _gains(evidence, decided.terms)
+    worth, keep = (np.array([gain[kind] for gain in gains]).T.tolist() for kind in (0, 1))
+    answers = np.array([is_answered(told, action) for action in policy.actions]).T.tolist()
+    for of_customer in zip(answers, worth, keep, strict=True):
         yield tuple(
-            {"action": one.name, "channel": one.channel, "answers": answers_him, "expected_value": _known(gain)}
-            for one, gain, answers_him in zip(policy.actions, of_actions, answered, strict=True)
+            {
+                "action": one.name,
+                "channel": one.channel,
+                "answers": answered,
+                "expected_value": _known(money),
+                "keep_probability": chance,
+            }
+            for one, answered, money, chance in zip(policy.actions, *of_customer, strict=True)
         )
+
+
+def _gains(evidence: Evidence, terms: Terms) -> list[Gain]:
+    """What each action of the policy is worth for each customer."""
+    chance, value = np.asarray(evidence.scores["probability"]), evidence.customer_value(terms.policy)
+    effects = None if evidence.rows is None else terms.effects(evidence.rows)
+    told = [None] * len(terms.policy.actions) if effects is None else effects.T
+    return [gain_of(chance, value, *one) for one in zip(terms.policy.actions, told, strict=True)]
 
 
 def _known(money: float) -> float | None:

@@ -21,6 +21,7 @@ from churn.actions import is_answered
 from churn.arrow import as_floats
 from churn.lookup import score
 from churn.metrics import probability
+from churn.profit import value_of_effect
 from churn.scorecard import Floats, Scorecard, one_array
 from schemas.policy import Policy
 
@@ -54,6 +55,24 @@ class Cards(NamedTuple):
     held_out: Scorecard
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Uplift:
+    """The cards of each action whose effect lots have told well enough to go by; `digest` names them all."""
+
+    digest: str
+    cards: Mapping[str, Cards]
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """The columns of the customer row that the cards look at."""
+        both = [card for cards in self.cards.values() for card in cards]
+        return frozenset(feature.name for card in both for feature in card.features)
+
+    def effects(self, rows: pa.Table, policy: Policy) -> Floats:
+        """By how much each of the policy's actions lowers the risk, NaN where no lot told; [n, actions]."""
+        return card_effects(self.cards, rows, policy)
+
+
 def keep_probabilities(rows: pa.Table, policy: Policy, causes: Sequence[Cause] | None = None) -> Floats:
     """The share of leavers that each action keeps of customers like these, NaN where it is not offered; [n, actions].
 
@@ -78,13 +97,12 @@ def cause_of(rows: pa.Table, action: str, causes: Sequence[Cause]) -> Ints:
 
 
 def expected_gains(risk: Floats, effects: Floats, customer_value: Floats, policy: Policy) -> Floats:
-    """What each action gains of each customer: `tau*V - f - d*(1 - p + tau)`; money [n, actions], -inf for NaN.
+    """What each action gains of each customer by `churn.profit.value_of_effect`; money [n, actions], -inf for NaN.
 
-    `effects` [n, actions] are by how much each action lowers the `risk` [n]. Whoever stays takes the offer d. Where the
-    effect is `p*g` this is `churn.profit.expected_value`.
+    `effects` [n, actions] are by how much each action lowers the `risk` [n].
     """
     gains = _columns(
-        effect * customer_value - action.contact_cost - action.offer_cost * (1.0 - risk + effect)
+        value_of_effect(risk, effect, customer_value, action)
         for effect, action in zip(effects.T, policy.actions, strict=True)
     )
     return np.where(np.isnan(gains), -np.inf, gains)

@@ -60,6 +60,7 @@ class Offer(Part):
     channel: str
     answers: bool = Field(description="Whether it answers one of the customer's reasons, or answers everybody")
     expected_value: float | None = Field(description="In money; null where the customer's value is not known")
+    keep_probability: float | None = Field(description="Chance that it keeps one who would have left")
 
 
 class Decision(Part):
@@ -82,6 +83,9 @@ class Decision(Part):
     agent_says: str | None
     cut: float | None = Field(description="Expected value of the last customer on the team's list")
     shadow_price: float | None = Field(description="What one more contact of the team would have added, in money")
+    uplift_digest: str | None = Field(
+        description="sha256 of the effects that valued contacts; null: keep probabilities"
+    )
     offers: tuple[Offer, ...] = Field(description="Every action of the policy; none where its text is gone")
 
 
