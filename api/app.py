@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 
-from api import customers, docs, health, metrics, outreach, predictions, security
+from api import batch, customers, docs, health, metrics, outreach, predictions, security
 from api.admission import LOOKUP_THREADS, PREDICTIONS, Admission, Lanes, Queue, lanes
 from api.deadline import LARGEST_BATCH, BodyLimits, WholeBody
 from api.door import guard, leave
@@ -39,6 +39,7 @@ ROUTERS = (
     metrics.router,
     security.router,
     predictions.router,
+    batch.router,
     customers.router,
     outreach.router,
 )

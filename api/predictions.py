@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, Depends, HTTPException, Request
@@ -14,11 +16,11 @@ from pydantic import BaseModel, Field, ValidationError
 from api.answers import ModelStamp, Reason, RecommendedAction
 from api.environment import Today
 from api.limits import limited
-from api.models import Champions
+from api.models import Champion, Champions
 from api.problems import described
 from api.recommended import recommended
 from api.versions import Chosen
-from churn.lookup import score_one
+from churn.lookup import ScoredOne, score_one
 from churn.metrics import probability
 from churn.scoring import BANDS
 from schemas.messages import CustomerMessage
@@ -85,20 +87,32 @@ def predicted(customer: CustomerMessage, champions: Champions, as_of: date) -> P
     """The answer of the champion of the customer's segment."""
     row = customer.model_dump()
     champion = champions.of(row)
-    scored = score_one(champion.card, row)
-    chance = probability(np.array([scored.log_odds])).item()
-    reasons = champion.reasons.of(scored.raising)
-    return Prediction(
-        customer_id=row[champions.contract.key],
-        as_of=as_of,
-        probability=chance,
-        log_odds=scored.log_odds,
-        band=band_of(chance, champion.card.base_rate),
-        reasons=reasons,
-        reliefs=champion.reasons.of(scored.lowering),
-        recommended=recommended(champions, row, chance, reasons),
-        model=champion.stamp,
-    )
+    return Told(champion, champions, as_of).of(row, score_one(champion.card, row))
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What there is to say of customers that one champion has scored, who is one of those of all segments."""
+
+    champion: Champion
+    champions: Champions
+    as_of: date
+
+    def of(self, row: Mapping[str, Any], scored: ScoredOne) -> Prediction:
+        """The answer for a customer, given by column, and his score."""
+        chance = probability(np.array([scored.log_odds])).item()
+        reasons = self.champion.reasons.of(scored.raising)
+        return Prediction(
+            customer_id=row[self.champions.contract.key],
+            as_of=self.as_of,
+            probability=chance,
+            log_odds=scored.log_odds,
+            band=band_of(chance, self.champion.card.base_rate),
+            reasons=reasons,
+            reliefs=self.champion.reasons.of(scored.lowering),
+            recommended=recommended(self.champions, row, chance, reasons),
+            model=self.champion.stamp,
+        )
 
 
 def band_of(chance: float, base_rate: float) -> str:

@@ -122,6 +122,12 @@ def described(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     return {status.value: {"description": status.phrase, "content": content} for status in statuses}
 
 
+def field_problem(place: Iterable[Any], reason: str) -> FieldProblem:
+    """One wrong field: `place` begins with the part of the request, body, path or query."""
+    part, *names = map(str, place)
+    return FieldProblem(field=".".join(names)[:LONGEST_NAME] or part, problem=reason[:LONGEST_REASON])
+
+
 class OversizeAsProblem:
     """Starlette's limit on bodies answers 413 in plain text whatever a handler says; this gives it our shape."""
 
@@ -171,10 +177,5 @@ def _refused(errors: Sequence[Any]) -> Problem:
         title="The request is not as the contract says",
         status=HTTPStatus.UNPROCESSABLE_ENTITY,
         detail=f"{counted} wrong." if len(errors) <= FIELDS_NAMED else f"{counted} wrong; the first are named.",
-        fields=[_field(error["loc"], error["msg"]) for error in errors[:FIELDS_NAMED]],
+        fields=[field_problem(error["loc"], error["msg"]) for error in errors[:FIELDS_NAMED]],
     )
-
-
-def _field(place: Iterable[Any], reason: str) -> FieldProblem:
-    part, *names = map(str, place)  # the part of the request comes first: body, path, query
-    return FieldProblem(field=".".join(names)[:LONGEST_NAME] or part, problem=reason[:LONGEST_REASON])
