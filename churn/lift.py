@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from collections.abc import Iterator, Sequence
 from math import ceil
-from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from churn.contract import arrow_schema
 from churn.experiment import units_of
+from churn.lift_figures import Figure, Heads, Lift, Size, in_words
 from churn.scorecard import Floats, one_array
+from churn.spending import Terms, Yes, flags_of, with_terms
 from churn.trial import (
     Arms,
     Interval,
@@ -26,93 +24,14 @@ from churn.trial import (
     risk_difference,
     sample_ratio_p,
 )
-from schemas.lift import ALL_ACTIONS, LIFT, Scope, Verdict
+from schemas.lift import ALL_ACTIONS, Scope, Verdict
 
 NO_LOT = 0.001  # a lot splits customers so unevenly once in a thousand waves
 ENOUGH_CHURNERS = 10  # of those held out, to take their rate for what happens without contacts
 DAYS_A_WEEK = 7
 EXAMPLES = 3
 
-# What people see of a comparison.
-COLUMNS = ("waves", "action", "listed", "held out", "left", "left of held out", "effect, points", "money", "verdict")
-
-Yes = npt.NDArray[np.bool_]
-
 _STRATUM = ("policy_digest", "segment", "band")
-
-
-class Cost(NamedTuple):
-    """What an action costs, in money: each contact, and each offer that is accepted."""
-
-    contact: float
-    offer: float
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What the policy of that digest says: the share that is held out, and what actions cost."""
-
-    policy_digest: str
-    share: float
-    costs: Mapping[str, Cost]
-
-
-class Heads(NamedTuple):
-    """How many customers were listed and held out, and what became of them."""
-
-    listed: int
-    held_out: int
-    listed_churned: int
-    held_out_churned: int
-    contacted: int
-    accepted: int
-    leaked: int
-
-    @property
-    def both(self) -> int:
-        """Listed and held out together."""
-        return self.listed + self.held_out
-
-
-class Figure(NamedTuple):
-    """A figure with the ends of its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-
-class Size(NamedTuple):
-    """How many customers a comparison needs, and in how many weeks so many will be there; None where nobody knows."""
-
-    needed: int | None
-    weeks_more: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Lift:
-    """The comparison of one wave, or of all waves, for one action or for all: a row of schemas/lift.py."""
-
-    scope: Scope
-    first_as_of: date
-    last_as_of: date
-    action: str
-    heads: Heads
-    effect: Figure | None
-    saved: Figure | None
-    spent: float
-    sample_ratio_p: float | None
-    size: Size
-    verdict: Verdict
-    alarm: str | None
-    says: str
-
-    @property
-    def dates(self) -> str:
-        """The date of the wave, or the first and the last of several."""
-        if self.first_as_of == self.last_as_of:
-            return str(self.first_as_of)
-        return f"{self.first_as_of} to {self.last_as_of}"
 
 
 def lifts(members: pa.Table, policies: Sequence[Terms]) -> list[Lift]:
@@ -123,7 +42,7 @@ def lifts(members: pa.Table, policies: Sequence[Terms]) -> list[Lift]:
     """
     if not members.num_rows:
         return []
-    members = _with_terms(members, policies)
+    members = with_terms(members, policies)
     dates = sorted(pc.unique(members["as_of"]).to_pylist())
     weeks = ((dates[-1] - dates[0]).days + 1) / DAYS_A_WEEK
     return [
@@ -134,50 +53,23 @@ def lifts(members: pa.Table, policies: Sequence[Terms]) -> list[Lift]:
     ]
 
 
-def lift_rows(found: Sequence[Lift], contract: str, known_at: datetime) -> pa.Table:
-    """The rows of LIFT for these comparisons, measured with what was known at a moment."""
-    rows = [_row(one) | {"contract": contract, "known_at": known_at} for one in found]
-    return pa.Table.from_pylist(rows, schema=arrow_schema(LIFT))
-
-
-def lift_markdown(found: Sequence[Lift]) -> str:
-    """The comparisons as a table, under each alarm and verdict of all waves in a sentence."""
-    lines = [f"| {' | '.join(COLUMNS)} |", f"|{'---|' * len(COLUMNS)}"]
-    lines += [f"| {' | '.join(cells(one))} |" for one in found]
-    said = [f"**{one.action}**: {one.says}" for one in found if one.scope is Scope.WAVES]
-    alarms = [f"**Alarm** ({one.dates}, {one.action}): {one.alarm}" for one in found if one.alarm]
-    return "\n\n".join([*alarms, *said, "\n".join(lines)]) + "\n"
-
-
-def cells(one: Lift) -> tuple[str, ...]:
-    """A comparison as a line of a table for people, under COLUMNS."""
-    heads = one.heads
-    return (
-        one.dates,
-        one.action,
-        f"{heads.listed:,}",
-        f"{heads.held_out:,}",
-        f"{heads.listed_churned:,}",
-        f"{heads.held_out_churned:,}",
-        _points(one.effect) if one.effect else "",
-        _money(one.saved) if one.saved else "",
-        f"{one.verdict}, {one.size.weeks_more} more weeks" if one.size.weeks_more else one.verdict.value,
-    )
-
-
 class _Compared:
     """The customers of one comparison, as arrays."""
 
     def __init__(self, scope: Scope, action: str, members: pa.Table) -> None:
         self.scope, self.action, self.members = scope, action, members
-        self.held_out = _yes(members, "held_out")
-        self.churned = _yes(members, "churned")
+        self.held_out = flags_of(members, "held_out")
+        self.churned = flags_of(members, "churned")
         self.stratum = _strata(members)
         self.unit = _units(members)
 
     @property
     def heads(self) -> Heads:
-        contacted, accepted, listed = _yes(self.members, "contacted"), _yes(self.members, "accepted"), ~self.held_out
+        contacted, accepted, listed = (
+            flags_of(self.members, "contacted"),
+            flags_of(self.members, "accepted"),
+            ~self.held_out,
+        )
         counted = (
             listed,
             self.held_out,
@@ -276,7 +168,7 @@ def _lift(one: _Compared, pace: float) -> Lift:
         size=size,
         verdict=verdict,
         alarm=_alarm(one, heads, ratio),
-        says=_says(verdict, heads, size, effect, saved),
+        says=in_words(verdict, heads, size, effect, saved),
     )
 
 
@@ -298,43 +190,13 @@ def _rate_without_contacts(one: _Compared, heads: Heads) -> float:
     return float(_numbers(one.members, "probability").mean())
 
 
-def _with_terms(members: pa.Table, policies: Sequence[Terms]) -> pa.Table:
-    """The members with `share`, that of customers whom their policy holds out, and `spent`; null where nobody knows."""
-    digests = pa.array([terms.policy_digest for terms in policies], pa.string())
-    place = pc.index_in(members["policy_digest"].cast(pa.string()), digests)
-    share = pa.array([terms.share for terms in policies], pa.float64()).take(place.combine_chunks())
-    return members.append_column("share", share).append_column("spent", _spent(members, policies))
-
-
-def _spent(members: pa.Table, policies: Sequence[Terms]) -> pa.Array:
-    """What each customer's contact cost: as written back, or where nothing was of his wave, as if made and accepted."""
-    costs = {f"{each.policy_digest} {name}": cost for each in policies for name, cost in each.costs.items()}
-    names = pc.binary_join_element_wise(
-        members["policy_digest"].cast(pa.string()), members["action"].cast(pa.string()), " "
-    )
-    places = pc.index_in(names, pa.array(list(costs), pa.string())).to_numpy()
-    unknown = np.isnan(places)
-    prices = np.array([*costs.values(), Cost(0.0, 0.0)], np.float64)
-    contact, offer = prices[np.where(unknown, -1, places).astype(np.int64)].T
-    contacted, accepted, listed = _yes(members, "contacted"), _yes(members, "accepted"), ~_yes(members, "held_out")
-    told = _of_a_wave_that(contacted, members)
-    spent = np.where(told, contacted * contact + accepted * offer, listed * (contact + offer))
-    return pa.array(spent, mask=unknown & listed)
-
-
-def _of_a_wave_that(happened: Yes, members: pa.Table) -> Yes:
-    """Who is of a wave in which it happened to somebody."""
-    wave = np.asarray(one_array(members, "as_of").dictionary_encode().indices)
-    return np.asarray(np.bincount(wave, happened)[wave] > 0)
-
-
 def _alarm(one: _Compared, heads: Heads, ratio: float | None) -> str | None:
     found = []
     if ratio is not None and ratio < NO_LOT:
         split = f"{heads.held_out} of {heads.both} held out"
         found.append(f"{split} is no lot of the policy's share, over all and in each stratum (p = {ratio:.1g})")
     if heads.leaked:
-        nevertheless = pa.array(one.held_out & _yes(one.members, "contacted"))
+        nevertheless = pa.array(one.held_out & flags_of(one.members, "contacted"))
         keys = one.members["customer_id"].filter(nevertheless).slice(0, EXAMPLES).to_pylist()
         found.append(f"{heads.leaked} held out were contacted nevertheless: {', '.join(map(str, keys))}")
     return "; ".join(found) or None
@@ -348,51 +210,6 @@ def _verdict(heads: Heads, effect: Figure | None, size: Size, ratio: float | Non
     if effect.high < 0.0:
         return Verdict.SAVES
     return Verdict.HARMS if effect.low > 0.0 else Verdict.NO_DIFFERENCE
-
-
-def _says(verdict: Verdict, heads: Heads, size: Size, effect: Figure | None, saved: Figure | None) -> str:
-    if not heads.held_out or not heads.listed or effect is None:
-        return f"Nothing to compare yet: {heads.listed:,} listed and {heads.held_out:,} held out."
-    said = (
-        f"Of {heads.listed:,} listed {heads.listed_churned / heads.listed:.1%} left, of {heads.held_out:,} held out"
-        f" {heads.held_out_churned / heads.held_out:.1%}; over strata {_points(effect)} points"
-    )
-    money = f", money {_money(saved)}" if saved else ", money not known"
-    match verdict:
-        case Verdict.NOT_YET if size.weeks_more:
-            return f"Not yet, {size.weeks_more} more weeks: {heads.both:,} of {size.needed:,} customers. {said}{money}."
-        case Verdict.NOT_YET if size.needed and size.weeks_more is None:
-            return f"Not yet, too small alone: {heads.both:,} of {size.needed:,} customers. {said}{money}."
-        case Verdict.NOT_TRUSTED:
-            return f"Not to be trusted, the split was no lot. {said}{money}."
-        case _:
-            return f"{verdict.capitalize()}. {said}{money}."
-
-
-def _points(effect: Figure) -> str:
-    value, low, high = (100.0 * each for each in effect)
-    return f"{value:+.1f} ({low:+.1f} to {high:+.1f})"
-
-
-def _money(saved: Figure) -> str:
-    return f"{saved.value:,.0f} ({saved.low:,.0f} to {saved.high:,.0f})"
-
-
-def _row(one: Lift) -> dict[str, Any]:
-    figures = {name: _ends(name, figure) for name, figure in (("effect", one.effect), ("saved", one.saved))}
-    same = ("scope", "first_as_of", "last_as_of", "action", "spent", "sample_ratio_p", "verdict", "alarm", "says")
-    return (
-        {name: getattr(one, name) for name in same}
-        | one.heads._asdict()
-        | one.size._asdict()
-        | figures["effect"]
-        | figures["saved"]
-    )
-
-
-def _ends(name: str, figure: Figure | None) -> dict[str, float | None]:
-    value, low, high = figure or (None, None, None)
-    return {name: value, f"{name}_low": low, f"{name}_high": high}
 
 
 def _figure(found: Interval) -> Figure | None:
@@ -421,10 +238,6 @@ def _strata(members: pa.Table) -> npt.NDArray[np.int64]:
     parts = [members[name].cast(pa.string()) for name in _STRATUM]
     joined = pc.binary_join_element_wise(*parts, "\n", null_handling="replace", null_replacement="")
     return np.asarray(joined.combine_chunks().dictionary_encode().indices.to_numpy(), np.int64)
-
-
-def _yes(members: pa.Table, name: str) -> Yes:
-    return np.asarray(one_array(members, name).fill_null(False).to_numpy(zero_copy_only=False), np.bool_)
 
 
 def _numbers(members: pa.Table, name: str) -> Floats:

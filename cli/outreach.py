@@ -15,7 +15,7 @@ from rich.table import Table
 
 from churn.errors import PolicyError, RequestError
 from churn.handover import handed_over
-from churn.lift import COLUMNS, cells
+from churn.lift_figures import COLUMNS, cells
 from cli.nights import Policy, Source, flow_shown, kept_apart
 from cli.terminal import terminal
 from schemas.interventions import Event

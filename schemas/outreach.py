@@ -103,9 +103,7 @@ TEAMS = Table(
         Column("policy", _STRING, "Name of the decision policy", required=True),
         Column("policy_version", _STRING, "Version of the decision policy", required=True),
         _POLICY,
-        Column(
-            "uplift_digest", _STRING, "sha256 of the effects that valued contacts; null: keep probabilities"
-        ),
+        Column("uplift_digest", _STRING, "sha256 of the effects that valued contacts; null: keep probabilities"),
     ),
     primary_key=("as_of", "team"),
 )

@@ -15,9 +15,11 @@ from prefect.artifacts import create_image_artifact, create_markdown_artifact
 
 from churn.drawings import LiftPoint, lift_plot
 from churn.errors import PolicyError, RequestError
-from churn.lift import Cost, Lift, Terms, lift_markdown, lift_rows, lifts
+from churn.lift import lifts
+from churn.lift_figures import Lift, lift_markdown, lift_rows
 from churn.night import LATEST, chosen_known_at
 from churn.outcomes import IN_SCORES, MEMBERS, entries, matured, wave_members, with_contacts, with_departures
+from churn.spending import Cost, Terms
 from schemas.lift import ALL_ACTIONS, Scope
 from schemas.outreach import OUTREACH, STATUSES
 from schemas.scores import SCORES

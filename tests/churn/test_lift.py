@@ -8,8 +8,10 @@ import numpy as np
 import pyarrow as pa
 
 from churn.contract import arrow_schema
-from churn.lift import Cost, Terms, lift_rows, lifts
+from churn.lift import lifts
+from churn.lift_figures import lift_rows
 from churn.outcomes import entries, matured
+from churn.spending import Cost, Terms
 from schemas.lift import LIFT
 
 SEED = 7

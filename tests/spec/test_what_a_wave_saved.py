@@ -9,8 +9,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from churn.lift import Cost, Lift, Terms, lifts
+from churn.lift import lifts
+from churn.lift_figures import Lift
 from churn.outcomes import entries, with_contacts, with_departures
+from churn.spending import Cost, Terms
 from tests.small_telecom import rows_of
 
 WAVE = date(2026, 1, 1)

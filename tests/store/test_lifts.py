@@ -7,7 +7,7 @@ from datetime import date, datetime
 
 import pytest
 
-from churn.lift import Heads, Lift, Size, lift_rows
+from churn.lift_figures import Heads, Lift, Size, lift_rows
 from schemas.lift import Scope, Verdict
 from store.lifts import keep_lifts, kept_lifts
 from store.settings import Settings
