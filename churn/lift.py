@@ -65,11 +65,8 @@ class _Compared:
 
     @property
     def heads(self) -> Heads:
-        contacted, accepted, listed = (
-            flags_of(self.members, "contacted"),
-            flags_of(self.members, "accepted"),
-            ~self.held_out,
-        )
+        contacted, accepted = (flags_of(self.members, name) for name in ("contacted", "accepted"))
+        listed = ~self.held_out
         counted = (
             listed,
             self.held_out,

@@ -106,6 +106,7 @@ def cells(one: Lift) -> tuple[str, ...]:
 
 
 def in_words(verdict: Verdict, heads: Heads, size: Size, effect: Figure | None, saved: Figure | None) -> str:
+    """What the comparison shows, in a sentence or three."""
     if not heads.held_out or not heads.listed or effect is None:
         return f"Nothing to compare yet: {heads.listed:,} listed and {heads.held_out:,} held out."
     said = (

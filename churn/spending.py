@@ -55,11 +55,8 @@ def _spent(members: pa.Table, policies: Sequence[Terms]) -> pa.Array:
     unknown = np.isnan(places)
     prices = np.array([*costs.values(), Cost(0.0, 0.0)], np.float64)
     contact, offer = prices[np.where(unknown, -1, places).astype(np.int64)].T
-    contacted, accepted, listed = (
-        flags_of(members, "contacted"),
-        flags_of(members, "accepted"),
-        ~flags_of(members, "held_out"),
-    )
+    contacted, accepted, held_out = (flags_of(members, name) for name in ("contacted", "accepted", "held_out"))
+    listed = ~held_out
     told = _of_a_wave_that(contacted, members)
     spent = np.where(told, contacted * contact + accepted * offer, listed * (contact + offer))
     return pa.array(spent, mask=unknown & listed)
