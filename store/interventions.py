@@ -21,7 +21,7 @@ from store.intervention_tables import intervention
 from store.list_names import strange_names
 from store.migrations import bring_up_to_date
 from store.settings import Settings
-from store.tables import answering, engine_for
+from store.tables import answering, beside, engine_for
 
 ROWS_AT_ONCE = 1_000  # that a statement names: PostgreSQL runs out of stack at ten thousand
 CLOCKS_DIFFER = timedelta(minutes=5)
@@ -57,7 +57,7 @@ def record(settings: Settings, interventions: Sequence[Intervention]) -> Recorde
     that the list of that date does not know.
     """
     engine = _opened(settings)
-    with answering(engine), engine.begin() as connection:
+    with answering(engine), beside(engine) as connection:  # no list changes its place meanwhile
         now = database_now(connection)
         strange = strange_names(connection, interventions, settings)
         whys = [_impossible(one, now, settings) or why for one, why in zip(interventions, strange, strict=True)]

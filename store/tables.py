@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -182,16 +182,32 @@ def _set_up_sqlite(connection: Any, entry: ConnectionPoolEntry) -> None:
 
 @contextmanager
 def alone(engine: Engine) -> Iterator[Connection]:
-    """A transaction that waits for any other such one to end, in every process.
+    """A transaction that waits for any other such one to end, and for any that is `beside` others, in every process.
 
     One whose process stands still ends after `IDLE_SECONDS`, so that nobody waits for ever.
     """
+    with _locked(engine, sa.func.pg_advisory_xact_lock) as connection:
+        yield connection
+
+
+@contextmanager
+def beside(engine: Engine) -> Iterator[Connection]:
+    """A transaction that waits for one that is `alone` and keeps the next such one waiting; others go on beside it.
+
+    In SQLite, where one writes at a time, it is `alone`.
+    """
+    with _locked(engine, sa.func.pg_advisory_xact_lock_shared) as connection:
+        yield connection
+
+
+@contextmanager
+def _locked(engine: Engine, lock: Callable[[int], sa.ColumnElement[Any]]) -> Iterator[Connection]:
     with engine.begin() as connection:
         if engine.dialect.name == "sqlite":
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         else:
             connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'")
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+            connection.execute(sa.select(lock(_LOCK)))
         yield connection
 
 

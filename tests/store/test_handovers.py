@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date, datetime
 
@@ -13,13 +15,16 @@ from churn.errors import PublicationError, RequestError
 from schemas.interventions import Event, Intervention
 from store.claims import Claim, Content
 from store.handovers import hand_over, waves_sent
+from store.intervention_tables import intervention
 from store.interventions import record
+from store.migrations import bring_up_to_date
 from store.publication import Published, Publisher, open_publisher
 from store.rollback import roll_back
 from store.settings import Settings
 from tests.store.small_runs import publish
 
 WAVE = date(2026, 1, 1)
+SECONDS = 30
 REACHED = Intervention(
     contract="telco",
     customer_id="C00001",
@@ -119,3 +124,44 @@ def test_what_was_handed_over_is_never_forgotten(publisher: Publisher, change: s
     hand_over(publisher.engine, run.unit, run.run_id)
     with pytest.raises(sa.exc.IntegrityError), publisher.engine.begin() as connection:
         connection.execute(sa.text(change))
+
+
+@pytest.mark.postgres
+def test_another_list_waits_for_a_write_back_that_has_begun_and_then_gives_way_to_it(
+    postgres_url: str, settings: Settings
+) -> None:
+    there = replace(settings, database_url=postgres_url)
+    publisher = open_publisher(there)
+    first = listed(publisher)
+    bring_up_to_date(publisher.engine)
+    claim = publisher.claim(first.unit, Content("B", "e"), force=True)
+    assert isinstance(claim, Claim)
+    publisher.stage(claim)
+    publisher.seal(claim)
+    publisher.load(claim)
+    others_key = REACHED.model_dump() | {"key": "2", "recorded_at": REACHED.occurred_at, "event": "reached"}
+    with ThreadPoolExecutor(2) as threads:
+        with publisher.engine.begin() as other:
+            other.execute(sa.insert(intervention).values(others_key))
+            written = threads.submit(record, there, [REACHED, REACHED.model_copy(update={"key": "2"})])
+            wait_for(publisher, "transactionid")  # its first event is added, and its second waits for the other's
+            shown_next = threads.submit(publisher.publish, claim)
+            wait_for(publisher, "advisory")
+            other.rollback()
+        assert written.result(SECONDS).new == 2
+        with pytest.raises(PublicationError, match="it was sent"):
+            shown_next.result(SECONDS)
+    assert shown(publisher) == first.run_id
+
+
+def wait_for(publisher: Publisher, lock: str) -> None:
+    """Waits until somebody waits for a lock of that sort."""
+    waits = sa.text(
+        "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)"
+        " WHERE NOT granted AND locktype = :lock AND datname = current_database()"
+    )
+    end = time.monotonic() + SECONDS
+    with publisher.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+        while not connection.scalar(waits, {"lock": lock}):
+            assert time.monotonic() < end
+            time.sleep(0.02)
