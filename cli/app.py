@@ -12,6 +12,7 @@ from churn.errors import ChurnError, Stopped
 from cli.contract import app as contract_app
 from cli.model import app as model_app
 from cli.nights import night, outreach, score, train
+from cli.operators import app as operators_app
 from cli.outreach import app as outcome_app
 from cli.outreach import lift, outreach_export
 from cli.policy import app as policy_app
@@ -53,6 +54,7 @@ app.add_typer(model_app, name="model")
 app.add_typer(policy_app, name="policy")
 app.add_typer(outcome_app, name="outcome")
 app.add_typer(user_app, name="user")
+app.add_typer(operators_app, name="operators")
 
 UNEXPECTED = 70  # as sysexits.h names an internal error
 

@@ -243,6 +243,26 @@ Expected = Annotated[
 Override = Annotated[
     bool, Field(json_schema_extra=_described("Promote against the gate's refusal, which the history then keeps."))
 ]
+RunId = Annotated[
+    str,
+    Field(
+        pattern=r"^[0-9]{6,}-[0-9a-f]{8}$",
+        json_schema_extra=_described("Name of the run to show again, as `score_history` and `night_status` have it."),
+        examples=["000001-d3e18fe4"],
+    ),
+]
+KeepDays = Annotated[
+    int,
+    Field(
+        ge=1,
+        le=3_650,
+        json_schema_extra=_described("Days for which finished runs stay in the orchestrator's history."),
+    ),
+]
+Subject = Annotated[
+    str, Field(min_length=1, max_length=500, json_schema_extra=_described("What happened, in one line."))
+]
+Body = Annotated[str, Field(max_length=5_000, json_schema_extra=_described("What is known of it, and where to look."))]
 
 
 @contextmanager

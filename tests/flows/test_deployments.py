@@ -10,7 +10,10 @@ from zoneinfo import ZoneInfo
 import pytest
 import yaml
 from prefect import Flow
+from prefect.exceptions import SignatureMismatchError
 from prefect.utilities.schema_tools.validation import is_valid
+
+from store.claims import LEASE
 
 FILE = Path(__file__).parent.parent.parent / "prefect.yaml"
 DEPLOYMENTS: list[dict[str, Any]] = yaml.safe_load(FILE.read_text())["deployments"]
@@ -45,6 +48,9 @@ REFUSED = [
     ("who", ""),
     ("why", None),
     ("why", " "),
+    ("run", "last night's"),
+    ("keep_days", 0),
+    ("subject", ""),
 ]
 TAKEN = [
     ("as_of", "latest"),
@@ -67,11 +73,15 @@ TAKEN = [
     ("version", 3),
     ("expected", 0),
     ("segments", "prepaid, postpaid"),
+    ("run", "000001-d3e18fe4"),
+    ("keep_days", 90),
 ]
 # What the form asks of a person, since nobody else can know it.
 ASKED_OF_A_PERSON = {
     "promotion": {"who": "Ada", "why": "better in October"},
     "backfill": {"first": "2026-01-01", "last": "2026-01-31"},
+    "rollback": {"run": "000001-d3e18fe4"},
+    "notice": {"subject": "The night is late"},
 }
 
 
@@ -84,7 +94,7 @@ def flow_of(deployment: dict[str, Any]) -> Flow[..., Any]:
 
 def given(deployment: dict[str, Any]) -> dict[str, Any]:
     """The parameters with which a run of the deployment starts."""
-    return deployment["parameters"] | ASKED_OF_A_PERSON.get(deployment["name"], {})
+    return deployment.get("parameters", {}) | ASKED_OF_A_PERSON.get(deployment["name"], {})
 
 
 def schema_of(deployment: dict[str, Any]) -> dict[str, Any]:
@@ -110,6 +120,33 @@ def test_every_parameter_is_flat_and_described_for_the_form(deployment: dict[str
 @each_deployment
 def test_one_run_of_a_deployment_waits_for_the_one_before(deployment: dict[str, Any]) -> None:
     assert deployment["concurrency_limit"] == {"limit": 1, "collision_strategy": "ENQUEUE"}
+
+
+@each_deployment
+def test_somebody_owns_it(deployment: dict[str, Any]) -> None:
+    assert [tag for tag in deployment["tags"] if tag.startswith("owner:")]
+
+
+@each_deployment
+def test_its_runs_beat_three_times_before_they_are_taken_for_dead(deployment: dict[str, Any]) -> None:
+    environment = deployment["work_pool"]["job_variables"]["env"]
+    assert int(environment["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"]) == 30
+
+
+@each_deployment
+def test_what_starts_by_itself_is_tried_again_after_the_lease_of_a_dead_run(deployment: dict[str, Any]) -> None:
+    environment = deployment["work_pool"]["job_variables"]["env"]
+    if "PREFECT_FLOWS_DEFAULT_RETRIES" in environment:
+        assert int(environment["PREFECT_FLOWS_DEFAULT_RETRY_DELAY_SECONDS"]) > LEASE.total_seconds()
+    else:
+        assert deployment["name"] != "nightly"
+
+
+@each_deployment
+def test_a_parameter_of_an_unknown_name_is_refused_as_the_run_starts(deployment: dict[str, Any]) -> None:
+    """The server takes it, since it keeps no `additionalProperties` of a schema; see tasks/deployments.py."""
+    with pytest.raises(SignatureMismatchError, match="as_off"):
+        flow_of(deployment).validate_parameters(given(deployment) | {"as_off": "2026-01-01"})
 
 
 @each_deployment

@@ -1,0 +1,38 @@
+"""`churn operators`: sets the orchestrator up as the repository declares it."""
+
+from __future__ import annotations
+
+import typer
+
+from cli.terminal import terminal
+from store.orchestration import current_notices, declared_automations, declared_deployments
+from store.settings import current_settings
+
+app = typer.Typer(help="Set the orchestrator up.", no_args_is_help=True)
+
+
+@app.callback()
+def operators() -> None:
+    """Set the orchestrator up."""
+
+
+@app.command()
+def install() -> None:
+    """Bring pool, deployments and automations of the server at PREFECT_API_URL to what the repository declares."""
+    # Prefect takes seconds to import, and --help needs none of it.
+    from tasks.automations import install_automations
+    from tasks.deployments import deployment_ids, install_deployments
+    from tasks.server import open_server
+
+    console, changes = terminal(unbroken=True), 0
+    with open_server() as server:
+        server.wait_until_it_answers()
+        zone = current_settings().zone.key
+        for change in install_deployments(server, declared_deployments(), zone):
+            console.print(change)
+            changes += 1
+        notices, deployments = current_notices(), deployment_ids(server)
+        for change in install_automations(server, declared_automations(), deployments, notices):
+            console.print(change)
+            changes += 1
+    console.print(f"{changes} changes." if changes else "Everything stands as the repository declares it.")

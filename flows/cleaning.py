@@ -1,0 +1,14 @@
+"""Removes old runs from the orchestrator's own history."""
+
+from __future__ import annotations
+
+from prefect import flow
+
+from tasks import cleaning as steps
+from tasks.parameters import KeepDays
+
+
+@flow(name="cleaning", flow_run_name="what ended over {keep_days} days ago")
+def cleaning(keep_days: KeepDays = 30) -> int:
+    """Keeps the last days of finished runs, with their logs and artifacts; nights themselves lie elsewhere."""
+    return steps.remove_old_runs(keep_days)

@@ -1,0 +1,113 @@
+"""Brings the server's deployments to what prefect.yaml declares; what an operator paused stays paused."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from prefect import Flow
+
+from store.orchestration import Declared
+from tasks.server import Server
+
+POOL = "churn"
+IN_NO_ZONE = "UTC"  # hourly work keeps to it, whatever the business zone is
+# Beside the schedules, which are compared without what an operator may change of them.
+COMPARED = (
+    "entrypoint", "description", "tags", "parameters", "parameter_openapi_schema", "job_variables", "work_pool_name",
+    "enforce_parameter_schema",
+)  # fmt: skip
+
+
+def install_deployments(server: Server, declared: Sequence[Declared], zone: str) -> Iterator[str]:
+    """Makes the pool and the deployments, and removes those that left the file; says what it changed, if anything."""
+    if not server.has(f"/work_pools/{POOL}"):
+        server.post(
+            "/work_pools/", {"name": POOL, "type": "process", "description": "Runs the nights on this machine."}
+        )
+        yield f"made the work pool {POOL}"
+    standing = {one["name"]: one for one in _standing(server)}
+    for one in declared:
+        yield from _install(server, wanted(one, zone), standing.pop(one["name"], None))
+    for name, left in standing.items():
+        server.delete(f"/deployments/{left['id']}")
+        yield f"removed the deployment {name}, which prefect.yaml no longer has"
+
+
+def deployment_ids(server: Server) -> dict[str, str]:
+    """The deployments of our pool by name."""
+    return {one["name"]: one["id"] for one in _standing(server)}
+
+
+def wanted(declared: Declared, zone: str) -> dict[str, Any]:
+    """The deployment as the server is to have it, its schedules in the business zone.
+
+    The server refuses parameters of a wrong type at once. One of an unknown name it takes, since it keeps no
+    `additionalProperties` of a schema (3.8.8), and the flow refuses it as the run starts.
+    """
+    flow = flow_of(declared["entrypoint"])
+    limit = declared["concurrency_limit"]
+    return {
+        "name": declared["name"],
+        "flow_name": flow.name,
+        "entrypoint": declared["entrypoint"],
+        "description": declared["description"],
+        "tags": declared["tags"],
+        "parameters": declared.get("parameters", {}),
+        "parameter_openapi_schema": flow.parameters.model_dump(),
+        "enforce_parameter_schema": True,
+        "schedules": [_schedule(one, zone) for one in declared.get("schedules", ())],
+        "concurrency_limit": limit["limit"],
+        "concurrency_options": {"collision_strategy": limit["collision_strategy"]},
+        "work_pool_name": declared["work_pool"]["name"],
+        "job_variables": declared["work_pool"].get("job_variables", {}),
+        "pull_steps": [],  # the rooms are installed where the worker runs
+    }
+
+
+def flow_of(entrypoint: str) -> Flow[..., Any]:
+    """The flow that a dotted entrypoint names."""
+    module, _, name = entrypoint.rpartition(".")
+    flow: Flow[..., Any] = getattr(importlib.import_module(module), name)
+    return flow
+
+
+def _standing(server: Server) -> list[dict[str, Any]]:
+    return list(server.found("/deployments", {"work_pools": {"name": {"any_": [POOL]}}}))
+
+
+def _install(server: Server, wish: dict[str, Any], standing: dict[str, Any] | None) -> Iterator[str]:
+    if standing is not None and _is_as(standing, wish):
+        return
+    flow = server.post("/flows/", {"name": wish.pop("flow_name")})
+    active = {one["slug"]: one["active"] for one in standing["schedules"]} if standing else {}
+    for schedule in wish["schedules"]:  # to change a deployment makes its schedules anew, and would start them again
+        schedule["active"] = active.get(schedule["slug"], schedule["active"])
+    server.post("/deployments/", wish | {"flow_id": flow["id"]})
+    yield f"{'changed' if standing else 'made'} the deployment {wish['name']}"
+
+
+def _is_as(standing: dict[str, Any], wish: dict[str, Any]) -> bool:
+    limit = standing["global_concurrency_limit"] or {}
+    options = standing["concurrency_options"] or {}
+    return (
+        all(standing[name] == wish[name] for name in COMPARED)
+        and limit.get("limit") == wish["concurrency_limit"]
+        and options.get("collision_strategy") == wish["concurrency_options"]["collision_strategy"]
+        and _times(standing) == _times(wish)
+    )
+
+
+def _times(deployment: dict[str, Any]) -> list[tuple[str, str, str]]:
+    schedules = [(one["slug"], one["schedule"]) for one in deployment["schedules"]]
+    return sorted((slug, schedule.get("cron", ""), schedule["timezone"]) for slug, schedule in schedules)
+
+
+def _schedule(declared: dict[str, Any], zone: str) -> dict[str, Any]:
+    given = declared["timezone"]
+    return {
+        "slug": declared["slug"],
+        "active": declared["active"],
+        "schedule": {"cron": declared["cron"], "timezone": given if given == IN_NO_ZONE else zone},
+    }

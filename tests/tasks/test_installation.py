@@ -1,0 +1,136 @@
+"""What `churn operators install` does to a server: all that is declared, nothing twice, and no pause undone."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from store.orchestration import Notices, declared_automations, declared_deployments, read_notices
+from tasks.automations import install_automations, wanted
+from tasks.deployments import deployment_ids, install_deployments
+from tasks.server import Server
+
+NIGHTLY = [one for one in declared_deployments() if one["name"] in ("nightly", "notice", "retraining")]
+NAMES = {one["name"]: f"{number:08d}-0000-4000-8000-000000000000" for number, one in enumerate(declared_deployments())}
+ZONE = "Europe/London"
+
+
+class Kept:
+    """A server that keeps what it is given, answers as Prefect's does, and is busy as often as it is told to be."""
+
+    def __init__(self) -> None:
+        self.things: dict[str, dict[str, dict[str, Any]]] = {"deployments": {}, "automations": {}, "work_pools": {}}
+        self.writes = self.busy = 0
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        if self.busy:
+            self.busy -= 1
+            return httpx.Response(503)
+        kind, _, rest = request.url.path.strip("/").partition("/")
+        body = json.loads(request.content) if request.content else {}
+        if rest == "filter":
+            return httpx.Response(200, json=list(self.things[kind].values())[body["offset"] :][: body["limit"]])
+        if request.method == "GET":
+            return httpx.Response(200 if rest in self.things[kind] else 404, json={})
+        self.writes += 1
+        if request.method == "DELETE":
+            del self.things[kind][rest]
+            return httpx.Response(204)
+        return httpx.Response(201, json=self._keep(kind, rest or body["name"], body))
+
+    def _keep(self, kind: str, name: str, body: dict[str, Any]) -> dict[str, Any]:
+        if kind == "flows":
+            return {"id": name}
+        limit = {"global_concurrency_limit": {"limit": body.get("concurrency_limit")}}
+        self.things[kind][name] = body | limit | {"id": name}
+        return self.things[kind][name]
+
+
+@pytest.fixture
+def kept() -> Kept:
+    return Kept()
+
+
+@pytest.fixture
+def server(kept: Kept) -> Iterator[Server]:
+    with httpx.Client(transport=httpx.MockTransport(kept), base_url="http://prefect") as client:
+        yield Server(client)
+
+
+def installed(server: Server, declared: Any = NIGHTLY) -> list[str]:
+    return list(install_deployments(server, declared, ZONE))
+
+
+def automated(server: Server, declared: Any = declared_automations()) -> list[str]:  # noqa: B008  # it is not changed
+    return list(install_automations(server, declared, NAMES, Notices()))
+
+
+def test_the_second_time_changes_nothing(server: Server, kept: Kept) -> None:
+    assert len(installed(server)) == 1 + len(NIGHTLY)
+    assert len(automated(server)) == len(declared_automations())
+    before = kept.writes
+    assert installed(server) == automated(server) == []
+    assert kept.writes == before
+
+
+def test_what_left_the_repository_leaves_the_server_and_what_operators_made_stays(server: Server, kept: Kept) -> None:
+    installed(server)
+    automated(server)
+    kept.things["automations"]["theirs"] = {"name": "theirs", "tags": [], "id": "theirs"}
+    left = NIGHTLY[1:]
+    assert installed(server, left) == ["removed the deployment nightly, which prefect.yaml no longer has"]
+    assert list(deployment_ids(server)) == [one["name"] for one in left]
+    assert len(automated(server, declared_automations()[1:])) == 1
+    assert "theirs" in kept.things["automations"]
+
+
+def test_what_an_operator_paused_stays_paused_even_where_it_changes(server: Server, kept: Kept) -> None:
+    installed(server)
+    automated(server)
+    kept.things["deployments"]["nightly"]["schedules"][0]["active"] = False
+    drift = declared_automations()[0]
+    kept.things["automations"][drift["name"]]["enabled"] = False
+    changed = [one | {"description": "Other words."} for one in NIGHTLY]
+    assert "changed the deployment nightly" in installed(server, changed)
+    assert not kept.things["deployments"]["nightly"]["schedules"][0]["active"]
+    assert "paused" not in kept.things["deployments"]["nightly"]
+    assert automated(server, [drift | {"description": "Other words."}, *declared_automations()[1:]])
+    assert not kept.things["automations"][drift["name"]]["enabled"]
+
+
+def test_schedules_are_in_the_business_zone_whatever_the_file_says(server: Server, kept: Kept) -> None:
+    list(install_deployments(server, NIGHTLY, "Africa/Lagos"))
+    assert kept.things["deployments"]["nightly"]["schedules"][0]["schedule"]["timezone"] == "Africa/Lagos"
+
+
+def test_a_server_that_is_busy_for_a_moment_is_asked_again(
+    server: Server, kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.server.AGAIN_AFTER", (0, 0))
+    kept.busy = 2
+    assert len(installed(server)) == 1 + len(NIGHTLY)
+
+
+@pytest.mark.parametrize("declared", declared_automations(), ids=lambda one: one["name"])
+def test_an_automation_knows_its_deployments_and_cools_down_for_each_thing_by_itself(declared: dict[str, Any]) -> None:
+    automation = wanted(declared, NAMES, addressee=None)
+    assert automation.trigger.for_each
+    assert automation.actions
+
+
+def test_a_notice_is_always_written_down_and_sent_where_there_is_an_addressee() -> None:
+    late = next(one for one in declared_automations() if "late" in one["name"])
+    kinds = [action.type for action in wanted(late, NAMES, addressee=NAMES["nightly"]).actions]
+    assert kinds == ["run-deployment", "send-notification"]
+    assert [action.type for action in wanted(late, NAMES, addressee=None).actions] == ["run-deployment"]
+
+
+def test_a_block_is_named_by_its_type_and_its_name() -> None:
+    assert read_notices({"CHURN_NOTICE_BLOCK": "sendgrid-email/night"}).block == "sendgrid-email/night"
+    with pytest.raises(Exception, match=re.escape("CHURN_NOTICE_BLOCK")):
+        read_notices({"CHURN_NOTICE_BLOCK": "night"})
