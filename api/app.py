@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 
-from api import batch, customers, docs, health, metrics, outreach, predictions, security
+from api import batch, customers, docs, health, interventions, metrics, outreach, predictions, security
 from api.admission import LOOKUP_THREADS, PREDICTIONS, Admission, Lanes, Queue, lanes
 from api.deadline import LARGEST_BATCH, BodyLimits, WholeBody
 from api.door import guard, leave
@@ -42,6 +42,7 @@ ROUTERS = (
     batch.router,
     customers.router,
     outreach.router,
+    interventions.router,
 )
 LARGER_BODIES = {f"{PREDICTIONS}/batch": LARGEST_BATCH}
 WORTH_PACKING = 4 * 1024  # bytes of an answer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -79,6 +80,13 @@ def page(
     return list(connection.execute(query).mappings())
 
 
+def visible(connection: Connection, wave: tuple[str, date], wanted: Wanted, customers: Sequence[str]) -> frozenset[str]:
+    """Which of these customers were scored on the wave's night and are of the segments and regions that are wanted."""
+    fence = _fence_of_scores(*wave)
+    of_night = sa.select(scores.c.customer_id).where(scores.c[FENCE] == fence, scores.c.customer_id.in_(customers))
+    return frozenset(connection.scalars(of_night.where(*_may_see(wanted))))
+
+
 def place_of(row: RowMapping, wanted: Wanted) -> Place:
     """Where the row stands in its list."""
     place: Place = row[_order(wanted).name]
@@ -112,22 +120,26 @@ def _of_status(shown: ShownList, status: str) -> sa.Select[Any]:
 
 def _scored(rows: sa.Table, shown: ShownList) -> sa.ColumnElement[bool]:
     """The customer's score that readers of the list's night see."""
-    of_night = (getattr(night_pointer.c, name) == value for name, value in _night(shown.unit).items())
-    fence = sa.select(night_pointer.c[FENCE]).where(*of_night).scalar_subquery()
-    return (scores.c[FENCE] == fence) & (scores.c.customer_id == rows.c.customer_id)
+    return (scores.c[FENCE] == _fence_of_scores(shown.unit.contract, shown.unit.as_of)) & (
+        scores.c.customer_id == rows.c.customer_id
+    )
 
 
-def _night(unit: Unit) -> dict[str, Any]:
-    return {"contract": unit.contract, "kind": scores.name, "as_of": unit.as_of}
+def _fence_of_scores(contract: str, as_of: date) -> sa.ScalarSelect[Any]:
+    shown = night_pointer.c
+    of_night = (shown.contract == contract, shown.kind == scores.name, shown.as_of == as_of)
+    return sa.select(shown[FENCE]).where(*of_night).scalar_subquery()
 
 
 def _limits(wanted: Wanted) -> list[sa.ColumnElement[bool]]:
     rows = outreach if wanted.status == Status.LISTED else statuses
-    limits = [rows.c.team == wanted.team] if wanted.team is not None else []
-    for names, column in ((wanted.segments, scores.c.segment), (wanted.regions, scores.c.region)):
-        if names:
-            limits.append(column.in_(names))
-    return limits
+    of_team = [rows.c.team == wanted.team] if wanted.team is not None else []
+    return of_team + _may_see(wanted)
+
+
+def _may_see(wanted: Wanted) -> list[sa.ColumnElement[bool]]:
+    limits = ((wanted.segments, scores.c.segment), (wanted.regions, scores.c.region))
+    return [column.in_(names) for names, column in limits if names]
 
 
 def _handed_over_at(connection: Connection, unit: Unit, run_id: str) -> datetime | None:

@@ -1,0 +1,129 @@
+"""Takes back what came of contacts, each event once, however often a request is sent."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import date
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, HTTPException
+from sqlalchemy.engine import Engine
+
+from api.customers import Database
+from api.environment import Environment
+from api.limits import limited
+from api.models import Place
+from api.problems import described, in_sentences
+from api.security import Principal, require
+from schemas.interventions import Intervention
+from schemas.list_messages import InterventionAsked, InterventionRefused, InterventionsAsked, InterventionsKept
+from schemas.users import Role
+from store.idempotency import KeyUsed, Request, begin, end
+from store.interventions import Refusal, record
+from store.pages_of_list import Wanted, visible
+from store.settings import Settings
+
+router = APIRouter(prefix="/api/v1", tags=["outreach"])
+
+OF_ANOTHER = "an agent writes back his own contacts: leave `agent` out, or name yourself"
+
+Key = Annotated[
+    str,
+    Header(
+        alias="Idempotency-Key",
+        min_length=8,
+        max_length=200,
+        pattern=r"^[\x21-\x7e]+$",
+        description="The caller's own name for the request: sent again under it, it is answered as the first time",
+        examples=["0b8a7c1e-7f0e-4c3a-9d55-3f1f0c7a4d21"],
+    ),
+]
+Teller = Annotated[Principal, Depends(require(Role.AGENT, Role.SERVICE, Role.OPERATOR))]
+
+
+class Origin:
+    """Where events come from: who sends them, under which key, for which base."""
+
+    def __init__(self, key: Key, place: Place, principal: Teller) -> None:
+        self.key = key
+        self.contract = place.contract
+        self.principal = principal
+
+    def request(self, asked: InterventionsAsked) -> Request:
+        """By what the request is known when it is sent again."""
+        content = hashlib.sha256(asked.model_dump_json().encode()).hexdigest()
+        return Request(self.principal.name, self.key, content)
+
+    def events(self, asked: InterventionsAsked) -> list[Intervention]:
+        """The events as a team's own file would have them."""
+        return [self._event(one, place) for place, one in enumerate(asked.interventions)]
+
+    def _event(self, one: InterventionAsked, place: int) -> Intervention:
+        made = hashlib.sha256(f"{self.principal.name} {self.key} {place}".encode()).hexdigest()
+        own = {"contract": self.contract, "agent": one.agent or self.principal.name, "key": one.key or made}
+        return Intervention(**one.model_dump() | own)
+
+
+@router.post(
+    "/interventions",
+    dependencies=[Depends(limited("changes"))],
+    responses=described(
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.CONFLICT,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    ),
+)
+def write_back(
+    asked: InterventionsAsked, origin: Annotated[Origin, Depends()], engine: Database, settings: Environment
+) -> InterventionsKept:
+    """Keeps up to a thousand events of contacts. What is refused is named, and keeps no other from being kept.
+
+    It is checked as `churn outcome record` does, so that late and repeated events do no harm.
+    """
+    try:
+        answered = begin(engine, origin.request(asked))
+    except KeyUsed as used:
+        raise HTTPException(HTTPStatus.CONFLICT, in_sentences(used)) from None
+    if answered is None:
+        kept = _kept(origin.events(asked), origin.principal, engine, settings)
+        answered = end(engine, origin.request(asked), kept.model_dump_json())
+    return InterventionsKept.model_validate_json(answered)
+
+
+def _kept(events: list[Intervention], principal: Principal, engine: Engine, settings: Settings) -> InterventionsKept:
+    whys = [_why_not(event, principal) for event in events]
+    visible = _visible([event for event, why in zip(events, whys, strict=True) if not why], principal, engine)
+    whys = [why or _unseen(event, visible) for event, why in zip(events, whys, strict=True)]
+    came = record(settings, [event for event, why in zip(events, whys, strict=True) if not why])
+    refused = [Refusal(event.key, why) for event, why in zip(events, whys, strict=True) if why]
+    told = [InterventionRefused(key=one.key, why=one.why) for one in (*refused, *came.refused)]
+    return InterventionsKept(new=came.new, known=came.known, refused=told)
+
+
+def _why_not(event: Intervention, principal: Principal) -> str:
+    """Why this principal may not write the event back; empty where he may."""
+    return OF_ANOTHER if principal.role is Role.AGENT and event.agent != principal.name else ""
+
+
+def _visible(events: list[Intervention], principal: Principal, engine: Engine) -> set[tuple[date, str]] | None:
+    """The customers of these events whom the principal may see, by night; None for whoever sees all."""
+    if not (principal.segments or principal.regions):
+        return None
+    wanted = Wanted(segments=principal.segments, regions=principal.regions)
+    found: set[tuple[date, str]] = set()
+    with engine.connect() as connection:
+        for contract, as_of in sorted({(event.contract, event.as_of) for event in events}):
+            asked = sorted({event.customer_id for event in events if event.as_of == as_of})
+            found |= {(as_of, key) for key in visible(connection, (contract, as_of), wanted, asked)}
+    return found
+
+
+def _unseen(event: Intervention, seen: set[tuple[date, str]] | None) -> str:
+    """In the words for a customer whom nobody knows, so that they do not tell that there is one."""
+    if seen is None or (event.as_of, event.customer_id) in seen:
+        return ""
+    return f"the night of {event.as_of} knows no customer {event.customer_id}: correct the key or as_of"
