@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from multiprocessing import get_context
@@ -47,8 +48,12 @@ class Run:
         self.process.join(SECONDS)
         return said
 
+    def halt(self) -> None:
+        """Lets it stand still wherever it is."""
+        self._send(signal.SIGSTOP)
+
     def wake(self) -> None:
-        os.kill(self._pid, signal.SIGCONT)
+        self._send(signal.SIGCONT)
 
     def kill(self) -> None:
         self.process.kill()
@@ -58,6 +63,10 @@ class Run:
     def _pid(self) -> int:
         assert self.process.pid
         return self.process.pid
+
+    def _send(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError):  # it has ended
+            os.kill(self._pid, number)
 
     def _said(self) -> str:
         try:

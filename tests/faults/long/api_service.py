@@ -19,6 +19,7 @@ from typing import Any
 from api.tokens import issue_token
 from store.keyring import open_keyring
 from store.registry import Promotion, Version, open_registry
+from store.service_settings import ONE_THREAD
 from store.settings import Settings, read_settings
 from tests import cards
 from tests.api.service import OPERATOR, TINY, promoted, registered
@@ -132,18 +133,28 @@ async def read_answer(reads: asyncio.StreamReader, began: float) -> Answer:
 
 @contextmanager
 def served(home: Path, workers: int = 1, **more: str) -> Iterator[Standing]:
-    """A service with a champion on a base in that folder; it is gone afterwards."""
-    environment = {"CHURN_HOME": str(home), "CHURN_MODE": "development", "CHURN_RATES": BOUNDLESS, **more}
-    settings = read_settings(environment)
-    promoted(settings)
+    """The service of a small base with a champion, in that folder; it is gone afterwards."""
+    promoted(read_settings(environment(home, **more)))
+    with serving(environment(home, **more), TINY.name, workers) as service:
+        yield service
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    """What a base in that folder says to its service, which counts nobody's requests."""
+    return {"CHURN_HOME": str(home), "CHURN_MODE": "development", "CHURN_RATES": BOUNDLESS, **more}
+
+
+@contextmanager
+def serving(variables: dict[str, str], contract: str, workers: int = 1) -> Iterator[Standing]:
+    """The service as `churn serve` runs it, for a base that has a champion."""
+    settings, port = read_settings(variables), free_port()
     token = issue_token(OPERATOR, open_keyring(settings))
-    port = free_port()
-    asked = ("--contract", TINY.name, "--host", "127.0.0.1", "--port", str(port), "--workers", str(workers))
-    with (home / "log").open("wb") as log:
+    asked = ("--contract", contract, "--host", "127.0.0.1", "--port", str(port), "--workers", str(workers))
+    with (Path(variables["CHURN_HOME"]) / "log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "api.server", *asked],
             cwd=ROOT,
-            env={**os.environ, **environment, "OMP_NUM_THREADS": "1"},
+            env={**os.environ, **variables, **dict.fromkeys(ONE_THREAD, "1")},
             stdout=log,
             stderr=log,
         )

@@ -33,6 +33,7 @@ Result = TypeVar("Result")
 
 TRIES = 30  # of each sort
 PAUSES = (0.5, 1, 2, 4, 8)  # seconds before each further try of a step, as a flow has them for its steps
+UNCLAIMED = "not claimed"  # whose server dies while it claims a night has nothing to go on with
 _OTHERS = sa.text("SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
 
 
@@ -58,26 +59,30 @@ def _kill_one(trials: Trials, kill: Callable[[Engine, Random], None], chance: Ch
     in_time = not run.told.poll()
     kill(engine, trials.random)
     wait_until(lambda: _answers(engine))
-    went_on = run.outcome().startswith("published")
+    said = run.outcome()
     if in_time:
         trials.tally.landed += trials.has_begun(as_of)
     else:
         chance.came_too_late()
+    if not said.startswith(("published", UNCLAIMED)):
+        trials.tally.broken.append(f"{as_of} was claimed and not published when the server was back: {said}")
     trials.settle(as_of)
-    return in_time and went_on
+    return in_time and said.startswith("published")
 
 
 def a_patient_run(base: Base, as_of: date, told: Connection) -> None:
     """A night's run that tries each step again for a while, as the flow does."""
     publisher = base.publisher()
     told.send("begins")
+    stage = UNCLAIMED
     try:
         claim = publisher.claim(unit_of(as_of), made_of("first"))
         assert isinstance(claim, Claim)
+        stage = "claimed"
         write(publisher, claim)
         told.send(f"published {_all_steps(publisher, claim).run_id}")
     except Exception as failed:
-        told.send(f"{type(failed).__name__} {failed}")
+        told.send(f"{stage}: {type(failed).__name__} {failed}")
 
 
 def _all_steps(publisher: Publisher, claim: Claim) -> Published:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -55,7 +53,7 @@ def _stopped(run: Run, chance: Chance) -> Iterator[Run]:
     """The run, standing still since some moment; it is gone afterwards, awake or not."""
     chance.wait()
     try:
-        os.kill(int(run.process.pid or 0), signal.SIGSTOP)
+        run.halt()
         yield run
     finally:
         run.kill()
