@@ -22,6 +22,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from churn.errors import SettingsError
+from store.monitoring_views import MONITORING_VIEWS
 from store.tables import TABLES_OF, alone, database_role
 from store.views import views
 
@@ -33,7 +34,7 @@ _CHAMPIONS = ("model_version", "alias", "alembic_version")  # what a night asks 
 _CONTACTS = ("intervention", "handover")  # whom a list leaves alone for a while, and whether one was sent
 _ALL_BUT_ROWS = "*"  # every table that holds no run's rows, whatever release or migration made it
 _CLOSED = {"service_user", "lookup_audit"}  # but these: hashes of passwords, and a log that nobody reads unseen
-_VIEWS = tuple(view.name for view in views("postgresql"))
+_VIEWS = (*(view.name for view in views("postgresql")), *MONITORING_VIEWS)
 _ANSWERS = ("publication", *_POINTERS, *_LOADED, "alias_event", "verdict", "lift", "data_dictionary")
 _ACCESS = ("service_user", "rate_bucket")
 _NUMBERS_OF_LOOKS = "lookup_audit_entry_seq"
@@ -48,7 +49,7 @@ GRANTS: Mapping[str, tuple[tuple[str, tuple[str, ...]], ...]] = MappingProxyType
             ("INSERT", ("handover",)),
         ),
         READER: (("SELECT", (*_VIEWS, "data_dictionary")),),
-        AUDITOR: (("SELECT", (_ALL_BUT_ROWS, "night_status")),),
+        AUDITOR: (("SELECT", (_ALL_BUT_ROWS, "night_status", "night_alerts")),),
         SERVICE: (
             ("SELECT", (*_VIEWS, *_ANSWERS, "structure", *_CHAMPIONS, *_CONTACTS, *_ACCESS)),
             ("INSERT", ("lookup_audit", *_CONTACTS, *_ACCESS)),

@@ -15,8 +15,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Dialect, Engine
 from sqlalchemy.schema import CreateIndex, CreateTable, DDLElement, SetColumnComment, SetTableComment
 
-from store import access_tables, intervention_tables, registry_tables
+from store import access_tables, intervention_tables, monitoring_tables, registry_tables
 from store.claims import lease_functions
+from store.monitoring_views import monitoring_views
 from store.partitions import attach_function
 from store.reshaping import make_tables
 from store.roles import OF_ROLES, grant_again
@@ -123,13 +124,13 @@ def _descriptions(dialect: str) -> Iterator[dict[str, str | int]]:
     for table in (*metadata.sorted_tables, *_migrated()):
         columns = {column.name: str(column.comment) for column in table.columns}
         yield from _described("table", table.name, str(table.comment), columns)
-    for view in views(dialect):
+    for view in (*views(dialect), *monitoring_views()):
         yield from _described("view", view.name, view.description, view.described())
 
 
 def _migrated() -> list[sa.Table]:
     """The tables of the migrations, whoever of them this process uses: else the digest would differ by process."""
-    modules = (access_tables, intervention_tables, registry_tables)
+    modules = (access_tables, intervention_tables, monitoring_tables, registry_tables)
     found = {table.name: table for module in modules for table in vars(module).values() if isinstance(table, sa.Table)}
     return [found[name] for name in sorted(found)]
 

@@ -19,13 +19,14 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from churn.errors import RegistryError
+from store.monitoring_views import drop_views, make_views
 from store.roles import grant_again
 from store.tables import alone
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0007"
+HEAD = "0011"
 FIRST = "0001"  # made as they stood by those releases that had no migrations yet
 
 _NUMBER = sa.table("alembic_version", sa.column("version_num", sa.String))
@@ -58,7 +59,9 @@ def _migrate(connection: Connection) -> None:
     _require_known(found, config, connection)
     if found is None and sa.inspect(connection).has_table("model_version"):
         command.stamp(config, FIRST)
+    drop_views(connection)
     command.upgrade(config, HEAD)
+    make_views(connection)
     grant_again(connection)
 
 

@@ -18,6 +18,7 @@ from alembic.script import ScriptDirectory
 import store.access_tables
 import store.intervention_tables
 import store.migrations
+import store.monitoring_tables
 from churn.errors import RegistryError
 from store.migrations import HEAD, bring_up_to_date
 from store.registry import Promotion, Registry, Rollback, open_registry

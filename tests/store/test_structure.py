@@ -13,6 +13,7 @@ from sqlalchemy.engine import Engine
 from churn.errors import PublicationError
 from store.code import ROOT
 from store.migrations import bring_up_to_date
+from store.monitoring_views import MONITORING_VIEWS, monitoring_views
 from store.structure import create_all
 from store.tables import engine_for, metadata
 from store.views import views
@@ -27,6 +28,7 @@ VIEWS = {
     "outreach_status_current",
     "outreach_team_current",
     "night_status",
+    "night_alerts",
 }
 
 
@@ -56,9 +58,9 @@ def test_the_dictionary_describes_every_table_and_view_and_each_of_their_columns
 
 def test_every_view_is_there_and_can_be_asked(engine: Engine) -> None:
     there = sa.inspect(engine)
-    assert set(there.get_view_names()) == VIEWS
+    assert set(there.get_view_names()) == {*VIEWS, *MONITORING_VIEWS}
     with engine.connect() as connection:
-        for view in views(engine.dialect.name):
+        for view in (*views(engine.dialect.name), *monitoring_views()):
             found = connection.execute(sa.text(f"SELECT * FROM {view.name}"))
             assert list(found.keys()) == list(view.described())
             assert found.all() == []

@@ -1,0 +1,124 @@
+"""Keeps what watching the nights found, and gives it back: sizes, alarms, mutes, and what became of past scores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime
+
+import pyarrow as pa
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+
+from churn.alarms import Mute, Past, Standing
+from churn.contract import arrow_schema
+from churn.errors import RequestError
+from schemas.columns import Table
+from schemas.monitoring import ALARMS, BACKTEST, MUTES, AlarmState
+from store.migrations import bring_up_to_date
+from store.monitoring_tables import alarms, backtest, decisions, mutes
+from store.registry_tables import registry_metadata
+from store.settings import Settings
+from store.tables import answering, engine_for
+
+
+def keep_night(settings: Settings, contract: str, as_of: date, found: Mapping[str, pa.Table]) -> None:
+    """Keeps a night's rows by the name of their table, in the place of what an earlier watch of it found.
+
+    One transaction: readers see the whole watch of a night, or none of it.
+    """
+    engine = _engine(settings)
+    with answering(engine), engine.begin() as connection:
+        for name, rows in found.items():
+            table = registry_metadata.tables[name]
+            connection.execute(table.delete().where(table.c.contract == contract, table.c.as_of == as_of))
+            if rows.num_rows:
+                connection.execute(table.insert(), rows.to_pylist())
+
+
+def kept_night(settings: Settings, schema: Table, contract: str, as_of: date | None = None) -> pa.Table:
+    """The rows of one of the night's tables, of a night or the newest that was watched; in order of their key."""
+    table = registry_metadata.tables[schema.name]
+    newest = sa.select(sa.func.max(table.c.as_of)).where(table.c.contract == contract).scalar_subquery()
+    chosen = sa.select(table).where(table.c.contract == contract, table.c.as_of == (as_of or newest))
+    return _rows(settings, chosen.order_by(*(table.c[name] for name in schema.primary_key)), schema)
+
+
+def keep_backtest(settings: Settings, rows: pa.Table) -> None:
+    """Keeps what became of past nights, in the place of what was told of them before."""
+    engine = _engine(settings)
+    nights = rows.select(["contract", "as_of"]).group_by(["contract", "as_of"]).aggregate([]).to_pylist()
+    with answering(engine), engine.begin() as connection:
+        for night in nights:
+            connection.execute(backtest.delete().where(*(backtest.c[name] == value for name, value in night.items())))
+        if rows.num_rows:
+            connection.execute(backtest.insert(), rows.to_pylist())
+
+
+def backtested_runs(settings: Settings, contract: str) -> frozenset[str]:
+    """The runs of which it is known what became of their scores."""
+    engine = _engine(settings)
+    runs = sa.select(backtest.c.run_id).where(backtest.c.contract == contract).distinct()
+    with answering(engine), engine.connect() as connection:
+        return frozenset(connection.scalars(runs))
+
+
+def kept_backtest(settings: Settings, contract: str, until: date) -> pa.Table:
+    """What became of the nights up to a date, the oldest first."""
+    chosen = sa.select(backtest).where(backtest.c.contract == contract, backtest.c.as_of <= until)
+    in_order = chosen.order_by(*(backtest.c[name] for name in BACKTEST.primary_key))
+    return _rows(settings, in_order, BACKTEST)
+
+
+def past_of(settings: Settings, contract: str, as_of: date) -> Past:
+    """What the nights before this one left of alarms, and who has muted what."""
+    engine = _engine(settings)
+    before = sa.select(sa.func.max(decisions.c.as_of)).where(
+        decisions.c.contract == contract, decisions.c.as_of < as_of
+    )
+    earlier = sa.select(alarms).where(alarms.c.contract == contract, alarms.c.as_of < as_of).order_by(alarms.c.as_of)
+    with answering(engine), engine.connect() as connection:
+        standings = [_standing(row) for row in connection.execute(earlier).mappings()]
+        night_before = connection.scalar(before)
+    return Past({one.key: one for one in standings}, night_before, mutes_of(settings, contract))
+
+
+def alarms_since(settings: Settings, contract: str, since: date) -> pa.Table:
+    """The alarms of the nights from a date on, the newest first and of each night the largest."""
+    chosen = sa.select(alarms).where(alarms.c.contract == contract, alarms.c.as_of >= since)
+    return _rows(settings, chosen.order_by(alarms.c.as_of.desc(), alarms.c.size.desc()), ALARMS)
+
+
+def mute(settings: Settings, contract: str, wish: Mute, why: str) -> None:
+    """Mutes a subject, or changes until when it is muted; RequestError where nobody says who, or why."""
+    if not wish.who.strip() or not why.strip():
+        raise RequestError("nobody says who mutes it, or why", where=wish.subject, to_do="Give --who and --why.")
+    row = {"contract": contract, "subject": wish.subject, "recorded_at": datetime.now(UTC).replace(tzinfo=None)}
+    engine = _engine(settings)
+    with answering(engine), engine.begin() as connection:
+        connection.execute(mutes.insert().values(**row, until=wish.until, who=wish.who, why=why))
+
+
+def mutes_of(settings: Settings, contract: str) -> tuple[Mute, ...]:
+    """The last wish of each subject, also of those that are over."""
+    chosen = sa.select(mutes).where(mutes.c.contract == contract).order_by(mutes.c.recorded_at)
+    last = {row["subject"]: row for row in _rows(settings, chosen, MUTES).to_pylist()}
+    return tuple(Mute(row["subject"], row["until"], row["who"]) for row in last.values())
+
+
+def _engine(settings: Settings) -> Engine:
+    engine = engine_for(settings.database_url)
+    with answering(engine):
+        bring_up_to_date(engine)
+    return engine
+
+
+def _rows(settings: Settings, chosen: sa.Select[tuple[object, ...]], schema: Table) -> pa.Table:
+    engine = _engine(settings)
+    with answering(engine), engine.connect() as connection:
+        rows: Iterable[dict[str, object]] = [dict(row) for row in connection.execute(chosen).mappings()]
+    return pa.Table.from_pylist(list(rows), schema=arrow_schema(schema))
+
+
+def _standing(row: sa.RowMapping) -> Standing:
+    key = row["kind"], row["subject"], row["place"]
+    return Standing(key, row["as_of"], AlarmState(row["state"]), row["raised_as_of"])
