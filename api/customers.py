@@ -1,37 +1,54 @@
-"""Looks a customer up in the newest published night: the score, its age, and whether to contact him."""
+"""One customer as the newest night has him: the score, its age, whether to contact him, who did, and how it came."""
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 
-import sqlalchemy as sa
-from fastapi import APIRouter, Depends, HTTPException, Path, Request
-from pydantic import BaseModel, Field
-from sqlalchemy.engine import Connection, Engine, RowMapping
+from fastapi import APIRouter, Depends, HTTPException, Query
+from pydantic import AwareDatetime, BaseModel, Field
+from sqlalchemy.engine import RowMapping
 
 from api.answers import ModelStamp, Reason
 from api.limits import limited
-from api.models import Place
-from api.problems import described
-from api.security import Anyone, Looking, may_see
-from schemas.messages import LONGEST_TEXT
+from api.visits import REFUSALS, CustomerId, Visiting
+from api.visits import Database as Database
 from schemas.scores import REASONS_DOWN, REASONS_UP
-from store.tables import FENCE, hours_since, publication, scores, statuses
+from store.lookups import NightOfCustomer, contacts_with, decision_about, nights_of
 
 router = APIRouter(prefix="/api/v1", tags=["customers"])
 
-# PostgreSQL has no text with NUL in it, and says so with an error of its own.
-CustomerId = Annotated[str, Path(max_length=LONGEST_TEXT, pattern=r"^[^\x00]+$", description="Key of the customer")]
+MOST_CONTACTS = 20
+MOST_NIGHTS, USUAL_NIGHTS = 100, 30
+
+Nights = Annotated[int, Query(ge=1, le=MOST_NIGHTS, description="How many published nights to look back")]
 
 
 class Outreach(BaseModel):
-    """Whether the customer is on the night's outreach list, and which rule of the policy decided so."""
+    """Whether the customer is on the night's outreach list, which rule of the policy decided so, and what to do."""
 
     status: str = Field(description="listed, or the one reason that keeps the customer off", examples=["listed"])
     rule: str = Field(description="The rule that decided, in words")
     expected_value: float | None = Field(description="Expected gain of a contact, in money")
+    action: str | None = Field(description="The action of the policy that was chosen", examples=["service_call"])
+    channel: str | None = Field(description="Channel of the action; null for who is not on the list")
+    team: str | None = Field(description="Team that has the customer", examples=["north"])
+    rank: int | None = Field(description="Place on the list, 1 is the most worth; null for who is not on it")
+    agent_says: str | None = Field(description="What the agent reads; null for who is not on the list")
+
+
+class Contact(BaseModel):
+    """An event of a contact with the customer, as a team wrote it back."""
+
+    as_of: date = Field(description="Date of the list that named the customer")
+    occurred_at: AwareDatetime
+    event: str = Field(examples=["reached"])
+    channel: str
+    action: str
+    team: str
+    agent: str = Field(description="Who made the contact")
 
 
 class PublishedScore(BaseModel):
@@ -42,7 +59,9 @@ class PublishedScore(BaseModel):
     known_at: datetime = Field(description="Moment up to which facts had arrived, business time")
     revision: int = Field(description="1 for the night's first publication")
     age_hours: float = Field(description="Hours since the score was published")
+    stale: bool = Field(description="Whether a newer night is due")
     segment: str
+    region: str | None
     probability: float = Field(description="Calibrated probability of leaving within the horizon")
     log_odds: float = Field(description="Natural log-odds of the probability")
     band: str = Field(description="Risk band of the probability against the base rate")
@@ -51,85 +70,80 @@ class PublishedScore(BaseModel):
     reasons: list[Reason] = Field(description="What raises the risk, the strongest first; three at most")
     reliefs: list[Reason] = Field(description="What lowers the risk most; one at most")
     outreach: Outreach | None = Field(description="Null until the night's list is published")
+    contacts: list[Contact] = Field(description="What came of contacts, the newest first; twenty at most")
     model: ModelStamp
 
 
-async def database(request: Request) -> Engine:
-    """The engine that the service was made with."""
-    engine: Engine = request.app.state.engine
-    return engine
+class NightScore(BaseModel):
+    """A customer's score of one night, and what that night's list said."""
+
+    as_of: date
+    revision: int
+    probability: float
+    log_odds: float
+    band: str
+    percentile: int
+    customer_value: float | None
+    status: str | None = Field(description="listed, or the one reason that kept the customer off; null without a list")
+    action: str | None
+    model_version: int
 
 
-Database = Annotated[Engine, Depends(database)]
+class Trend(BaseModel):
+    """A customer's scores from night to night."""
+
+    customer_id: str
+    nights: list[NightScore] = Field(description="The newest first; a night on which he was no customer is left out")
 
 
-@router.get(
-    "/customers/{customer_id}",
-    dependencies=[Depends(limited("lookups"))],
-    responses=described(
-        HTTPStatus.UNAUTHORIZED,
-        HTTPStatus.NOT_FOUND,
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-        HTTPStatus.TOO_MANY_REQUESTS,
-        HTTPStatus.SERVICE_UNAVAILABLE,
-    ),
-)
-def published_score(
-    customer_id: CustomerId, place: Place, engine: Database, principal: Anyone, look: Looking
-) -> PublishedScore:
+@router.get("/customers/{customer_id}", dependencies=[Depends(limited("lookups"))], responses=REFUSALS)
+def published_score(customer_id: CustomerId, visit: Visiting) -> PublishedScore:
     """The customer's score in the newest published night, however old that is, and what the outreach list says.
 
     It is answered once the look stands in the log of look-ups, in one transaction with what was read.
     """
-    with engine.begin() as connection:
-        score = _score(connection, place.contract, customer_id)
-        if score is None or not may_see(principal, score["segment"], score["region"]):
-            raise HTTPException(HTTPStatus.NOT_FOUND, "The newest published night has no such customer.")
-        answer = _answer(score, _outreach(connection, place.contract, score))
-        look.record(connection, "lookup", customer_id)
+    with visit.engine.begin() as connection:
+        score = visit.newest_score(connection, customer_id)
+        decision = decision_about(connection, visit.contract, customer_id, score["as_of"])
+        contacts = contacts_with(connection, visit.contract, customer_id, MOST_CONTACTS)
+        answer = _answer(score, decision, [_contact(one) for one in contacts])
+        visit.look.record(connection, "lookup", customer_id)
     return answer
 
 
-def _view(name: str, rows: sa.Table) -> sa.TableClause:
-    """A view of published rows, with what is shown of their run."""
-    shown = [column for column in rows.c if column.name != FENCE]
-    run = [publication.c[fact] for fact in ("contract", "known_at", "revision", "published_at")]
-    return sa.table(name, *(sa.column(column.name, column.type) for column in (*shown, *run)))
+@router.get("/customers/{customer_id}/history", dependencies=[Depends(limited("lookups"))], responses=REFUSALS)
+def score_trend(customer_id: CustomerId, visit: Visiting, nights: Nights = USUAL_NIGHTS) -> Trend:
+    """The customer's score of each night, in the revision that readers see; also of one who has left meanwhile."""
+    with visit.engine.begin() as connection:
+        found = nights_of(connection, visit.contract, customer_id, nights)
+        if not found or not visit.sees(found[0].score):
+            raise HTTPException(HTTPStatus.NOT_FOUND, "None of these nights has such a customer.")
+        visit.look.record(connection, "history", customer_id)
+    return Trend(customer_id=customer_id, nights=[_night(one) for one in found])
 
 
-SCORES_NOW = _view("score_current", scores)
-STATUSES_NOW = _view("outreach_status_current", statuses)
-
-
-def _score(connection: Connection, contract: str, customer_id: str) -> RowMapping | None:
-    now = SCORES_NOW.c
-    query = sa.select(SCORES_NOW, hours_since(now.published_at).label("age_hours")).where(
-        now.contract == contract, now.customer_id == customer_id
-    )
-    return connection.execute(query).mappings().one_or_none()
-
-
-def _outreach(connection: Connection, contract: str, score: RowMapping) -> RowMapping | None:
-    """What the list of the score's own night says: a list is published after its scores, and may be a night behind."""
-    now = STATUSES_NOW.c
-    query = sa.select(now.status, now.rule, now.expected_value).where(
-        now.contract == contract, now.customer_id == score["customer_id"], now.as_of == score["as_of"]
-    )
-    return connection.execute(query).mappings().one_or_none()
-
-
-def _answer(score: RowMapping, outreach: RowMapping | None) -> PublishedScore:
+def _answer(score: RowMapping, decision: RowMapping | None, contacts: list[Contact]) -> PublishedScore:
     return PublishedScore(
         **{name: score[name] for name in PublishedScore.model_fields if name in score},
         reasons=_told(score, "reason", REASONS_UP),
         reliefs=_told(score, "relief", REASONS_DOWN),
-        outreach=Outreach(**outreach) if outreach else None,
+        outreach=Outreach(**decision) if decision else None,
+        contacts=contacts,
         model=ModelStamp(version=score["model_version"], digest=score["model_digest"]),
     )
 
 
-def _told(score: RowMapping, prefix: str, places: int) -> list[Reason]:
+def _told(score: Mapping[str, Any], prefix: str, places: int) -> list[Reason]:
     parts = [
         {field: score[f"{prefix}_{place}_{field}"] for field in Reason.model_fields} for place in range(1, places + 1)
     ]
     return [Reason(**part) for part in parts if part["feature"] is not None]
+
+
+def _contact(event: RowMapping) -> Contact:
+    return Contact(**{**event, "occurred_at": event["occurred_at"].replace(tzinfo=UTC)})
+
+
+def _night(one: NightOfCustomer) -> NightScore:
+    known = {**(one.decision or {"status": None, "action": None}), **one.score, **one.run}
+    return NightScore(**{name: known[name] for name in NightScore.model_fields})

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
 from api.app import create_app
+from schemas.interventions import Event, Intervention
+from schemas.users import Role, User
+from store.interventions import record
 from store.registry import Version
 from store.settings import Settings
 from tests import cards
+from tests.api import lists
 from tests.api.service import TINY, Ask, promoted, publish, running, scored
 
 FIRST, SECOND = date(2026, 1, 1), date(2026, 1, 2)
@@ -76,10 +81,107 @@ def test_the_status_is_that_of_the_same_night_s_list(ask: Ask, settings: Setting
     publish_scores(settings, champion, FIRST)
     assert shown(ask, "C000003")["outreach"] is None
     publish_list(settings, FIRST, C000003="listed", C000004="not_worth_it")
-    assert shown(ask, "C000003")["outreach"] == {"status": "listed", "rule": "in words", "expected_value": 12.5}
+    outreach = shown(ask, "C000003")["outreach"]
+    assert (outreach["status"], outreach["rule"], outreach["expected_value"]) == ("listed", "in words", 12.5)
     assert shown(ask, "C000004")["outreach"]["status"] == "not_worth_it"
     publish_scores(settings, champion, SECOND)
     assert shown(ask, "C000003")["outreach"] is None, "a list of yesterday says nothing about tonight's scores"
+
+
+def test_who_is_on_the_list_is_shown_with_what_to_do_and_to_say(ask: Ask, settings: Settings):
+    lists.publish_list(settings, [1, 2], held_out=[3])
+    listed = shown(ask, lists.customer(1))["outreach"]
+    assert {name: listed[name] for name in ("status", "rank")} == {"status": "listed", "rank": 1}
+    assert all(listed[name] for name in ("rule", "action", "channel", "team", "agent_says"))
+    held_out = shown(ask, lists.customer(3))["outreach"]
+    assert held_out["status"] == "held_out"
+    assert [held_out[name] for name in ("rank", "channel", "agent_says")] == [None, None, None]
+
+
+def test_what_came_of_contacts_is_shown_the_newest_first(ask: Ask, settings: Settings):
+    lists.publish_list(settings, [1, 2])
+    events = [event(1, Event.ATTEMPTED, day=1), event(1, Event.ACCEPTED, day=3), event(2, Event.REFUSED, day=2)]
+    assert record(settings, events).new == 3
+    told = shown(ask, lists.customer(1))["contacts"]
+    assert [(one["event"], one["occurred_at"]) for one in told] == [
+        ("accepted", "2026-01-03T09:00:00Z"),
+        ("attempted", "2026-01-01T09:00:00Z"),
+    ]
+    assert (told[0]["agent"], told[0]["as_of"]) == ("ada", "2026-01-01")
+
+
+def event(number: int, kind: Event, day: int) -> Intervention:
+    return Intervention(
+        contract=TINY.name,
+        customer_id=lists.customer(number),
+        as_of=lists.NIGHT,
+        action="service_call",
+        channel="phone",
+        team="north",
+        event=kind,
+        agent="ada",
+        occurred_at=datetime(2026, 1, day, 9, tzinfo=UTC),
+        key=f"{number}-{kind}-{day}",
+    )
+
+
+SEEN = [
+    # segments                  regions          whom of twelve: prepaid are even, regions go round by three
+    ((), (), range(12)),
+    (("prepaid",), (), range(0, 12, 2)),
+    ((), ("R01",), range(0, 12, 3)),
+    ((), ("R01", "R02"), [0, 1, 3, 4, 6, 7, 9, 10]),
+    (("prepaid",), ("R01",), (0, 6)),
+    (("prepaid", "postpaid"), ("R01", "R02", "R03"), range(12)),
+    (("hybrid",), (), ()),
+    ((), ("R99",), ()),
+]
+
+
+@pytest.mark.parametrize(("segments", "regions", "whom"), SEEN)
+def test_an_agent_sees_the_customers_of_his_segments_and_regions_alone(
+    settings: Settings, champion: Version, segments: tuple[str, ...], regions: tuple[str, ...], whom: Sequence[int]
+):
+    lists.publish_list(settings, list(range(12)))
+    with running(create_app(settings, TINY.name), who=User("ada", Role.AGENT, segments, regions)) as ask:
+        for path in ("/api/v1/customers/{}", "/api/v1/customers/{}/history"):
+            answers = [ask("GET", path.format(lists.customer(number))) for number in range(12)]
+            assert [answer.status_code for answer in answers] == [200 if one in whom else 404 for one in range(12)]
+            hidden = {answer.text for answer in answers if answer.status_code == 404}
+            assert hidden <= {ask("GET", path.format("C999")).text}, "that there is such a customer is hidden, too"
+
+
+def test_who_is_limited_to_regions_sees_nobody_whose_region_is_unknown(settings: Settings, champion: Version):
+    publish_scores(settings, champion, FIRST)
+    for regions, status in (((), 200), (("R01",), 404)):
+        with running(create_app(settings, TINY.name), who=User("ada", Role.AGENT, (), regions)) as ask:
+            assert ask("GET", "/api/v1/customers/C000003").status_code == status
+
+
+def test_the_trend_has_each_night_the_newest_first(ask: Ask, settings: Settings, champion: Version):
+    rows = {as_of: publish_scores(settings, champion, as_of)[3] for as_of in (FIRST, SECOND)}
+    publish_list(settings, FIRST, C000003="not_worth_it")
+    answer = ask("GET", "/api/v1/customers/C000003/history").json()
+    assert [night["as_of"] for night in answer["nights"]] == ["2026-01-02", "2026-01-01"]
+    for night, as_of in zip(answer["nights"], (SECOND, FIRST), strict=True):
+        same = ("probability", "log_odds", "band", "percentile", "customer_value", "model_version")
+        assert {name: night[name] for name in same} == {name: rows[as_of][name] for name in same}
+    assert [night["status"] for night in answer["nights"]] == [None, "not_worth_it"]
+    assert len(ask("GET", "/api/v1/customers/C000003/history?nights=1").json()["nights"]) == 1
+
+
+def test_the_trend_of_who_has_left_ends_where_he_left(ask: Ask, settings: Settings, champion: Version):
+    publish_scores(settings, champion, FIRST, customers=20)
+    publish_scores(settings, champion, SECOND, customers=10)
+    assert ask("GET", "/api/v1/customers/C000015").status_code == 404
+    nights = ask("GET", "/api/v1/customers/C000015/history").json()["nights"]
+    assert [night["as_of"] for night in nights] == ["2026-01-01"]
+
+
+@pytest.mark.parametrize("nights", ["0", "-1", "101", "x", str(10**400), "NaN", "%00", "1e1"])
+def test_what_can_be_no_number_of_nights_is_refused(ask: Ask, nights: str):
+    answer = ask("GET", f"/api/v1/customers/C1/history?nights={nights}")
+    assert (answer.status_code, answer.json()["fields"][0]["field"]) == (422, "nights")
 
 
 @pytest.mark.parametrize("customer_id", ["C999999", "c000003", "C000003' OR '1'='1", "%25", "ключ"])

@@ -1,0 +1,68 @@
+"""A look at one customer: whom somebody may see, and that it is written down before anything is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import Depends, HTTPException, Path, Request
+from sqlalchemy.engine import Connection, Engine, RowMapping
+
+from api.models import Place
+from api.problems import described
+from api.security import Anyone, Looking, Principal, may_see
+from schemas.messages import LONGEST_TEXT
+from store.audit import Look
+from store.lookups import newest_score
+
+NOBODY = "The newest published night has no such customer."
+REFUSALS = described(
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    HTTPStatus.TOO_MANY_REQUESTS,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+)
+
+# PostgreSQL has no text with NUL in it, and says so with an error of its own.
+CustomerId = Annotated[str, Path(max_length=LONGEST_TEXT, pattern=r"^[^\x00]+$", description="Key of the customer")]
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """Somebody who looks at a customer of the contract; `look` writes it down in the transaction that reads."""
+
+    contract: str
+    engine: Engine
+    principal: Principal
+    look: Look
+
+    def sees(self, score: Mapping[str, Any]) -> bool:
+        """Whether the customer of that score is of the segments and regions of whoever looks."""
+        return may_see(self.principal, score["segment"], score["region"])
+
+    def newest_score(self, connection: Connection, customer_id: str) -> RowMapping:
+        """The customer's row in the newest night; 404 where there is none, or none for whoever looks."""
+        score = newest_score(connection, self.contract, customer_id)
+        if score is None or not self.sees(score):
+            raise HTTPException(HTTPStatus.NOT_FOUND, NOBODY)
+        return score
+
+
+async def database(request: Request) -> Engine:
+    """The engine that the service was made with."""
+    engine: Engine = request.app.state.engine
+    return engine
+
+
+Database = Annotated[Engine, Depends(database)]
+
+
+async def visit(place: Place, engine: Database, principal: Anyone, look: Looking) -> Visit:
+    """The visit of whoever asks, who has said what for."""
+    return Visit(place.contract, engine, principal, look)
+
+
+Visiting = Annotated[Visit, Depends(visit)]
