@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection, Engine, Row
 from sqlalchemy.exc import SQLAlchemyError
 
 from churn.errors import AlreadyRunning, Fenced, PublicationError
-from store.tables import FENCE, IN_FLIGHT, MOST_BASES, current_pointer, night_pointer, publication
+from store.tables import FENCE, IN_FLIGHT, LAPSED, MOST_BASES, current_pointer, night_pointer, publication
 
 # A run that is silent for so long is dead. Whoever works under a claim does so inside `keeping`, which renews the
 # lease at every beat, and may miss several of them without losing it.
@@ -267,7 +267,7 @@ def _take_over(connection: Connection, unit: Unit) -> None:
 
 
 def _abandon(connection: Connection, run_id: str) -> None:
-    abandoned = {"state": "abandoned", "reason": "its lease ran out", "ended_at": database_now(connection)}
+    abandoned = {"state": "abandoned", "reason": LAPSED, "ended_at": database_now(connection)}
     connection.execute(sa.update(publication).where(publication.c.run_id == run_id).values(abandoned))
 
 

@@ -24,6 +24,7 @@ from store.masking import without_password
 
 FENCE = "fence"
 IN_FLIGHT = ("claimed", "staged")
+LAPSED = "its lease ran out"  # why a run was abandoned that nobody heard of any more
 STATES = (*IN_FLIGHT, "published", "rejected", "failed", "abandoned")
 MOST_BASES = 8  # bases of so many contracts have a place in the views of the newest night, see store/views.py
 CONNECT_SECONDS = 10

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from store.tables import (
     FENCE,
+    LAPSED,
     MOST_BASES,
     current_pointer,
     hours_since,
@@ -82,6 +83,12 @@ def views(dialect: str) -> tuple[View, ...]:
             "Which nights there are, what became of the last run of each, and what readers see meanwhile",
             _NIGHT,
         ),
+        View(
+            "night_alerts",
+            _alerts(),
+            "Every run that was refused, failed or died, also of nights that came later",
+            _ALERT,
+        ),
     )
 
 
@@ -98,6 +105,15 @@ _NIGHT = MappingProxyType(
         "shown_as_of": "The newest night, which readers of the current views see meanwhile",
         "shown_age_hours": "Hours since that one was published, by the database's clock",
         "stale": "Whether a newer night than that one is due",
+    }
+)
+
+
+_ALERT = MappingProxyType(
+    {
+        "alert": "What became of the run: rejected, as its rows were not good enough, failed, or abandoned, as it died",
+        "at": "When that was, UTC",
+        "sentence": "Why, in a sentence",
     }
 )
 
@@ -168,6 +184,14 @@ def _nights() -> sa.Select[Any]:
         _is_stale(newest),
     )
     return sa.select(*columns).select_from(joined).where(_is_last(last))
+
+
+def _alerts() -> sa.Select[Any]:
+    """One row per run that somebody should know of; one that gave way as its rows were there already is none."""
+    run = publication.c
+    told = (run.contract, run.kind, run.as_of, run.run_id)
+    columns = (run.ended_at.label("at"), run.state.label("alert"), *told, run.reason.label("sentence"))
+    return sa.select(*columns).where(run.state.in_(("rejected", "failed")) | (run.reason == LAPSED))
 
 
 def _is_last(run: sa.FromClause) -> sa.ColumnElement[bool]:

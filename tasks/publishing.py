@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
 
 from typing_extensions import TypeIs
 
-from churn.errors import RequestError
+from churn.errors import ChurnError, RequestError
 from schemas.quarantine import QUARANTINE
 from store import failures
 from store.claims import Claim as Claim  # flows name it as a type
@@ -22,11 +22,14 @@ from store.lake import copy_file, read_manifest
 from store.policies import read_policy
 from store.publication import Published, Publisher, content_key, open_publisher
 from store.settings import current_settings
+from tasks.events import NIGHT_PUBLISHED, QUALITY_FAILED, tell
 from tasks.night import Champions, Night, Result
+from tasks.orchestrator import worth_no_failure
 from tasks.progress import begun, has_published
 from tasks.step import LATER, SOON, step
 
 SCORES, OUTREACH = "scores", "outreach"
+ALARMED = "an event tells of it"
 
 log = logging.getLogger(__name__)
 
@@ -71,11 +74,16 @@ def later_facts(base: str, as_of: date, known_at: datetime) -> str:
     return f"revision {shown.revision} knows the facts of {shown.unit.known_at:%Y-%m-%d %H:%M}"
 
 
-def told(night: Night | Unit | None) -> AbstractContextManager[None]:
+@contextmanager
+def told(night: Night | Unit | None) -> Iterator[None]:
     """Notes a failure inside that no claim tells of, so that `night_status` does. None: nobody knows which night."""
-    if isinstance(night, Night):
-        night = Unit(night.base, SCORES, night.as_of, night.known_at)
-    return failures.told(night)
+    unit = Unit(night.base, SCORES, night.as_of, night.known_at) if isinstance(night, Night) else night
+    try:
+        with failures.told(unit):
+            yield
+    except failures.REFUSALS as refused:
+        _raise_alarm(unit, refused)
+        raise
 
 
 @contextmanager
@@ -92,6 +100,8 @@ def held(claim: Claim) -> Iterator[Path]:
         end = publisher.reject if isinstance(failure, failures.REFUSALS) else publisher.release
         end(claim, failures.in_words(failure))
         failure.add_note(failures.TOLD)
+        if isinstance(failure, failures.REFUSALS):
+            _raise_alarm(claim.unit, failure)
         raise
 
 
@@ -110,6 +120,8 @@ def publish(claim: Claim) -> Result:
     load_tables(claim)
     shown = show(claim)
     has_published(shown.kind, shown.rows)
+    if shown.kind == SCORES:
+        _tell_of(claim.unit, NIGHT_PUBLISHED, run_id=shown.run_id, rows=shown.rows)
     return shown
 
 
@@ -184,6 +196,19 @@ def _why_it_stays(publisher: Publisher, listed: Published, force: bool) -> str:
     newest = publisher.current(unit.contract, unit.kind)
     is_older = newest is not None and newest.unit.as_of > unit.as_of
     return "a newer night has one; --force decides it anew" if is_older and not force else ""
+
+
+def _raise_alarm(unit: Unit | None, refused: ChurnError) -> None:
+    """Tells once of a night that is not good enough; `night_alerts` has it whether anybody hears of it or not."""
+    if unit is not None and ALARMED not in getattr(refused, "__notes__", ()):
+        _tell_of(unit, QUALITY_FAILED, why=failures.in_words(refused))
+        refused.add_note(ALARMED)
+
+
+def _tell_of(unit: Unit, event: str, **facts: object) -> None:
+    with worth_no_failure("that event"):
+        payload = {"contract": unit.contract, "kind": unit.kind, "as_of": unit.as_of, **facts}
+        tell(event, about=unit.contract, payload=payload)
 
 
 def _publisher() -> Publisher:

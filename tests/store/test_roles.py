@@ -54,6 +54,7 @@ reader     SELECT * FROM outreach_status_current
 reader     SELECT * FROM outreach_team_current
 reader     SELECT * FROM quarantine_current
 reader     SELECT * FROM night_status
+reader     SELECT * FROM night_alerts
 reader     SELECT * FROM data_dictionary
 auditor    SELECT * FROM publication
 auditor    SELECT * FROM current_pointer
@@ -62,6 +63,7 @@ auditor    SELECT * FROM verdict
 auditor    SELECT * FROM intervention
 auditor    SELECT * FROM rate_bucket
 auditor    SELECT * FROM night_status
+auditor    SELECT * FROM night_alerts
 service    SELECT * FROM score_current
 service    SELECT * FROM night_status
 service    SELECT * FROM scores

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -88,6 +89,22 @@ def test_what_fails_under_a_claim_is_told_by_the_claim_alone(publisher: Publishe
     assert told_of(publisher) == [("scores", "rejected", "scores: 5 % of the scores are null")]
     with publisher.engine.connect() as connection:
         assert connection.scalar(sa.text("SELECT count(*) FROM publication")) == 1
+
+
+@pytest.mark.parametrize("claims", [True, False], ids=["under a claim", "before its claim"])
+def test_a_night_that_is_refused_leaves_one_alert_and_one_event_also_when_the_next_run_publishes_it(
+    publisher: Publisher, caplog: pytest.LogCaptureFixture, claims: bool
+) -> None:
+    refused = QualityError("5 % of the scores are null", where="scores")
+    steps = [publishing.told(NIGHT), publishing.held(claimed(publisher)) if claims else publishing.told(NIGHT)]
+    with caplog.at_level(logging.INFO, "churn.events"), pytest.raises(QualityError), steps[0], steps[1]:
+        raise refused
+    publish(publisher, D1, key="mended")
+    with publisher.engine.connect() as connection:
+        alerts = connection.execute(sa.text("SELECT alert, contract, kind, sentence FROM night_alerts")).all()
+    assert alerts == [("rejected", "telco", "scores", "scores: 5 % of the scores are null")]
+    assert caplog.text.count("churn.quality.failed about telco") == 1
+    assert told_of(publisher) == [("scores", "published", None)]
 
 
 @pytest.mark.parametrize("failure", [RequestError("no date"), AlreadyRunning("run 000001 holds it")])
