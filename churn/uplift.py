@@ -120,7 +120,13 @@ def learned(causes: Sequence[Cause], members: pa.Table) -> tuple[Cause, ...]:
 def card_effects(cards: Mapping[str, Cards], rows: pa.Table, policy: Policy) -> Floats:
     """By how much each action lowers the risk, as its two cards tell it; NaN where it has none; [n, actions]."""
     nobody = np.full(rows.num_rows, np.nan)
-    return _columns(_lowered(cards[action.name], rows) if action.name in cards else nobody for action in policy.actions)
+    return _columns(lowered(cards[action.name], rows) if action.name in cards else nobody for action in policy.actions)
+
+
+def lowered(cards: Cards, rows: pa.Table) -> Floats:
+    """By how much an action lowers the risk, as its two cards tell it; [n]."""
+    held_out, treated = (probability(score(card, rows).log_odds) for card in (cards.held_out, cards.treated))
+    return held_out - treated
 
 
 class _Heads(NamedTuple):
@@ -158,11 +164,6 @@ def _heads(cause: Cause, place: int, causes: Sequence[Cause], members: pa.Table)
 def _keep_of(rows: pa.Table, action: str, causes: Sequence[Cause]) -> Floats:
     keep = np.array([*(cause.keep for cause in causes), np.nan])
     return np.asarray(keep[cause_of(rows, action, causes)])  # NO_CAUSE is the last
-
-
-def _lowered(cards: Cards, rows: pa.Table) -> Floats:
-    held_out, treated = (probability(score(card, rows).log_odds) for card in (cards.held_out, cards.treated))
-    return held_out - treated
 
 
 def _columns(of_actions: Iterable[Floats]) -> Floats:

@@ -21,8 +21,10 @@ HELD_OUT = "held_out"
 FEWEST_CHURNERS = 200
 
 
-def train_uplift(members: pa.Table, columns: Sequence[Column], plan: TrainingPlan) -> Mapping[str, Cards]:
-    """The cards of each action of which both arms have enough churners; an action without is left out.
+def train_uplift(
+    members: pa.Table, columns: Sequence[Column], plan: TrainingPlan, *, fewest: int = FEWEST_CHURNERS
+) -> Mapping[str, Cards]:
+    """The cards of each action of which both arms have the fewest churners, or more; an action without is left out.
 
     `members` are customers of waves: the columns, `action`, `held_out` by lot, and `label`, 1 for a churner. Listed
     ones count whether or not they were reached, so the effect is that of the decision to contact.
@@ -32,7 +34,7 @@ def train_uplift(members: pa.Table, columns: Sequence[Column], plan: TrainingPla
     return {
         action: Cards(*(_card(arm, columns, plan) for arm in both))
         for action, both in arms.items()
-        if min(int(labels_of(arm).sum()) for arm in both) >= FEWEST_CHURNERS
+        if min(int(labels_of(arm).sum()) for arm in both) >= fewest
     }
 
 
