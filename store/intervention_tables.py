@@ -1,4 +1,4 @@
-"""The tables of handovers, contacts and what they saved; store/migrations/ makes them, they are asked by these."""
+"""The tables of handovers, contacts, what they saved and taught; store/migrations/ makes them, these ask them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from schemas.interventions import HANDOVERS, INTERVENTIONS
 from schemas.lift import LIFT
+from schemas.uplift import UPLIFT
 from store.registry_tables import registry_metadata
 from store.tables import column_of
 
@@ -32,4 +33,12 @@ lift = sa.Table(
     *(column_of(column) for column in LIFT.columns),
     sa.PrimaryKeyConstraint(*LIFT.primary_key),
     comment=LIFT.description,
+)
+
+uplift = sa.Table(
+    UPLIFT.name,
+    registry_metadata,
+    *(column_of(column) for column in UPLIFT.columns),
+    sa.PrimaryKeyConstraint(*UPLIFT.primary_key),
+    comment=UPLIFT.description,
 )

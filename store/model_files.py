@@ -69,7 +69,7 @@ def manifest_of(trained: Trained, contract: Contract, code_version: str) -> Mode
         calibration=trained.calibration_points,
         gains=trained.gains,
         reference={name: tuple(shares) for name, shares in trained.reference.items()},
-        card=_card_entry(model) if isinstance(model, Scorecard) else None,
+        card=card_entry(model) if isinstance(model, Scorecard) else None,
         estimator=_estimator_entry(model) if isinstance(model, Estimator) else None,
     )
 
@@ -100,6 +100,16 @@ def read_files(contents: Mapping[str, bytes]) -> tuple[Scorecard | Estimator, Mo
     if differing is not None:
         raise WrongFile(PROBE, f"row {differing} does not score what it did when the model was saved")
     return model, manifest, probe.drop_columns([PROBED])
+
+
+def card_entry(card: Scorecard) -> CardEntry:
+    """The scorecard without its arrays, as a manifest describes it."""
+    return CardEntry(
+        intercept=card.intercept,
+        base_rate=card.base_rate,
+        features=tuple(FeatureEntry(**_described(feature), cuts=len(feature.cuts)) for feature in card.features),
+        terms=tuple(TermEntry(features=term.features, shape=term.table.shape) for term in card.terms),
+    )
 
 
 @contextmanager
@@ -152,15 +162,6 @@ def _card_files(card: Scorecard) -> dict[str, bytes]:
         BINS: array_bytes(np.concatenate([np.empty(0, np.int64), *axes])),
         CELLS: array_bytes(card.cells),
     }
-
-
-def _card_entry(card: Scorecard) -> CardEntry:
-    return CardEntry(
-        intercept=card.intercept,
-        base_rate=card.base_rate,
-        features=tuple(FeatureEntry(**_described(feature), cuts=len(feature.cuts)) for feature in card.features),
-        terms=tuple(TermEntry(features=term.features, shape=term.table.shape) for term in card.terms),
-    )
 
 
 def _card(manifest: ModelManifest, contents: Mapping[str, bytes]) -> Scorecard:

@@ -49,7 +49,7 @@ def test_effects_that_tell_whom_a_call_drives_away_take_the_place_of_the_belief(
     members = waves(6_000, harms=True)
     found = trial(members)
     assert found.verdict is UpliftVerdict.PAYS
-    # A call drives a fifth of one half away, at 200 each, and costs 2: to leave all of these alone brings 21 a customer.
+    # A call drives a fifth of one half away, at 200 each, and costs 2: to leave these alone brings 21 a customer.
     assert found.gained is not None
     assert 21.0 * 0.6 < found.gained.value < 21.0 * 1.1
     assert found.cards is not None

@@ -1,0 +1,65 @@
+"""What lots have told of actions, as lists go by it: read from signed cards, by what was known at a moment."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from churn.errors import AuditFailed
+from churn.uplift import Cards, Uplift
+from store.artifacts import load_model, model_folder
+from store.intervention_tables import uplift
+from store.migrations import bring_up_to_date
+from store.settings import Settings
+from store.tables import answering, engine_for
+from store.texts import kept_text
+
+ARMS = Cards._fields
+
+
+def uplift_in_force(settings: Settings, contract: str, known_at: datetime) -> Uplift | None:
+    """What a list goes by that may know of nothing later; None where every action is valued by the policy's belief.
+
+    A night that is done again is thereby valued as it was: it does not learn from what came of itself.
+    """
+    digest = _newest(settings, contract, known_at)
+    if digest is None:
+        return None
+    found = kept_uplift(settings, digest)
+    if found is None:
+        raise AuditFailed(
+            "the effects that lists go by are not kept any more",
+            where=f"uplift {digest}",
+            to_do="Restore artifacts/ from a copy, or measure anew: `churn lift`.",
+        )
+    return found
+
+
+def kept_uplift(settings: Settings, digest: str) -> Uplift | None:
+    """The effects of that digest, each card verified as `load_model` does; None where some of it is gone."""
+    text = kept_text(digest, settings)
+    named: Mapping[str, Mapping[str, str]] = json.loads(text)["actions"] if text else {}
+    digests = [card for cards in named.values() for card in cards.values()]
+    if not named or not all(model_folder(card, settings).is_dir() for card in digests):
+        return None
+    cards = {action: Cards(*(load_model(arms[arm], settings).card for arm in ARMS)) for action, arms in named.items()}
+    return Uplift(digest, cards)
+
+
+def _newest(settings: Settings, contract: str, known_at: datetime) -> str | None:
+    """The digest of what was told last, of what was known by the moment."""
+    engine = engine_for(settings.database_url)
+    before = sa.select(sa.func.max(uplift.c.known_at)).where(
+        uplift.c.contract == contract, uplift.c.known_at <= known_at
+    )
+    told = sa.select(sa.func.max(uplift.c.uplift_digest)).where(
+        uplift.c.contract == contract, uplift.c.known_at == before.scalar_subquery()
+    )
+    with answering(engine):
+        bring_up_to_date(engine)
+        with engine.connect() as connection:
+            digest: str | None = connection.scalar(told)
+    return digest
