@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 
-from api import batch, customers, docs, health, interventions, metrics, outreach, predictions, security
+from api import batch, customers, docs, health, interventions, metrics, outreach, predictions, registry, security
 from api.admission import LOOKUP_THREADS, PREDICTIONS, Admission, Lanes, Queue, lanes
 from api.deadline import LARGEST_BATCH, BodyLimits, WholeBody
 from api.door import guard, leave
@@ -41,6 +41,7 @@ ROUTERS = (
     predictions.router,
     batch.router,
     customers.router,
+    registry.router,
     outreach.router,
     interventions.router,
 )

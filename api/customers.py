@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException, Query
 from pydantic import AwareDatetime, BaseModel, Field
@@ -133,7 +132,7 @@ def _answer(score: RowMapping, decision: RowMapping | None, contacts: list[Conta
     )
 
 
-def _told(score: Mapping[str, Any], prefix: str, places: int) -> list[Reason]:
+def _told(score: RowMapping, prefix: str, places: int) -> list[Reason]:
     parts = [
         {field: score[f"{prefix}_{place}_{field}"] for field in Reason.model_fields} for place in range(1, places + 1)
     ]

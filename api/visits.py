@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Depends, HTTPException, Path, Request
 from sqlalchemy.engine import Connection, Engine, RowMapping
@@ -39,7 +38,7 @@ class Visit:
     principal: Principal
     look: Look
 
-    def sees(self, score: Mapping[str, Any]) -> bool:
+    def sees(self, score: RowMapping) -> bool:
         """Whether the customer of that score is of the segments and regions of whoever looks."""
         return may_see(self.principal, score["segment"], score["region"])
 
