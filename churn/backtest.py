@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from math import sqrt
@@ -74,6 +74,15 @@ def backtest_rows(night: Matured) -> pa.Table:
         elif len(column.dictionary) <= MOST_VALUES:
             rows += _local_rows(night, name, column)
     return pa.Table.from_pylist([row for row in rows if row["customers"]], schema=arrow_schema(BACKTEST))
+
+
+def apart(as_ofs: Iterable[date], days: int, most: int) -> list[date]:
+    """The newest dates that lie so many days apart: nights whose horizons share no churner."""
+    chosen: list[date] = []
+    for as_of in sorted(as_ofs, reverse=True):
+        if len(chosen) < most and (not chosen or (chosen[-1] - as_of).days >= days):
+            chosen.append(as_of)
+    return chosen
 
 
 def diagnosis_of(ratio: tuple[float, float, float], auc: float | None, error: float, before: float | None) -> Diagnosis:

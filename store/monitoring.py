@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import pyarrow as pa
 import sqlalchemy as sa
@@ -14,6 +15,7 @@ from churn.contract import arrow_schema
 from churn.errors import RequestError
 from schemas.columns import Table
 from schemas.monitoring import ALARMS, BACKTEST, MUTES, AlarmState
+from store.lake import write_text
 from store.migrations import bring_up_to_date
 from store.monitoring_tables import alarms, backtest, decisions, mutes
 from store.registry_tables import registry_metadata
@@ -96,6 +98,14 @@ def mute(settings: Settings, contract: str, wish: Mute, why: str) -> None:
     engine = _engine(settings)
     with answering(engine), engine.begin() as connection:
         connection.execute(mutes.insert().values(**row, until=wish.until, who=wish.who, why=why))
+
+
+def keep_page(page: str, contract: str, as_of: date, settings: Settings) -> Path:
+    """Writes the page of a night, over an older one, and says where it lies."""
+    path = settings.data / "reports" / "monitoring" / contract / f"{as_of}.html"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(page, path)
+    return path
 
 
 def mutes_of(settings: Settings, contract: str) -> tuple[Mute, ...]:

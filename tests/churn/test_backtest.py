@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from churn.backtest import Matured, backtest_rows, untouched
+from churn.backtest import Matured, apart, backtest_rows, untouched
 from churn.campaign import PUBLISHED
 from churn.metrics import probability
 from schemas.monitoring import Diagnosis
@@ -83,3 +83,8 @@ def test_who_stands_for_nobody_counts_in_no_figure() -> None:
     half = np.where(np.arange(CUSTOMERS) % 2, 1.0, 0.0)
     told = backtest_rows(Matured(*(getattr(same, name) if name != "weights" else half for name in same.__slots__)))
     assert only(told, "all")["customers"] == CUSTOMERS / 2
+
+
+def test_nights_are_taken_together_that_share_no_churner() -> None:
+    nights = [date(2026, 1, day) for day in range(1, 31)] + [date(2025, 12, 5), date(2025, 11, 1)]
+    assert apart(nights, 30, 2) == [date(2026, 1, 30), date(2025, 12, 5)]

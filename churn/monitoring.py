@@ -1,0 +1,360 @@
+"""Watches a night: how features, scores and the list lie against the model and a month ago, as rows for BI."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from churn.alarms import Alarm
+from churn.contract import arrow_schema
+from churn.drift import Drift, drift_of
+from churn.drift_price import Base, Flags, Part, Price, Terms, best_of, prices, worth_of
+from churn.estimators import Estimator
+from churn.findings import Finding, drift_findings, matured_findings, profit_finding, reasons_finding, reasons_moved
+from churn.score_spread import Spread
+from churn.scorecard import Feature, Floats, Kind, Scorecard, binned
+from schemas.monitoring import ALARMS, DECISIONS, EVERYTHING, FEATURES, SCORE_SPREADS
+from schemas.outreach import Status
+
+# Not those whom a rule of the policy's suppresses. Whoever was contacted lately counts: else a list that goes through
+# its base would seem to earn less each night.
+OPEN = frozenset(Status)
+_ENDS = ("minimum", "maximum", "mean")
+
+
+class Watched(NamedTuple):
+    """Which night is watched, by the run of its scores."""
+
+    contract: str
+    as_of: date
+    run_id: str
+
+    @property
+    def named(self) -> dict[str, Any]:
+        """The columns that every row of the night begins with."""
+        return self._asdict()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scores:
+    """Scores of a night and who may be contacted; all [customers]."""
+
+    customer_id: pa.Array
+    segment: pa.Array
+    log_odds: Floats = field(repr=False)
+    customer_value: Floats = field(repr=False)
+    open: Flags = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reasons:
+    """The share of the listed whose first reason each feature is, tonight and on the list of a month ago."""
+
+    now: Mapping[str, float]
+    before: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Before:
+    """The night of about a month ago that this one is compared with."""
+
+    as_of: date
+    scores: Scores
+
+
+class Numbers(NamedTuple):
+    """The ends and the mean of a feature's known values, and how many there are."""
+
+    minimum: float | None
+    maximum: float | None
+    mean: float | None
+    known: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PartFacts:
+    """What is known of a part beside its bins: its model, and the numbers of each feature."""
+
+    part: Part
+    model: Scorecard | Estimator
+    numbers: Mapping[str, Numbers]
+
+    @property
+    def priced(self) -> bool:
+        """Whether the model says what a change of a feature would do: a scorecard does."""
+        return isinstance(self.model, Scorecard)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Night:
+    """A night as it is watched: its scores, the parts of each champion, its reasons, and what it is held against.
+
+    `backtest` are rows of BACKTEST: what became of nights whose horizon is over, that share no churner. `lift` is the
+    row of LIFT of all waves together, where one was measured.
+    """
+
+    watched: Watched
+    scores: Scores
+    parts: tuple[PartFacts, ...]
+    terms: Terms
+    reasons: Reasons
+    before: Before | None = None
+    backtest: Sequence[Mapping[str, Any]] = ()
+    lift: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def base(self) -> Base:
+        """The customers as the price of drift is reckoned with them."""
+        scores = self.scores
+        parts = tuple(facts.part for facts in self.parts if facts.priced)
+        return Base(scores.log_odds, scores.customer_value, scores.open, parts)
+
+    @property
+    def matured(self) -> Mapping[str, Mapping[str, Any]]:
+        """What became of the latest matured night, by segment, and of all."""
+        rows = [row for row in self.backtest if row["feature"] in (EVERYTHING, "segment")]
+        newest = max((row["as_of"] for row in rows), default=None)
+        return {row["value"]: row for row in rows if row["as_of"] == newest}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Watch:
+    """What was found of a night: rows by the name of their table, but those of alarms; and what may be alarms."""
+
+    features: pa.Table
+    scores: pa.Table
+    decision: pa.Table
+    findings: tuple[Finding, ...]
+
+
+def watch(night: Night) -> Watch:
+    """Everything that is told of a night."""
+    drifts = {facts.part.place: drifts_of(facts.part) for facts in night.parts}
+    priced = prices(night.base, night.terms)
+    listed = _lists(night)
+    findings = (
+        *_drift_findings(drifts, priced, night),
+        *profit_finding(listed["expected_profit"], listed.get("expected_profit_before"), listed.get("before_as_of")),
+        *reasons_finding(night.reasons.now, night.reasons.before),
+        *matured_findings(night.backtest, _profit_by_what_came(night)),
+    )
+    rows = [row for facts in night.parts for row in _feature_rows(night, facts, drifts[facts.part.place], priced)]
+    return Watch(
+        features=pa.Table.from_pylist(rows, schema=arrow_schema(FEATURES)),
+        scores=pa.Table.from_pylist(list(_score_rows(night)), schema=arrow_schema(SCORE_SPREADS)),
+        decision=_decision(night, listed, priced),
+        findings=findings,
+    )
+
+
+def with_alarms(decision: pa.Table, alarms: int) -> pa.Table:
+    """The row of DECISIONS with the number of alarms that were raised."""
+    place = DECISIONS.names.index("alarms")
+    return decision.set_column(place, "alarms", pa.array([alarms] * decision.num_rows, pa.int64()))
+
+
+def alarm_rows(alarms: Sequence[Alarm], watched: Watched) -> pa.Table:
+    """The rows of ALARMS."""
+    rows = [
+        {
+            **watched.named,
+            "kind": one.finding.kind.value,
+            "subject": one.finding.subject,
+            "place": one.finding.place,
+            "state": one.state.value,
+            "size": one.finding.size,
+            "money": one.finding.money,
+            "says": one.finding.says,
+            "to_do": one.finding.to_do,
+            "raised_as_of": one.raised_as_of,
+            "muted_by": one.mute.who if one.mute else None,
+            "muted_until": one.mute.until if one.mute else None,
+        }
+        for one in alarms
+    ]
+    return pa.Table.from_pylist(rows, schema=arrow_schema(ALARMS))
+
+
+def is_open(status: pa.Array) -> Flags:
+    """Who may be contacted by the policy's rules, now or when what rests them is over; [customers]."""
+    return np.asarray(pc.is_in(status.cast(pa.string()), pa.array(sorted(OPEN), pa.string())))
+
+
+def card_for_bins(model: Scorecard | Estimator) -> Scorecard:
+    """The card whose bins a model's reference is told in: of an estimator one that cuts nothing and adds nothing."""
+    return model if isinstance(model, Scorecard) else Scorecard(0.0, model.inputs, (), model.base_rate)
+
+
+def bins_of(card: Scorecard, rows: pa.Table) -> np.ndarray:
+    """The bin of each feature of each customer, [features, customers]."""
+    return np.array(binned(card, rows), np.uint16).reshape(len(card.features), rows.num_rows)
+
+
+def numbers_of(feature: Feature, values: pa.ChunkedArray) -> Numbers:
+    """The ends and the mean of the known values; none of a category."""
+    if feature.kind is Kind.CATEGORY:
+        return Numbers(None, None, None)
+    known = values.cast(pa.float64(), safe=False)
+    ends = pc.min_max(known)
+    return Numbers(ends["min"].as_py(), ends["max"].as_py(), pc.mean(known).as_py(), len(known) - known.null_count)
+
+
+def together(parts: Sequence[Numbers]) -> Numbers:
+    """The numbers of the customers of several parts of a base."""
+    told = [part for part in parts if part.known]
+    if not told:
+        return Numbers(None, None, None)
+    known = sum(part.known for part in told)
+    mean = sum((part.mean or 0.0) * part.known for part in told) / known
+    return Numbers(min(part.minimum for part in told), max(part.maximum for part in told), mean, known)  # type: ignore[type-var]  # known ones have ends
+
+
+def drifts_of(part: Part) -> list[Drift]:
+    """The sizes of each feature's drift; not of those of which the model kept no reference."""
+    return [
+        drift_of(feature, np.bincount(bins, minlength=feature.bins), part.reference[feature.name])
+        for feature, bins in zip(part.card.features, part.bins, strict=True)
+        if len(part.reference.get(feature.name, ())) == feature.bins
+    ]
+
+
+def _drift_findings(
+    drifts: Mapping[str, Sequence[Drift]], priced: Mapping[tuple[str, str], Price], night: Night
+) -> Iterator[Finding]:
+    for facts in night.parts:
+        place = facts.part.place
+        theirs = {feature: price for (at, feature), price in priced.items() if at == place}
+        yield from drift_findings(place, drifts[place], theirs)
+
+
+def _lists(night: Night) -> dict[str, Any]:
+    """What the best list of the night's length would earn, and how it differs from that of a month ago."""
+    worth, places = _worth(night.scores, night.terms), night.terms.places
+    best = best_of(worth, places)
+    told: dict[str, Any] = {"expected_profit": float(worth[best].sum())}
+    if night.before is not None:
+        then = _worth(night.before.scores, night.terms)
+        told["before_as_of"] = night.before.as_of
+        told["expected_profit_before"] = float(then[best_of(then, places)].sum())
+        told["overlap_before"] = _overlap(night, night.before, best)
+    return told
+
+
+def _overlap(night: Night, before: Before, best: np.ndarray) -> float | None:
+    """Of the list that the scores of then make of tonight's customers, the share that is on the list of now."""
+    found = pc.index_in(night.scores.customer_id, before.scores.customer_id)
+    known, at = np.asarray(pc.is_valid(found)), np.asarray(pc.fill_null(found, 0))
+    if not known.any():
+        return None
+    then = _worth(before.scores, night.terms)[at]
+    listed = best_of(np.where(known & night.scores.open, then, -np.inf), night.terms.places)
+    return len(np.intersect1d(listed, best)) / len(listed) if len(listed) else None
+
+
+def _worth(scores: Scores, terms: Terms) -> Floats:
+    return worth_of(scores.log_odds, Base(scores.log_odds, scores.customer_value, scores.open, ()), terms)
+
+
+def _profit_by_what_came(night: Night) -> dict[str, float]:
+    """What the list is expected to earn, and would be were the level as it came of the latest matured night."""
+    matured = night.matured.get(EVERYTHING)
+    if not matured or matured["observed_to_predicted"] <= 0.0:
+        return {}
+    base = night.base
+    told = worth_of(base.log_odds, base, night.terms)
+    best = best_of(told, night.terms.places)
+    came = worth_of(base.log_odds + np.log(matured["observed_to_predicted"]), base, night.terms)
+    return {"as told": float(told[best].sum()), "by what came": float(came[best].sum())}
+
+
+def _feature_rows(
+    night: Night, facts: PartFacts, drifts: Sequence[Drift], priced: Mapping[tuple[str, str], Price]
+) -> Iterator[dict[str, Any]]:
+    place = facts.part.place
+    for drift in drifts:
+        price = priced.get((place, drift.feature))
+        yield {
+            **night.watched.named,
+            "place": place,
+            "feature": drift.feature,
+            **{name: getattr(drift, name) for name in ("missing", "missing_before", "unseen", "unseen_before")},
+            **dict(zip(_ENDS, facts.numbers[drift.feature], strict=False)),
+            "ks": drift.ks,
+            "psi": drift.psi,
+            "forgone": price.money if price else None,
+            "forgone_share": price.share if price else None,
+            "overlap": price.overlap if price else None,
+            "first_reason": night.reasons.now.get(drift.feature, 0.0),
+            "first_reason_before": night.reasons.before.get(drift.feature, 0.0) if night.reasons.before else None,
+        }
+
+
+def _score_rows(night: Night) -> Iterator[dict[str, Any]]:
+    spreads, then = _spreads(night.scores), _spreads(night.before.scores) if night.before else {}
+    rates = _trained_rates(night)
+    for segment, spread in spreads.items():
+        before, matured = then.get(segment), night.matured.get(segment)
+        yield {
+            **night.watched.named,
+            "segment": segment,
+            "customers": spread.customers,
+            "mean": spread.mean,
+            "tenth": spread.below(0.1),
+            "half": spread.below(0.5),
+            "nine_tenths": spread.below(0.9),
+            "top_percent": spread.below(0.99),
+            "mean_before": before.mean if before else None,
+            "psi": spread.moved_from(before) if before else None,
+            "expected_auc": spread.expected_auc(),
+            "expected_rate": spread.mean * matured["observed_to_predicted"] if matured else None,
+            "em_rate": spread.em_rate(rates.get(segment, rates[EVERYTHING])),
+            "matured_rate": matured["observed"] if matured else None,
+            "matured_as_of": matured["as_of"] if matured else None,
+        }
+
+
+def _spreads(scores: Scores) -> dict[str, Spread]:
+    """The spread of all scores, and of each segment's."""
+    encoded = scores.segment.cast(pa.string()).dictionary_encode()
+    codes = np.asarray(encoded.indices)
+    theirs = {
+        name: Spread.of(scores.log_odds[codes == code]) for code, name in enumerate(encoded.dictionary.to_pylist())
+    }
+    return {EVERYTHING: Spread.of(scores.log_odds)} | {name: theirs[name] for name in sorted(theirs)}
+
+
+def _trained_rates(night: Night) -> dict[str, float]:
+    """The rate that each segment's champion was calibrated to; of all, by how many customers each of them scores."""
+    sizes = np.array([len(facts.part.rows) for facts in night.parts], np.float64)
+    rates = [facts.model.base_rate for facts in night.parts]
+    by_place = {facts.part.place: facts.model.base_rate for facts in night.parts}
+    return by_place | {EVERYTHING: float(np.average(rates, weights=np.maximum(sizes, 1.0)))}
+
+
+def _decision(night: Night, listed: Mapping[str, Any], priced: Mapping[tuple[str, str], Price]) -> pa.Table:
+    dearest = max(priced.items(), key=lambda each: each[1].money, default=None)
+    matured, reasons = night.matured.get(EVERYTHING, {}), night.reasons
+    ratio = [f"observed_to_predicted{end}" for end in ("", "_low", "_high")]
+    row = {
+        **night.watched.named,
+        "places": night.terms.places,
+        "open": int(night.scores.open.sum()),
+        **listed,
+        "reasons_moved": reasons_moved(reasons.now, reasons.before) if reasons.before else None,
+        "forgone": dearest[1].money if dearest else None,
+        "forgone_feature": dearest[0][1] if dearest and dearest[1].money > 0.0 else None,
+        "matured_as_of": matured.get("as_of"),
+        **{name: matured.get(name) for name in ratio},
+        "lift": night.lift.get("effect"),
+        "lift_low": night.lift.get("effect_low"),
+        "lift_high": night.lift.get("effect_high"),
+        "saved": night.lift.get("saved"),
+        "alarms": 0,
+    }
+    return pa.Table.from_pylist([row], schema=arrow_schema(DECISIONS))

@@ -1,0 +1,19 @@
+"""Watches a published night: what changed in whom to contact, and what became of nights whose horizon is over."""
+
+from __future__ import annotations
+
+from prefect import flow
+
+from tasks import backtest
+from tasks import monitoring as steps
+from tasks.monitoring import Seen
+from tasks.parameters import AsOf, ContractName
+from tasks.runners import run_name, threads
+
+
+@flow(name="monitoring", flow_run_name=run_name, task_runner=threads())
+def monitoring(contract: ContractName = "telco", as_of: AsOf = None) -> Seen:
+    """Watches the night that was asked for, or the newest that is published; it may be watched again."""
+    night = steps.chosen_night(contract, as_of)
+    backtest.follow_up(contract, night)
+    return steps.tell_of(steps.watch_night(contract, night))

@@ -1,0 +1,342 @@
+"""Watches a published night: reads its scores, list and customers, keeps what changed, and tells whom it concerns."""
+
+from __future__ import annotations
+
+import logging
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from prefect.artifacts import create_image_artifact, create_markdown_artifact
+
+from churn.alarms import Alarm, alarms_of
+from churn.backtest import apart
+from churn.drift_price import Part, Terms
+from churn.errors import RequestError
+from churn.monitoring import (
+    Before,
+    Numbers,
+    PartFacts,
+    Reasons,
+    Scores,
+    Watched,
+    alarm_rows,
+    bins_of,
+    card_for_bins,
+    is_open,
+    numbers_of,
+    together,
+    watch,
+    with_alarms,
+)
+from churn.monitoring import Night as WatchedNight
+from churn.monitoring_page import history_svg, night_html, night_markdown
+from schemas.contract import Contract
+from schemas.lift import ALL_ACTIONS, Scope
+from schemas.monitoring import ALARMS, BACKTEST, DECISIONS, FEATURES, OF_A_NIGHT, SCORE_SPREADS, AlarmState
+from schemas.outreach import IN_THE_WAVE, OUTREACH, STATUSES
+from schemas.policy import Policy
+from schemas.scores import SCORES
+from store import monitoring
+from store.artifacts import Model, load_model
+from store.contracts import read_contract
+from store.decisions import decision_of
+from store.lake import bucket_file, read_parquet
+from store.lifts import kept_lifts
+from store.policies import kept_policy, policy_for, read_policy
+from store.publication import Publisher, open_publisher
+from store.runs import Run, published_runs, shown_run
+from store.settings import Settings, current_settings
+from tasks.events import DRIFT_DETECTED, tell
+from tasks.night import Night
+from tasks.orchestrator import worth_no_failure
+from tasks.progress import begun
+from tasks.scoring import base_rows
+from tasks.step import SOON, step
+
+STEP = "watch the night"
+A_MONTH_AGO = timedelta(days=28)
+NIGHTS_TOGETHER = 3  # whose churners are counted together, to tell where more leave than elsewhere
+_IN_SCORES = ["customer_id", "segment", "log_odds", "model_digest"]
+_REASON = "reason_1_feature"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What watching a night came to: the alarms, those of them that people were not told of yet, and the page."""
+
+    base: str
+    as_of: date
+    alarms: tuple[Alarm, ...]
+    new: tuple[Alarm, ...]
+    page: Path
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Bucket:
+    """A bucket's scores, statuses and values as the policy has them, and for each model its customers' places, bins and
+    numbers.
+    """
+
+    scores: pa.Table
+    status: pa.ChunkedArray
+    value: np.ndarray
+    by_model: Mapping[str, tuple[np.ndarray, np.ndarray, Mapping[str, Numbers]]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Published:
+    """The runs of the night, its contract and the policy that decided its list."""
+
+    night: Night
+    scores: Run
+    list: Run
+    contract: Contract
+    policy: Policy
+    settings: Settings
+
+
+@step("choose the night of {contract} to watch")
+def chosen_night(contract: str, as_of: str | None) -> date:
+    """The date that was asked for, or the newest published night; RequestError where it has no list."""
+    asked = None if as_of in (None, "latest") else date.fromisoformat(str(as_of))
+    return _published(contract, asked).night.as_of
+
+
+@step("watch {contract} as of {as_of}", again_after=SOON)
+def watch_night(contract: str, as_of: date) -> Seen:
+    """Keeps what changed in features, scores and list, and which of it is an alarm; a night may be watched again."""
+    begun(STEP)
+    published = _published(contract, as_of)
+    settings, base = published.settings, published.contract.name
+    night = _as_watched(published)
+    found = watch(night)
+    alarms = tuple(alarms_of(found.findings, as_of, monitoring.past_of(settings, base, as_of)))
+    raised = [alarm for alarm in alarms if alarm.state is AlarmState.RAISED]
+    told = _told_before(settings, base, as_of)
+    rows = {
+        FEATURES.name: found.features,
+        SCORE_SPREADS.name: found.scores,
+        DECISIONS.name: with_alarms(found.decision, len(raised)),
+        ALARMS.name: alarm_rows(alarms, night.watched),
+    }
+    monitoring.keep_night(settings, base, as_of, rows)
+    html = night_html(rows | {BACKTEST.name: _matured_rows(settings, base, as_of)})
+    page = monitoring.keep_page(html, base, as_of, settings)
+    new = tuple(alarm for alarm in raised if alarm.finding.key not in told)
+    return Seen(base, as_of, alarms, new, page)
+
+
+@step("tell what changed decisions")
+def tell_of(seen: Seen) -> Seen:
+    """Leaves what was found as artifacts; and of alarms that nobody was told of tells the orchestrator, and the log."""
+    settings = current_settings()
+    rows = {schema.name: monitoring.kept_night(settings, schema, seen.base, seen.as_of) for schema in OF_A_NIGHT}
+    title = f"What changed in {seen.base} as of {seen.as_of}"
+    picture = b64encode(history_svg(_matured_rows(settings, seen.base, seen.as_of)).encode()).decode()
+    with worth_no_failure("what changed"):
+        create_markdown_artifact(key="monitoring", description=title, markdown=night_markdown(rows))
+        image = f"data:image/svg+xml;base64,{picture}"
+        create_image_artifact(key="monitoring-plot", description=title, image_url=image)
+    for alarm in seen.new:
+        log.warning("%s as of %s: %s %s", seen.base, seen.as_of, alarm.finding.says, alarm.finding.to_do)
+    if seen.new:
+        with worth_no_failure("the event of the alarms"):
+            tell(DRIFT_DETECTED, about=seen.base, payload=_payload(seen))
+    return seen
+
+
+def _payload(seen: Seen) -> dict[str, object]:
+    """The event's words: the largest alarm, and the names of all that are new."""
+    largest = seen.new[0].finding
+    return {
+        "contract": seen.base,
+        "as_of": seen.as_of,
+        "why": largest.says,
+        "to_do": largest.to_do,
+        "kind": largest.kind.value,
+        "subject": largest.subject,
+        "money": largest.money,
+        "subjects": ", ".join(alarm.finding.subject for alarm in seen.new),
+    }
+
+
+def _published(contract: str, as_of: date | None) -> _Published:
+    settings, terms = current_settings(), read_contract(contract)
+    publisher = open_publisher(settings)
+    decided = decision_of(publisher, terms.name, as_of)
+    if decided.list is None or decided.snapshot is None:
+        raise RequestError(
+            "its list is not published" if decided.list is None else "its customers are not kept any more",
+            where=f"{terms.name} as of {decided.scores.unit.as_of}",
+            to_do="Watch a night whose list is published and kept: see night_status.",
+        )
+    unit, digest = decided.scores.unit, decided.scores.extract_digest
+    extract, buckets = publisher.lake.extract(terms.name, digest), decided.buckets
+    night = Night(contract, terms.name, unit.as_of, unit.known_at, extract, digest, decided.snapshot, buckets)
+    return _Published(night, decided.scores, decided.list, terms, _policy(decided.list, terms, settings), settings)
+
+
+def _policy(listed: Run, contract: Contract, settings: Settings) -> Policy:
+    """The policy that decided the list, or the one in force where its text is kept no longer."""
+    told = read_parquet(_files(listed, STATUSES.name)[:1], ["policy_digest"])["policy_digest"]
+    kept = kept_policy(told[0].as_py(), settings) if len(told) else None
+    return (kept or read_policy(policy_for(contract.name))).policy
+
+
+def _as_watched(published: _Published) -> WatchedNight:
+    """The night with all that it is held against."""
+    settings, base, as_of = published.settings, published.contract.name, published.night.as_of
+    with ThreadPoolExecutor(settings.cores) as threads:
+        buckets = list(threads.map(lambda bucket: _bucket(published, bucket), published.night.every_bucket))
+    before = _a_month_before(published)
+    places = sum(_in_the_wave(bucket.status) for bucket in buckets)
+    return WatchedNight(
+        watched=Watched(base, as_of, published.scores.run_id),
+        scores=_scores(pa.concat_tables([bucket.scores for bucket in buckets]), buckets),
+        parts=_parts(buckets, settings),
+        terms=Terms.of(published.policy, places),
+        reasons=Reasons(_first_reasons(published.list), _first_reasons(before[1]) if before else {}),
+        before=_before(*before) if before else None,
+        backtest=_matured_apart(published),
+        lift=_lift(settings, base),
+    )
+
+
+def _bucket(published: _Published, bucket: int) -> _Bucket:
+    """One bucket's part of everything; scores, statuses and customers are in the order of the key."""
+    file = bucket_file(bucket)
+    scores = read_parquet([published.scores.folder / SCORES.name / file], _IN_SCORES)
+    told = read_parquet([published.list.folder / STATUSES.name / file], ["status", "customer_value"])
+    digests = scores["model_digest"].cast(pa.string())
+    models = {digest: load_model(digest, published.settings) for digest in pc.unique(digests).to_pylist()}
+    names = {feature.name for model in models.values() for feature in card_for_bins(model.model).features}
+    rows = base_rows(published.night, bucket, sorted(names))
+    by_model = {
+        digest: _of_model(model, rows, np.asarray(pc.equal(digests, digest))) for digest, model in models.items()
+    }
+    return _Bucket(
+        scores, told["status"].cast(pa.string()), told["customer_value"].cast(pa.float64()).to_numpy(), by_model
+    )
+
+
+def _of_model(model: Model, rows: pa.Table, theirs: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, Numbers]]:
+    card, places = card_for_bins(model.model), np.flatnonzero(theirs)
+    own = rows if len(places) == rows.num_rows else rows.take(pa.array(places))
+    numbers = {feature.name: numbers_of(feature, own[feature.name]) for feature in card.features}
+    return places, bins_of(card, own), numbers
+
+
+def _scores(rows: pa.Table, buckets: Sequence[_Bucket]) -> Scores:
+    return Scores(
+        customer_id=rows["customer_id"].cast(pa.string()).combine_chunks(),
+        segment=rows["segment"].cast(pa.string()).combine_chunks(),
+        log_odds=rows["log_odds"].to_numpy(),
+        customer_value=np.concatenate([bucket.value for bucket in buckets]),
+        open=np.concatenate([is_open(bucket.status.combine_chunks()) for bucket in buckets]),
+    )
+
+
+def _parts(buckets: Sequence[_Bucket], settings: Settings) -> tuple[PartFacts, ...]:
+    """The customers of each model, from all buckets."""
+    starts = np.cumsum([0, *(bucket.scores.num_rows for bucket in buckets)])
+    digests = sorted({digest for bucket in buckets for digest in bucket.by_model})
+    return tuple(_part(digest, buckets, starts, settings) for digest in digests)
+
+
+def _part(digest: str, buckets: Sequence[_Bucket], starts: np.ndarray, settings: Settings) -> PartFacts:
+    model = load_model(digest, settings)
+    pairs = zip(starts, buckets, strict=False)
+    theirs = [(start, bucket.by_model[digest]) for start, bucket in pairs if digest in bucket.by_model]
+    rows = np.concatenate([start + places for start, (places, _, _) in theirs])
+    bins = np.concatenate([bins for _, (_, bins, _) in theirs], axis=1)
+    card = card_for_bins(model.model)
+    numbers = {f.name: together([numbers[f.name] for _, (_, _, numbers) in theirs]) for f in card.features}
+    part = Part(model.manifest.segment, card, model.manifest.reference, rows, bins)
+    return PartFacts(part, model.model, numbers)
+
+
+def _a_month_before(published: _Published) -> tuple[Run, Run] | None:
+    """Scores and list of the newest night that is a month older, or of the oldest that is older at all."""
+    publisher, base, as_of = open_publisher(published.settings), published.contract.name, published.night.as_of
+    lists = [
+        run.unit.as_of
+        for run in published_runs(publisher, base)
+        if run.unit.kind == OUTREACH.name and run.shown and run.unit.as_of < as_of
+    ]
+    old_enough = [night for night in lists if night <= as_of - A_MONTH_AGO]
+    chosen = max(old_enough, default=None) or min(lists, default=None)
+    return _runs_of(publisher, base, chosen) if chosen else None
+
+
+def _runs_of(publisher: Publisher, base: str, as_of: date) -> tuple[Run, Run] | None:
+    scores, listed = (shown_run(publisher, base, kind, as_of) for kind in (SCORES.name, OUTREACH.name))
+    return (scores, listed) if scores and listed else None
+
+
+def _before(scores: Run, listed: Run) -> Before:
+    """That night's scores; whom its list knows nothing of may be contacted as any other."""
+    rows = read_parquet(_files(scores, SCORES.name), _IN_SCORES)
+    told = read_parquet(_files(listed, STATUSES.name), ["customer_id", "status", "customer_value"])
+    keys = rows["customer_id"].cast(pa.string()).combine_chunks()
+    place = pc.index_in(keys, told["customer_id"].cast(pa.string()).combine_chunks())
+    status = pc.fill_null(pc.take(told["status"].cast(pa.string()), place), "listed")
+    return Before(
+        scores.unit.as_of,
+        Scores(
+            customer_id=keys,
+            segment=rows["segment"].cast(pa.string()).combine_chunks(),
+            log_odds=rows["log_odds"].to_numpy(),
+            customer_value=pc.take(told["customer_value"], place).cast(pa.float64()).to_numpy(),
+            open=is_open(status.combine_chunks() if isinstance(status, pa.ChunkedArray) else status),
+        ),
+    )
+
+
+def _first_reasons(listed: Run) -> dict[str, float]:
+    """The share of the listed whose first reason each feature is."""
+    rows = read_parquet(_files(listed, OUTREACH.name), [_REASON])[_REASON]
+    counts = pc.value_counts(rows.cast(pa.string()).combine_chunks().drop_null()).to_pylist()
+    whole = max(sum(each["counts"] for each in counts), 1)
+    return {each["values"]: each["counts"] / whole for each in counts}
+
+
+def _in_the_wave(status: pa.ChunkedArray) -> int:
+    return int(pc.sum(pc.is_in(status, pa.array(IN_THE_WAVE, pa.string()))).as_py() or 0)
+
+
+def _matured_apart(published: _Published) -> list[dict[str, object]]:
+    """What became of the newest matured nights that share no churner."""
+    rows = _matured_rows(published.settings, published.contract.name, published.night.as_of)
+    nights = set(apart(set(rows["as_of"].to_pylist()), published.contract.horizon_days, NIGHTS_TOGETHER))
+    kept: list[dict[str, object]] = [row for row in rows.to_pylist() if row["as_of"] in nights]
+    return kept
+
+
+def _matured_rows(settings: Settings, base: str, as_of: date) -> pa.Table:
+    return monitoring.kept_backtest(settings, base, as_of)
+
+
+def _lift(settings: Settings, base: str) -> dict[str, object]:
+    """What all waves together saved, as it was measured last."""
+    rows = kept_lifts(settings, base).to_pylist()
+    of_all = (row for row in rows if row["scope"] == Scope.WAVES and row["action"] == ALL_ACTIONS)
+    return next(of_all, {})
+
+
+def _told_before(settings: Settings, base: str, as_of: date) -> frozenset[tuple[str, str, str]]:
+    """The alarms of the night that an earlier watch of it has told of."""
+    rows = monitoring.kept_night(settings, ALARMS, base, as_of).to_pylist()
+    return frozenset((row["kind"], row["subject"], row["place"]) for row in rows if row["state"] == AlarmState.RAISED)
+
+
+def _files(run: Run, table: str) -> list[Path]:
+    return sorted((run.folder / table).glob("*.parquet"))
