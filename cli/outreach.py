@@ -129,6 +129,8 @@ def _show_lift(console: Console, measured: Measured) -> None:
             console.print("Alarm", style="bold red", end="")
             console.print(f" {one.dates}, {one.action}: {one.alarm}", highlight=False)
     console.print(measured.lifts[0].says, highlight=False)
+    for learnt in measured.learnt:
+        console.print(learnt, highlight=False)
     console.print(f"drawing: {measured.plot}", soft_wrap=True, highlight=False)
 
 

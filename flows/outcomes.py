@@ -1,10 +1,10 @@
-"""Measures what the outreach lists saved, against those who were held out."""
+"""Measures what the outreach lists saved, against those who were held out, and learns whom to contact for what."""
 
 from __future__ import annotations
 
 from prefect import flow
 
-from tasks import intake
+from tasks import intake, uplift
 from tasks import lift as steps
 from tasks.lift import Measured
 from tasks.parameters import AsOf, ContractName, KnownAt, PolicyName, Source
@@ -19,7 +19,13 @@ def outcomes(
     source: Source = None,
     policy: PolicyName = None,
 ) -> Measured:
-    """Compares every wave whose horizon is over; `as_of` chooses the one to be told of, else all are."""
+    """Compares every wave whose horizon is over; `as_of` chooses the one to be told of, else all are.
+
+    Where the lot shows that measured effects of actions pay, lists go by them from then on.
+    """
     waves = steps.keep_waves(contract)
     extract = intake.extract_source(contract, source)
-    return steps.show_lift(steps.measure(contract, waves, extract, known_at, policy), as_of)
+    measured = steps.measure(contract, waves, extract, known_at, policy)
+    learnt = uplift.learn(contract, waves, extract, known_at, policy)
+    uplift.show_uplift(contract, learnt)
+    return steps.show_lift(measured.with_learnt(learnt), as_of)

@@ -36,6 +36,7 @@ from store.publication import open_publisher
 from store.runs import Run
 from store.settings import Settings
 from store.texts import kept_text
+from store.uplifts import kept_uplift
 
 NAMED = 3  # customers, or broken rules, in a refusal
 
@@ -137,7 +138,19 @@ def _terms(settings: Settings, contract: Contract | None, decision: Decision) ->
     rules = kept_policy(digest, settings)
     if rules is None:
         return None, f"the text of policy {digest}: what its actions would have been worth, and the decision"
-    return Terms.of(without_leavers(rules.policy, contract), rules.digest, decision.list.unit.as_of, contract), ""
+    terms = Terms.of(without_leavers(rules.policy, contract), rules.digest, decision.list.unit.as_of, contract)
+    return _with_uplift(settings, terms, _whole(decision.list, TEAMS.name))
+
+
+def _with_uplift(settings: Settings, terms: Terms, teams: pa.Table) -> tuple[Terms | None, str]:
+    """The terms with the effects that valued contacts; None, and what is missing, where these are gone."""
+    digest = next((team.get("uplift_digest") for team in teams.to_pylist()), None)  # earlier releases knew none
+    if digest is None:
+        return terms, ""
+    uplift = kept_uplift(settings, digest)
+    if uplift is None:
+        return None, f"the effects {digest}: what contacts were worth, and the decision"
+    return replace(terms, uplift=uplift), ""
 
 
 def _past(settings: Settings, decision: Decision, terms: Terms | None) -> Past | None:

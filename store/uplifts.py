@@ -25,7 +25,7 @@ def uplift_in_force(settings: Settings, contract: str, known_at: datetime) -> Up
 
     A night that is done again is thereby valued as it was: it does not learn from what came of itself.
     """
-    digest = _newest(settings, contract, known_at)
+    digest = uplift_digest(settings, contract, known_at)
     if digest is None:
         return None
     found = kept_uplift(settings, digest)
@@ -38,19 +38,8 @@ def uplift_in_force(settings: Settings, contract: str, known_at: datetime) -> Up
     return found
 
 
-def kept_uplift(settings: Settings, digest: str) -> Uplift | None:
-    """The effects of that digest, each card verified as `load_model` does; None where some of it is gone."""
-    text = kept_text(digest, settings)
-    named: Mapping[str, Mapping[str, str]] = json.loads(text)["actions"] if text else {}
-    digests = [card for cards in named.values() for card in cards.values()]
-    if not named or not all(model_folder(card, settings).is_dir() for card in digests):
-        return None
-    cards = {action: Cards(*(load_model(arms[arm], settings).card for arm in ARMS)) for action, arms in named.items()}
-    return Uplift(digest, cards)
-
-
-def _newest(settings: Settings, contract: str, known_at: datetime) -> str | None:
-    """The digest of what was told last, of what was known by the moment."""
+def uplift_digest(settings: Settings, contract: str, known_at: datetime) -> str | None:
+    """What names the effects that a list goes by, a cause of it like its policy; None where there are none."""
     engine = engine_for(settings.database_url)
     before = sa.select(sa.func.max(uplift.c.known_at)).where(
         uplift.c.contract == contract, uplift.c.known_at <= known_at
@@ -63,3 +52,14 @@ def _newest(settings: Settings, contract: str, known_at: datetime) -> str | None
         with engine.connect() as connection:
             digest: str | None = connection.scalar(told)
     return digest
+
+
+def kept_uplift(settings: Settings, digest: str) -> Uplift | None:
+    """The effects of that digest, each card verified as `load_model` does; None where some of it is gone."""
+    text = kept_text(digest, settings)
+    named: Mapping[str, Mapping[str, str]] = json.loads(text)["actions"] if text else {}
+    digests = [card for cards in named.values() for card in cards.values()]
+    if not named or not all(model_folder(card, settings).is_dir() for card in digests):
+        return None
+    cards = {action: Cards(*(load_model(arms[arm], settings).card for arm in ARMS)) for action, arms in named.items()}
+    return Uplift(digest, cards)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 
@@ -37,6 +37,7 @@ from store.source import Extract
 from tasks.orchestrator import worth_no_failure
 from tasks.progress import begun
 from tasks.step import LATER, SOON, step
+from tasks.wave_customers import keep_customers
 
 STEP = "measure what waves saved"
 NOTHING = "Nothing to compare yet."
@@ -46,21 +47,46 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class KeptWave:
-    """The date of a published list, and the file of those who were listed and held out."""
+    """The date of a published list, the file of those who were listed and held out, and that of their features.
+
+    The last is None where their snapshot went before anybody kept it.
+    """
 
     as_of: date
     members: Path
+    customers: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What is known at a moment of the waves whose horizon is over: their members, each once, and what decided them.
+
+    `members` has MEMBERS, churned, contacted and accepted, and is empty where no wave is over.
+    """
+
+    known_at: datetime
+    as_ofs: tuple[date, ...]
+    members: pa.Table
+    policies: tuple[Terms, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What the waves saved by what was known at a moment, which waves have not matured, and where the drawing is."""
+    """What the waves saved by what was known at a moment, which waves have not matured, and where the drawing is.
+
+    `learnt` says of each action what its waves taught, in a sentence.
+    """
 
     base: str
     known_at: datetime
     lifts: tuple[Lift, ...]
     waiting: tuple[date, ...]
     plot: Path
+    learnt: tuple[str, ...] = ()
+
+    def with_learnt(self, learnt: Sequence[str]) -> Measured:
+        """The same, with what the waves taught."""
+        return replace(self, learnt=tuple(learnt))
 
 
 @step("keep who was in the waves of {contract}", again_after=SOON)
@@ -69,7 +95,7 @@ def keep_waves(contract: str) -> tuple[KeptWave, ...]:
     settings, base = current_settings(), read_contract(contract).name
     publisher = open_publisher(settings)
     runs = [run for run in published_runs(publisher, base) if run.unit.kind == OUTREACH.name and run.shown]
-    waves = [_kept(publisher, run, settings) for run in sorted(runs, key=lambda run: run.unit.as_of)]
+    waves = [_kept(publisher, run, settings, contract) for run in sorted(runs, key=lambda run: run.unit.as_of)]
     return tuple(wave for wave in waves if wave is not None)
 
 
@@ -79,21 +105,28 @@ def measure(
 ) -> Measured:
     """Compares the listed with those held out of each wave whose horizon is over, and keeps what came of it."""
     begun(STEP)
+    settings, over = current_settings(), ended(contract, waves, extract, known_at, policy)
+    base, moment, found = read_contract(contract).name, over.known_at, lifts(over.members, over.policies)
+    keep_lifts(settings, lift_rows(found, base, moment))
+    page = keep_lift_page(lift_plot(_points(found)), base, settings)
+    waiting = tuple(wave.as_of for wave in waves if wave.as_of not in over.as_ofs)
+    return Measured(base, moment, tuple(found), waiting, page)
+
+
+def ended(
+    contract: str, waves: Sequence[KeptWave], extract: Extract, known_at: str | None, policy: str | None = None
+) -> Ended:
+    """The members of the waves whose horizon is over, with what became of them; `policy` is the one in force."""
     settings, terms = current_settings(), read_contract(contract)
     moment = _moment(known_at, settings)
     departures = known_departures(extract.folder, terms, moment)
     ready = matured([wave.as_of for wave in waves], terms.horizon_days, _told_until(extract, moment))
-    found: list[Lift] = []
-    if ready:
-        first = entries(_of_waves([wave.members for wave in waves if wave.as_of in ready]))
-        left = with_departures(first, departures, terms.horizon_days)
-        events = events_since(settings, terms.name, ready[0], known_at=moment)
-        contacted = with_contacts(left, events, terms.horizon_days)
-        found = lifts(contacted, _policies(contacted, policy or policy_for(terms.name), settings))
-    keep_lifts(settings, lift_rows(found, terms.name, moment))
-    page = keep_lift_page(lift_plot(_points(found)), terms.name, settings)
-    waiting = tuple(wave.as_of for wave in waves if wave.as_of not in ready)
-    return Measured(terms.name, moment, tuple(found), waiting, page)
+    first = entries(_of_waves([wave.members for wave in waves if wave.as_of in ready]))
+    left = with_departures(first, departures, terms.horizon_days)
+    events = events_since(settings, terms.name, min(ready, default=moment.date()), known_at=moment)
+    members = with_contacts(left, events, terms.horizon_days)
+    policies = _policies(members, policy or policy_for(terms.name), settings)
+    return Ended(moment, tuple(ready), members, tuple(policies))
 
 
 @step("show what waves saved")
@@ -111,17 +144,17 @@ def show_lift(measured: Measured, as_of: str | None) -> Measured:
     return asked_for(measured, as_of)
 
 
-def _kept(publisher: Publisher, run: Run, settings: Settings) -> KeptWave | None:
+def _kept(publisher: Publisher, run: Run, settings: Settings, contract: str) -> KeptWave | None:
     """The run's wave; None where its scores went before anybody kept it."""
     unit = run.unit
     path = settings.lake / "waves" / unit.contract / f"as_of={unit.as_of}" / f"{run.run_id}.parquet"
+    scores = shown_run(publisher, unit.contract, SCORES.name, unit.as_of)
     if not path.exists():
-        scores = shown_run(publisher, unit.contract, SCORES.name, unit.as_of)
         if scores is None:
             log.warning("%s: its scores are not kept any more, so nobody can say what it saved", run)
             return None
         write_parquet(_members(run, scores), path)
-    return KeptWave(unit.as_of, path)
+    return KeptWave(unit.as_of, path, keep_customers(publisher, scores, path, read_contract(contract)))
 
 
 def _members(run: Run, scores: Run) -> pa.Table:
@@ -131,8 +164,8 @@ def _members(run: Run, scores: Run) -> pa.Table:
 
 def _of_waves(files: Sequence[Path]) -> pa.Table:
     """MEMBERS of all files; what one of an earlier release does not know is null."""
-    known = pa.concat_tables((read_parquet([file]) for file in files), promote_options="default")
-    return pa.concat_tables([MEMBERS.empty_table(), known], promote_options="default")
+    known = [read_parquet([file]) for file in files]
+    return pa.concat_tables([MEMBERS.empty_table(), *known], promote_options="default")
 
 
 def _files(folder: Path) -> Iterable[Path]:
@@ -194,4 +227,4 @@ def asked_for(measured: Measured, as_of: str | None) -> Measured:
             where=f"{measured.base}, as of {as_of}",
             to_do="Wait until its horizon is over and the source tells who left, or ask for another date.",
         )
-    return Measured(measured.base, measured.known_at, chosen, measured.waiting, measured.plot)
+    return replace(measured, lifts=chosen)

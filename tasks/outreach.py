@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -31,6 +31,7 @@ from store.policies import PolicyInForce, policy_asked_for, read_policy
 from store.publication import open_publisher
 from store.settings import current_settings
 from store.texts import keep_text
+from store.uplifts import uplift_in_force
 from tasks.night import Night, Result
 from tasks.progress import begun, part_done
 from tasks.publishing import OUTREACH as LISTS
@@ -76,6 +77,7 @@ def decision(night: Night, scores: Result, policy: PolicyInForce) -> Decision:
     """
     contract = read_contract(night.contract)
     terms = Terms.of(without_leavers(policy.policy, contract), policy.digest, night.as_of, contract)
+    terms = replace(terms, uplift=uplift_in_force(current_settings(), night.base, night.known_at))
     past = past_at(night, terms)
     parts = tuple(_at_once(lambda bucket: _judged(night, scores, terms, past, bucket), night.every_bucket))
     return Decision(terms, parts, draw([part.candidates for part in parts], terms.policy))

@@ -22,6 +22,7 @@ from store.lake import copy_file, read_manifest
 from store.policies import read_policy
 from store.publication import Published, Publisher, content_key, open_publisher
 from store.settings import current_settings
+from store.uplifts import uplift_digest
 from tasks.events import NIGHT_PUBLISHED, QUALITY_FAILED, tell
 from tasks.night import Champions, Night, Result
 from tasks.orchestrator import worth_no_failure
@@ -63,7 +64,8 @@ def claim_list(night: Night, scores: Result, policy: str, force: bool = False) -
     if in_use:
         return in_use
     causes = (read_manifest(scores.folder).digest, read_manifest(night.snapshot).digest, read_policy(policy).digest)
-    return _claim(night, OUTREACH, causes, force)
+    learnt = uplift_digest(current_settings(), night.base, night.known_at)
+    return _claim(night, OUTREACH, (*causes, learnt) if learnt else causes, force)
 
 
 def later_facts(base: str, as_of: date, known_at: datetime) -> str:
