@@ -49,7 +49,7 @@ from store.lake import Lake, Manifest
 from store.loading import Load
 from store.partitions import drop_quietly, fences_in
 from store.settings import Settings
-from store.structure import create_all
+from store.structure import create_all, make_missing_views
 from store.tables import (
     FENCE,
     IN_FLIGHT,
@@ -111,6 +111,7 @@ class Publisher:
 
         AlreadyRunning names the run that holds the unit; one whose lease ran out is abandoned and taken over.
         """
+        make_missing_views(self.engine)
         with alone(self.engine) as connection:
             shown = None if force else shown_from(connection, unit, content.key)
             claim = self._published(shown) if shown else new_claim(connection, unit, content, lease, forced=force)

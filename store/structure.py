@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Dialect, Engine
+from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.schema import CreateIndex, CreateTable, DDLElement, SetColumnComment, SetTableComment
 
 from store import access_tables, intervention_tables, monitoring_tables, registry_tables
@@ -41,6 +43,23 @@ def create_all(engine: Engine) -> None:
             _make(connection)
             connection.execute(sa.delete(structure))
             connection.execute(sa.insert(structure).values(digest=wanted))
+
+
+def missing_views(connection: Connection) -> list[View]:
+    """The views of this release that somebody dropped, or never made."""
+    found = set(sa.inspect(connection).get_view_names())
+    return [view for view in views(connection.dialect.name) if view.name not in found]
+
+
+def make_missing_views(engine: Engine) -> None:
+    """Makes the views that somebody dropped; who does not own the tables leaves that to who does."""
+    with engine.connect() as connection:
+        if not missing_views(connection):
+            return
+    with suppress(ProgrammingError), alone(engine) as connection:
+        for view in missing_views(connection):
+            _execute(connection, _view_statements(view, connection.dialect))
+        grant_again(connection)
 
 
 def table_statements(dialect: Dialect) -> list[str]:

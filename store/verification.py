@@ -21,11 +21,11 @@ from schemas.columns import Table
 from schemas.outreach import OUTREACH, STATUSES, TEAMS
 from schemas.quarantine import QUARANTINE
 from schemas.scores import SCORES
+from store import structure
 from store.lake import MANIFEST, Manifest, differences, duck, read_manifest, read_parquet, sha256_of
 from store.publication import Publisher, current_folder
 from store.runs import Run, published_runs
 from store.tables import FENCE, TABLES_OF, current_pointer, night_pointer, publication
-from store.views import views
 
 ROWS_AT_ONCE = 50_000
 SCHEMAS = {schema.name: schema for schema in (SCORES, QUARANTINE, OUTREACH, STATUSES, TEAMS)}
@@ -85,9 +85,8 @@ def verify_run(publisher: Publisher, run: Run) -> tuple[Difference, ...]:
 
 def missing_views(publisher: Publisher) -> list[str]:
     """The views that readers should find in the database and do not."""
-    engine = publisher.engine
-    found = set(sa.inspect(engine).get_view_names())
-    return [view.name for view in views(engine.dialect.name) if view.name not in found]
+    with publisher.engine.connect() as connection:
+        return [view.name for view in structure.missing_views(connection)]
 
 
 def damaged_workings(publisher: Publisher) -> Iterator[tuple[str, list[str]]]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
 
 import pytest
 import sqlalchemy as sa
@@ -14,9 +16,12 @@ from churn.errors import PublicationError
 from store.code import ROOT
 from store.migrations import bring_up_to_date
 from store.monitoring_views import MONITORING_VIEWS, monitoring_views
+from store.publication import open_publisher
+from store.settings import Settings
 from store.structure import create_all
 from store.tables import engine_for, metadata
 from store.views import views
+from tests.store.small_runs import publish
 
 VIEWS = {
     "score_current",
@@ -121,3 +126,12 @@ def test_the_shape_is_the_same_whatever_else_a_process_has_imported() -> None:
     more = "import store.users, store.registry, store.interventions; "
     little, much = (subprocess.check_output([sys.executable, "-c", text], cwd=ROOT) for text in (ask, more + ask))
     assert little == much
+
+
+def test_a_view_that_somebody_dropped_comes_back_with_the_next_claim(settings: Settings, database_url: str) -> None:
+    publisher = open_publisher(replace(settings, database_url=database_url))
+    with publisher.engine.begin() as connection:
+        connection.exec_driver_sql("DROP VIEW score_current")
+    publish(publisher, date(2026, 1, 1))
+    with publisher.engine.connect() as connection:
+        assert connection.scalar(sa.text("SELECT count(*) FROM score_current")) == 40
