@@ -19,6 +19,7 @@ from cli.policy import app as policy_app
 from cli.receipt import receipt
 from cli.serve import serve
 from cli.simulate import simulate
+from cli.storage import app as storage_app
 from cli.storage import gc, take_back, verify
 from cli.terminal import terminal
 from cli.upkeep import backfill, catch_up
@@ -54,6 +55,7 @@ app.add_typer(model_app, name="model")
 app.add_typer(policy_app, name="policy")
 app.add_typer(outcome_app, name="outcome")
 app.add_typer(user_app, name="user")
+app.add_typer(storage_app, name="storage")
 app.add_typer(operators_app, name="operators")
 
 UNEXPECTED = 70  # as sysexits.h names an internal error

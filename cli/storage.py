@@ -1,4 +1,4 @@
-"""`churn verify`, `take-back` and `gc`: what was published is compared, shown again, and removed in the end."""
+"""`churn verify`, `take-back`, `gc` and `storage`: what was published is compared, shown again, removed, and shared."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rich.console import Console
 from churn.errors import AuditFailed
 from cli.terminal import terminal
 from store.contracts import read_contract
+from store.migrations import bring_up_to_date
 from store.publication import Publisher, open_publisher
 from store.settings import current_settings
 
@@ -21,6 +22,25 @@ if TYPE_CHECKING:
 BaseOrAll = Annotated[
     str | None, typer.Option("--contract", help="Contract: a name in schemas/contracts, or a YAML file. Default: all.")
 ]
+
+
+app = typer.Typer(help="Share the database between those who may do only a part of the work.", no_args_is_help=True)
+
+
+@app.command()
+def grant(
+    prefix: Annotated[str, typer.Option(help="What the names of the roles begin with.")] = "churn",
+) -> None:
+    """Make the roles of PostgreSQL that may each do one part, with their rights of this release and no others.
+
+    Nobody logs in by them: grant them to the users of the database.
+    """
+    from store.roles import grant_roles
+
+    engine = open_publisher(current_settings()).engine
+    bring_up_to_date(engine)
+    for role, name in grant_roles(engine, prefix).items():
+        typer.echo(f"{role:9}  GRANT {name} TO ...")
 
 
 def verify(

@@ -6,8 +6,8 @@ publisher  claims nights, ends runs and moves pointers, and writes no row of the
 reader     asks the views and the data dictionary, which show whole published nights
 auditor    asks which runs there were, who moved what and who was contacted, but no run's rows, and writes nothing; the
            log of looks at customers is read by `churn user audit`, which writes down that it was
-service    answers for the API: asks what it shows, writes down who looked, how much was asked, what teams wrote back
-           and which lists left, adds users, and changes nothing of what was published or promoted
+service    answers for the API: asks what it shows, writes down who looked, what was asked, what teams wrote back and
+           which lists left, adds users, and changes nothing of what was published, promoted or written down
 
 Roles do not log in by themselves: grant each of them to the users of the database that shall have it. What is older
 than a night's work, such as sweeping what dead runs left, stays with the owner of the tables.
@@ -30,13 +30,15 @@ LOADER, PUBLISHER, READER, AUDITOR, SERVICE = ROLES = ("loader", "publisher", "r
 
 _LOADED = tuple(table.name for tables in TABLES_OF.values() for table in tables)
 _POINTERS = ("night_pointer", "current_pointer")
-_CHAMPIONS = ("model_version", "alias", "alembic_version")  # what a night asks to be pinned to its champions
+# What a night asks to be pinned to its champions, and to the effects of actions that have been told.
+_CHAMPIONS = ("model_version", "alias", "alembic_version", "uplift")
 _CONTACTS = ("intervention", "handover")  # whom a list leaves alone for a while, and whether one was sent
 _ALL_BUT_ROWS = "*"  # every table that holds no run's rows, whatever release or migration made it
-_CLOSED = {"service_user", "lookup_audit"}  # but these: hashes of passwords, and a log that nobody reads unseen
+# But these: hashes of passwords, a log that nobody reads unseen, and answers that tell of customers.
+_CLOSED = {"service_user", "lookup_audit", "answered_request"}
 _VIEWS = (*(view.name for view in views("postgresql")), *MONITORING_VIEWS)
 _ANSWERS = ("publication", *_POINTERS, *_LOADED, "alias_event", "verdict", "lift", "data_dictionary")
-_ACCESS = ("service_user", "rate_bucket")
+_REQUESTS = ("rate_bucket", "answered_request", "job")  # what was asked of the API, until it is worked off
 _NUMBERS_OF_LOOKS = "lookup_audit_entry_seq"
 
 # What each role may do with which tables and views.
@@ -51,9 +53,10 @@ GRANTS: Mapping[str, tuple[tuple[str, tuple[str, ...]], ...]] = MappingProxyType
         READER: (("SELECT", (*_VIEWS, "data_dictionary")),),
         AUDITOR: (("SELECT", (_ALL_BUT_ROWS, "night_status", "night_alerts")),),
         SERVICE: (
-            ("SELECT", (*_VIEWS, *_ANSWERS, "structure", *_CHAMPIONS, *_CONTACTS, *_ACCESS)),
-            ("INSERT", ("lookup_audit", *_CONTACTS, *_ACCESS)),
-            ("UPDATE, DELETE", ("rate_bucket",)),
+            ("SELECT", (*_VIEWS, *_ANSWERS, "structure", *_CHAMPIONS, *_CONTACTS, "service_user")),
+            ("INSERT", ("lookup_audit", "service_user", *_CONTACTS)),
+            ("SELECT (entry)", ("lookup_audit",)),  # an insertion gives its number back
+            ("SELECT, INSERT, UPDATE, DELETE", _REQUESTS),
         ),
     }
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from datetime import date
 from pathlib import Path
 
@@ -12,7 +13,9 @@ import sqlalchemy as sa
 from store import lake
 from store.publication import Published, Publisher, open_publisher
 from store.retention import read_retention
+from store.roles import ROLES
 from store.settings import read_settings
+from store.tables import engine_for
 from store.verification import missing_views
 from tests.command import churn
 from tests.store.small_runs import publish
@@ -133,3 +136,29 @@ def as_published(run: Published) -> str:
 
 def named(run: Published) -> str:
     return f"scores of telco as of {run.unit.as_of}, revision {run.revision}, run {run.run_id}"
+
+
+@pytest.mark.postgres
+def test_roles_are_made_with_their_rights_and_may_be_made_again(tmp_path: Path, postgres_url: str) -> None:
+    prefix, engine = f"churn{secrets.token_hex(4)}", engine_for(postgres_url)
+    try:
+        for _ in range(2):
+            done = churn("storage", "grant", "--prefix", prefix, home=tmp_path, CHURN_DATABASE_URL=postgres_url)
+            assert (done.returncode, done.stdout.splitlines()) == (
+                0,
+                [f"{role:9}  GRANT {prefix}_{role} TO ..." for role in ROLES],
+            )
+        with engine.connect() as connection:
+            may = "SELECT has_table_privilege(:role, 'score_current', 'SELECT')"
+            told = {role: connection.scalar(sa.text(may), {"role": f"{prefix}_{role}"}) for role in ROLES}
+        assert told == {"loader": False, "publisher": False, "reader": True, "auditor": False, "service": True}
+    finally:
+        with engine.begin() as connection:
+            for role in ROLES:
+                connection.exec_driver_sql(f"DROP OWNED BY {prefix}_{role}")
+                connection.exec_driver_sql(f"DROP ROLE {prefix}_{role}")
+
+
+def test_a_database_without_roles_says_so(tmp_path: Path) -> None:
+    done = churn("storage", "grant", home=tmp_path)
+    assert (done.returncode, "SQLite has no roles" in done.stderr) == (3, True)

@@ -15,17 +15,26 @@ from sqlalchemy.exc import DBAPIError
 import store.access_tables
 import store.intervention_tables  # noqa: F401 - as that before it: they add their tables to the metadata
 from churn.errors import Fenced, SettingsError
+from schemas.users import Role, User
 from store import loading
+from store.audit import Look, record_alarm
 from store.claims import LEASE, Claim
+from store.handovers import hand_over
+from store.interventions import record
 from store.migrations import bring_up_to_date
 from store.partitions import attach_run_table, run_table
 from store.publication import Publisher, open_publisher
+from store.rate_limits import Rate, open_buckets
 from store.registry import Promotion, Registry, open_registry
 from store.registry_tables import registry_metadata
 from store.roles import ROLES, grant_roles
+from store.service_database import night_shown
 from store.settings import Settings
 from store.structure import create_all
 from store.tables import engine_for
+from store.users import Users
+from tests.store.small_runs import publish
+from tests.store.test_handovers import REACHED
 from tests.store.test_publication import D1, FIRST, SECOND, made_of, published, seen, write
 
 REFUSALS = ("permission denied", "must be owner", "cannot update view", "cannot delete from view")
@@ -69,6 +78,8 @@ service    SELECT * FROM night_status
 service    SELECT * FROM scores
 service    SELECT * FROM alias_event
 service    SELECT * FROM service_user
+service    SELECT * FROM job
+service    DELETE FROM answered_request
 service    INSERT INTO intervention SELECT * FROM intervention
 service    INSERT INTO handover VALUES ('telco', '2026-01-01', '000001-x', now())
 service    INSERT INTO rate_bucket VALUES ('x', now())
@@ -117,6 +128,7 @@ auditor    SELECT * FROM score_current
 auditor    CREATE TABLE mine (one bigint)
 auditor    SELECT * FROM service_user
 auditor    SELECT * FROM lookup_audit
+auditor    SELECT * FROM answered_request
 reader     SELECT * FROM lookup_audit
 loader     SELECT * FROM service_user
 publisher  DELETE FROM lookup_audit
@@ -227,6 +239,26 @@ def test_loader_and_publisher_publish_a_night_together(owner: Publisher, users: 
     assert seen(users["reader"]) == {(SECOND.as_of, run.run_id, 100)}
 
 
+def test_the_service_writes_down_what_it_is_asked_and_told(
+    owner: Publisher, users: dict[str, Publisher], settings: Settings
+) -> None:
+    engine = users["service"].engine
+    there = replace(settings, database_url=engine.url.render_as_string(hide_password=False))
+    publish(owner, D1)
+    list_of_night = publish(owner, D1, kind="outreach")
+    Registry(owner.engine).register("telco", "a" * 64)
+    with engine.begin() as connection:
+        Look("ada", "a call", b"key").record(connection, "score", "C00001")
+    record_alarm(engine, "ada", "two hundred look-ups in a minute")
+    assert open_buckets(there, engine).lease("ada lookups", 1, Rate(60, 1)).granted == 1
+    Users(engine).add(User("ada", Role.AGENT), "correct horse battery", "opal")
+    assert Users(engine).recognised("ada", "correct horse battery")
+    hand_over(engine, list_of_night.unit, list_of_night.run_id)
+    assert record(there, [REACHED]).new == 1
+    assert Registry(engine).versions("telco")
+    assert night_shown(engine, "telco") is not None
+
+
 def test_a_night_of_loader_or_publisher_finds_its_champions(owner: Publisher, users: dict[str, Publisher]) -> None:
     registry = Registry(owner.engine)
     registry.promote(Promotion("telco", registry.register("telco", "a" * 64), None, "Ada", "the first"))
@@ -320,7 +352,7 @@ def test_tables_and_views_that_are_made_anew_are_granted_with_them(
     with owner.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE structure SET digest = 'of another release'")
         for table in (*reversed(registry_metadata.sorted_tables), "alembic_version"):
-            connection.exec_driver_sql(f"DROP TABLE {table}")
+            connection.exec_driver_sql(f"DROP TABLE {table} CASCADE")
         connection.exec_driver_sql("DROP FUNCTION refuse_change, refuse_unrecorded_move")
     create_all(owner.engine)
     bring_up_to_date(owner.engine)
