@@ -44,11 +44,13 @@ def score_with(night: Night, champions: Champions, *, force: bool = False) -> Re
 def publish_scores(night: Night, champions: Champions, claim: publishing.Claim) -> Result:
     """From the right to publish to scores that readers see."""
     with publishing.held(claim) as folder:
-        drafts = publishing.drafts(claim)
+        drafts = steps.drafts(night, claim.content_key)
         steps.score_bucket.map(unmapped(champions), unmapped(night), unmapped(drafts), night.every_bucket).result()
         edges = steps.draw_percentiles(night, drafts)
         ready = unmapped(edges), unmapped(drafts), unmapped(folder), unmapped(night)
         steps.finish_bucket.map(*ready, night.every_bucket).result()
         publishing.stage_quarantine(night, folder)
         checks.check_scores(night, folder / publishing.SCORES, champions)
-        return publishing.publish(claim)
+        shown = publishing.publish(claim)
+    steps.forget(drafts)
+    return shown

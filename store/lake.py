@@ -177,6 +177,11 @@ def make_folder(folder: Path) -> Path:
     return folder
 
 
+def remove_folder(folder: Path) -> None:
+    """Removes a folder with all that is in it; one that is not there is no failure."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 def sync(path: Path) -> None:
     """Waits until a file's or a folder's content would survive a loss of power."""
     handle = os.open(path, os.O_RDONLY)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tasks.progress import part_done
+from tasks.progress_page import part_shown
 from tasks.server import open_server
 from tasks.step import LATER, step
 
@@ -21,7 +21,7 @@ def remove_old_runs(keep_days: int) -> int:
         old = [run["id"] for run in server.found("/flow_runs", ended_before(before))]
         for run in old:
             server.delete(f"/flow_runs/{run}")
-            part_done(STEP, len(old))
+            part_shown(STEP, len(old))
     return len(old)
 
 

@@ -23,6 +23,7 @@ from store.registry import Event, open_registry
 from store.settings import current_settings
 from tasks.checks import PAGE, distinct_rows
 from tasks.night import Champions, Night, Pinned, Result, Summary
+from tasks.night_page import show_night
 from tasks.orchestrator import worth_no_failure
 from tasks.step import step
 
@@ -31,8 +32,8 @@ TOP = 10  # places of the list that a summary shows
 
 @step("report the night of {night.base} as of {night.as_of}")
 def report_night(night: Night, scores: Result, outreach: Result, evaluation: Evaluation | None = None) -> Summary:
-    """Counts what was published, for whoever asked for the night."""
-    return Summary(
+    """Counts what was published, for whoever asked for the night, and leaves a page of it."""
+    summary = Summary(
         night=night,
         scores=scores,
         outreach=outreach,
@@ -45,6 +46,8 @@ def report_night(night: Night, scores: Result, outreach: Result, evaluation: Eva
         evaluation=evaluation,
         objections=objections_to(open_registry(current_settings()).history(night.base, None)),
     )
+    show_night(summary)
+    return summary
 
 
 def objections_to(history: Sequence[Event]) -> tuple[str, ...]:

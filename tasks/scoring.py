@@ -19,13 +19,13 @@ from schemas.contract import Contract
 from schemas.scores import SCORES
 from store.artifacts import load_model
 from store.contracts import read_contract
-from store.lake import bucket_file, read_parquet, write_parquet
+from store.lake import bucket_file, read_parquet, remove_folder, write_parquet
 from store.registry import Registry, Version, open_registry
 from store.settings import current_settings
 from tasks.checks import QUARANTINE
 from tasks.night import SCORECARD, Champions, Night, Pinned
 from tasks.parameters import FOR_THE_BASE, FOR_THE_LIST
-from tasks.progress import part_done
+from tasks.progress_page import part_shown
 from tasks.step import SOON, step
 
 STEP = "score with reasons"
@@ -46,19 +46,25 @@ def pin_champions(night: Night, reasons: str = FOR_THE_LIST, at: datetime | None
     return Champions(pinned, explain=reasons == FOR_THE_BASE)
 
 
+def drafts(night: Night, content_key: str) -> Path:
+    """The folder of the scores that lack their percentile, beside the snapshot that they were made from.
+
+    It is named after all that decides them, so that a run finds what one that died before it had scored.
+    """
+    return night.snapshot / "drafts" / content_key[:16]
+
+
+def forget(drafts: Path) -> None:
+    """Removes the drafts of scores that are published."""
+    remove_folder(drafts)
+
+
 @step("score bucket {bucket}", again_after=SOON)
 def score_bucket(champions: Champions, night: Night, drafts: Path, bucket: int) -> None:
-    """Writes the bucket's scores with reasons, all but the percentile, which needs the whole base."""
-    contract = read_contract(night.contract)
-
-    def scores_of(segment: str, rows: pa.Table) -> pa.Table:
-        champion = champions.for_segment(segment)
-        stamp = Stamp(night.as_of, contract, champion.version, champion.digest)
-        return score_rows(model_of(champion.digest), rows, stamp, explain=champions.explain)
-
-    scores = scored_by_segment(base_rows(night, bucket), contract, champions.segments, scores_of)
-    write_parquet(scores, drafts / bucket_file(bucket))
-    part_done(STEP, night.buckets)
+    """Writes the bucket's scores with reasons, all but the percentile, which needs the whole base; once."""
+    if not (drafts / bucket_file(bucket)).exists():
+        write_parquet(_scores(champions, night, bucket), drafts / bucket_file(bucket))
+    part_shown(STEP, night.buckets)
 
 
 @step("draw the percentiles")
@@ -73,7 +79,7 @@ def finish_bucket(edges: Floats, drafts: Path, folder: Path, night: Night, bucke
     """Adds the percentile to the bucket's scores."""
     file = bucket_file(bucket)
     write_parquet(with_percentile(read_parquet([drafts / file]), edges), folder / SCORES.name / file)
-    part_done(FINISH, night.buckets)
+    part_shown(FINISH, night.buckets)
 
 
 def base_rows(night: Night, bucket: int, columns: list[str] | None = None) -> pa.Table:
@@ -87,6 +93,17 @@ def base_rows(night: Night, bucket: int, columns: list[str] | None = None) -> pa
 def model_of(digest: str) -> Scorecard | Estimator:
     """The model of that digest, verified and loaded once in this process: an artifact never changes."""
     return load_model(digest, current_settings()).model
+
+
+def _scores(champions: Champions, night: Night, bucket: int) -> pa.Table:
+    contract = read_contract(night.contract)
+
+    def scores_of(segment: str, rows: pa.Table) -> pa.Table:
+        champion = champions.for_segment(segment)
+        stamp = Stamp(night.as_of, contract, champion.version, champion.digest)
+        return score_rows(model_of(champion.digest), rows, stamp, explain=champions.explain)
+
+    return scored_by_segment(base_rows(night, bucket), contract, champions.segments, scores_of)
 
 
 def _champions(registry: Registry, base: str, at: datetime | None) -> Mapping[str, Version]:

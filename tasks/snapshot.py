@@ -6,7 +6,8 @@ from store import snapshots
 from store.contracts import read_contract
 from store.lake import MANIFEST, bucket_file, describe, read_manifest, write_manifest
 from tasks.night import Night
-from tasks.progress import begun, part_done
+from tasks.progress import begun
+from tasks.progress_page import part_shown
 from tasks.step import SOON, step
 
 STEP = "build the snapshot"
@@ -24,7 +25,7 @@ def build_bucket(night: Night, bucket: int) -> None:
     """Writes one bucket of the snapshot; one that is there was made from the same facts and stays."""
     if not (night.snapshot / bucket_file(bucket)).exists():
         snapshots.build_bucket(night.extract, read_contract(night.contract), night.when, bucket, night.snapshot)
-    part_done(STEP, night.buckets)
+    part_shown(STEP, night.buckets)
 
 
 @step("seal the snapshot")
