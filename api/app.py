@@ -15,7 +15,20 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 
-from api import batch, customers, docs, health, interventions, metrics, outreach, predictions, registry, security
+from api import (
+    batch,
+    customers,
+    docs,
+    health,
+    interventions,
+    jobs,
+    metrics,
+    outreach,
+    predictions,
+    receipts,
+    registry,
+    security,
+)
 from api.admission import LOOKUP_THREADS, PREDICTIONS, Admission, Lanes, Queue, lanes
 from api.deadline import LARGEST_BATCH, BodyLimits, WholeBody
 from api.door import guard, leave
@@ -27,6 +40,7 @@ from api.request_log import RequestLog
 from api.standing import Standing
 from api.versions import OtherVersions
 from churn.errors import ContractError, NoChampion
+from schemas.jobs import LARGEST_FILE
 from schemas.messages import customer_model
 from store.contracts import read_contract
 from store.service_database import service_engine
@@ -41,11 +55,13 @@ ROUTERS = (
     predictions.router,
     batch.router,
     customers.router,
+    receipts.router,
     registry.router,
     outreach.router,
     interventions.router,
+    jobs.router,
 )
-LARGER_BODIES = {f"{PREDICTIONS}/batch": LARGEST_BATCH}
+LARGER_BODIES = {f"{PREDICTIONS}/batch": LARGEST_BATCH, jobs.router.prefix: LARGEST_FILE}
 WORTH_PACKING = 4 * 1024  # bytes of an answer
 OPENAPI = "/openapi.json"
 

@@ -16,6 +16,7 @@ LARGEST_BODY = 64 * 1024  # bytes; a customer takes two or three thousand
 LARGEST_BATCH = 1024 * 1024
 BODY_SECONDS = 5.0
 DEEPEST = 16  # levels of lists and objects in JSON; a what-if has three
+FILES = frozenset({b"text/csv", b"application/vnd.apache.parquet"})
 WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 _TEXTS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
@@ -58,7 +59,7 @@ class WholeBody:
             return await problem_answer(TOO_SLOW, {"connection": "close"})(scope, receive, send)
         if body is None:
             return None
-        if is_too_deep(body):
+        if not _is_file(scope) and is_too_deep(body):
             return await problem_answer(TOO_DEEP)(scope, receive, send)
         return await self.app(scope, _replaying(body, receive), send)
 
@@ -71,6 +72,12 @@ def is_too_deep(body: bytes) -> bool:
     for _ in range(DEEPEST):  # each round takes the innermost level away
         brackets = brackets.replace(b"[]", b"")
     return b"[]" in brackets
+
+
+def _is_file(scope: Scope) -> bool:
+    """Whether it is sent as no JSON, so that brackets mean nothing in it; no route reads it as any then."""
+    kind = dict(scope["headers"]).get(b"content-type", b"").partition(b";")[0].strip().lower()
+    return kind in FILES
 
 
 async def _whole(receive: Receive) -> bytes | None:

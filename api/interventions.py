@@ -20,7 +20,6 @@ from schemas.interventions import Intervention
 from schemas.list_messages import InterventionAsked, InterventionRefused, InterventionsAsked, InterventionsKept
 from schemas.users import Role
 from store.idempotency import KeyUsed, Request, begin, end
-from store.interventions import Refusal, record
 from store.pages_of_list import Wanted, visible
 from store.settings import Settings
 
@@ -95,13 +94,15 @@ def write_back(
 
 
 def _kept(events: list[Intervention], principal: Principal, engine: Engine, settings: Settings) -> InterventionsKept:
+    from store.interventions import record  # Arrow's functions, which a worker needs for nothing else
+
     whys = [_why_not(event, principal) for event in events]
     visible = _visible([event for event, why in zip(events, whys, strict=True) if not why], principal, engine)
     whys = [why or _unseen(event, visible) for event, why in zip(events, whys, strict=True)]
     came = record(settings, [event for event, why in zip(events, whys, strict=True) if not why])
-    refused = [Refusal(event.key, why) for event, why in zip(events, whys, strict=True) if why]
-    told = [InterventionRefused(key=one.key, why=one.why) for one in (*refused, *came.refused)]
-    return InterventionsKept(new=came.new, known=came.known, refused=told)
+    refused = [InterventionRefused(key=event.key, why=why) for event, why in zip(events, whys, strict=True) if why]
+    refused += [InterventionRefused(key=one.key, why=one.why) for one in came.refused]
+    return InterventionsKept(new=came.new, known=came.known, refused=refused)
 
 
 def _why_not(event: Intervention, principal: Principal) -> str:

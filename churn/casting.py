@@ -53,10 +53,16 @@ def reads(values: pa.ChunkedArray, column: Column) -> bool:
     return bool(_cast(plain, column).null_count == plain.null_count)
 
 
+def legible(values: pa.ChunkedArray, column: Column) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
+    """The values in the column's type, null where none is there or it cannot be read, and where it cannot."""
+    plain = _without_blanks(values)
+    cast = _cast(plain, column)
+    return cast, pc.and_(pc.is_valid(plain), pc.is_null(cast))
+
+
 def unread(found: pa.Table, column: Column, to: Table) -> tuple[int, str]:
     """How many of the column's values cannot be read as what it asks for, and three of them with their keys."""
-    values = _without_blanks(found[column.source_name])
-    unreadable = pc.and_(pc.is_valid(values), pc.is_null(_cast(values, column)))
+    _, unreadable = legible(found[column.source_name], column)
     count: int = pc.sum(unreadable).as_py() or 0
     return count, _examples(found, unreadable, column, to)
 

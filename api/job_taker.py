@@ -1,0 +1,70 @@
+"""Sees that jobs are worked on: each worker of the service looks for what is due, and starts a process for it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from store.jobs import open_jobs
+from store.service_database import service_engine
+from store.settings import Settings
+
+LOOK_SECONDS = 0.5
+LAST_CHUNK_SECONDS = 5.0  # for a process to give its job back when the service ends
+
+log = logging.getLogger(__name__)
+
+
+class Taker:
+    """A thread that starts one process at a time; what that was working on when it died is taken up by the next."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._engine = service_engine(settings.database_url)
+        self._jobs = open_jobs(settings, self._engine)
+        self._ends = threading.Event()
+        self._process: BaseProcess | None = None
+        self._thread = threading.Thread(target=self._look_again_and_again, daemon=True, name="jobs")
+
+    def begin(self) -> None:
+        """Begins to look."""
+        self._thread.start()
+
+    def end(self) -> None:
+        """Lets the process finish its chunk and give its job back."""
+        self._ends.set()
+        self._thread.join(LOOK_SECONDS + LAST_CHUNK_SECONDS)
+        if self._process:
+            self._process.terminate()
+            self._process.join(LAST_CHUNK_SECONDS)
+            self._process.kill()  # nobody waits longer than this; its lease will lapse
+        self._engine.dispose()
+
+    def _look_again_and_again(self) -> None:
+        while not self._ends.wait(LOOK_SECONDS):
+            if (self._process is None or not self._process.is_alive()) and self._due():
+                self._process = self._begun()
+
+    def _due(self) -> bool:
+        try:
+            return self._jobs.anything_due()
+        except SQLAlchemyError:  # the standing of the service tells of it; jobs wait meanwhile
+            return False
+
+    def _begun(self) -> BaseProcess:
+        # Spawned, since a forked one would have this one's connections.
+        process = get_context("spawn").Process(target=_work, args=(self._settings,), daemon=True, name="jobs")
+        process.start()
+        return process
+
+
+def _work(settings: Settings) -> None:
+    from api.job_worker import work_beside  # the compiler and Arrow's functions, which the service needs not
+    from api.logs import log_as_json
+
+    log_as_json()
+    work_beside(settings)

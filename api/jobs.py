@@ -1,0 +1,224 @@
+"""Takes jobs, which score a list or a file in the background, and tells how far they are and what they gave."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Path, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import StreamingResponse
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from pydantic import ValidationError
+
+from api.admission import arrival_of
+from api.customers import Database
+from api.environment import Environment
+from api.job_taker import Taker
+from api.limits import limited
+from api.models import Pinned, Place
+from api.predictions import JSON, as_refusal
+from api.problems import described
+from api.security import Looking, Principal, require
+from schemas.jobs import LARGEST_FILE, LARGEST_JSON, Given, JobAsked, JobShown, State
+from schemas.users import Role
+from store.callbacks import Callbacks, current_callbacks
+from store.jobs import Job, Jobs, NewJob, blocks_of, open_jobs
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """While the service stands, what it was asked for is worked on; SettingsError where callbacks are half set up."""
+    app.state.callbacks = current_callbacks()
+    taker = Taker(app.state.settings)
+    taker.begin()
+    yield
+    await asyncio.to_thread(taker.end)
+
+
+router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"], lifespan=_lifespan)
+
+CSV, PARQUET = "text/csv", "application/vnd.apache.parquet"
+FILES = {CSV: Given.CSV, PARQUET: Given.PARQUET}
+NO_JOB = "There is no such job."
+LOOK_SECONDS = 0.5
+STREAM_SECONDS = 600.0  # who still listens then asks again, as browsers do by themselves
+
+BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            JSON: {"schema": JobAsked.model_json_schema()},
+            CSV: {"schema": {"type": "string", "description": "A column for each of the contract's, in UTF-8"}},
+            PARQUET: {"schema": {"type": "string", "format": "binary"}},
+        },
+    }
+}
+REFUSALS = (
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    HTTPStatus.TOO_MANY_REQUESTS,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+)
+
+Owner = Annotated[Principal, Depends(require(Role.SERVICE, Role.OPERATOR))]
+
+
+async def jobs_of(engine: Database, settings: Environment) -> Jobs:
+    """The jobs of the service's database."""
+    return open_jobs(settings, engine)
+
+
+KnownJobs = Annotated[Jobs, Depends(jobs_of)]
+
+
+async def sent(request: Request) -> tuple[str, bytes]:
+    """The kind of the body, and the body."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind, await request.body()
+
+
+def asked(body: Annotated[tuple[str, bytes], Depends(sent)]) -> tuple[JobAsked | Given, bytes]:
+    """What is asked for, as far as it can be told before it is worked on: a file's rows are read by the job itself."""
+    kind, content = body
+    if kind not in (JSON, *FILES):
+        raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send {JSON}, {CSV} or {PARQUET}.")
+    if len(content) > (LARGEST_JSON if kind == JSON else LARGEST_FILE):
+        raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body of the request is too large.")
+    if kind in FILES:
+        return FILES[kind], content
+    try:
+        return JobAsked.model_validate_json(content), content
+    except ValidationError as refused:
+        raise as_refusal(refused) from None
+
+
+def callback_of(
+    request: Request,
+    callback: Annotated[str | None, Query(max_length=500, description="Address to POST to when the job ends")] = None,
+) -> str | None:
+    """Who is to be told of the end; RequestError where the settings do not name his host."""
+    if callback is not None:
+        allowed: Callbacks = request.app.state.callbacks
+        allowed.require_allowed(callback)
+    return callback
+
+
+class Order:
+    """A job as it is asked for: by whom, of whom, and by which models it is to be scored."""
+
+    def __init__(
+        self,
+        owner: Owner,
+        champions: Pinned,
+        place: Place,
+        body: Annotated[tuple[JobAsked | Given, bytes], Depends(asked)],
+        callback: Annotated[str | None, Depends(callback_of)],
+    ) -> None:
+        what, self.content = body
+        self.customers = (what.customer_ids or []) if isinstance(what, JobAsked) else []
+        given = what if isinstance(what, Given) else Given.CUSTOMERS if self.customers else Given.ROWS
+        # As they are now: a champion that changes meanwhile changes no half of a result.
+        models = {segment: (version.version, version.digest) for segment, version in place.versions.items()}
+        self.new = NewJob(place.contract, owner.name, given, models, owner.segments, owner.regions, callback)
+
+
+@router.post(
+    "",
+    status_code=HTTPStatus.ACCEPTED,
+    openapi_extra=BODY,
+    dependencies=[Depends(limited("jobs"))],
+    responses=described(
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        *REFUSALS,
+    ),
+)
+def take(order: Annotated[Order, Depends()], jobs: KnownJobs, look: Looking, response: Response) -> JobShown:
+    """Takes customers by key, or rows of the contract's columns as JSON, CSV or Parquet, and scores them soon.
+
+    Customers who are named by key stand in the log of look-ups, as if each were looked up.
+    """
+    name = jobs.keep(order.content)
+    with jobs.engine.begin() as connection:
+        taken = jobs.add(connection, name, order.new)
+        if order.customers:
+            look.record(connection, "job", *order.customers)
+    response.headers["Location"] = f"{router.prefix}/{name}"
+    return shown(taken)
+
+
+def known(
+    job: Annotated[str, Path(pattern=r"^[0-9a-f]{24}$", description="Name of the job")],
+    jobs: KnownJobs,
+    principal: Owner,
+) -> Job:
+    """The job, for its owner and for operators; 404 for others, as if there were none."""
+    found = jobs.of(job)
+    if found is None or (found.owner != principal.name and principal.role is not Role.OPERATOR):
+        raise HTTPException(HTTPStatus.NOT_FOUND, NO_JOB)
+    return found
+
+
+Known = Annotated[Job, Depends(known)]
+
+
+@router.get("/{job}", dependencies=[Depends(limited("operations"))], responses=described(*REFUSALS))
+def show(job: Known) -> JobShown:
+    """How far the job is."""
+    return shown(job)
+
+
+@router.get(
+    "/{job}/result",
+    response_class=Response,
+    dependencies=[Depends(limited("operations"))],
+    responses={
+        HTTPStatus.OK.value: {"content": {PARQUET: {"schema": {"type": "string", "format": "binary"}}, CSV: {}}},
+        **described(HTTPStatus.CONFLICT, *REFUSALS),
+    },
+)
+def result(
+    job: Known, jobs: KnownJobs, principal: Owner, accept: Annotated[str, Header(max_length=500)] = PARQUET
+) -> Response:
+    """The job's result, for its owner alone: Parquet, or CSV where `Accept` says text/csv."""
+    if job.owner != principal.name or job.state is State.GONE:
+        raise HTTPException(HTTPStatus.NOT_FOUND, NO_JOB)
+    if job.state is not State.DONE:
+        raise HTTPException(HTTPStatus.CONFLICT, f"The job is {job.state}, and has no result.")
+    kind, files = (CSV if CSV in accept.lower() else PARQUET), jobs.files(job.job)
+    return StreamingResponse(blocks_of(files.result_csv if kind == CSV else files.result), media_type=kind)
+
+
+@router.get(
+    "/{job}/events",
+    response_class=EventSourceResponse,
+    dependencies=[Depends(limited("operations"))],
+    responses=described(*REFUSALS),
+)
+async def events(job: Known, jobs: KnownJobs, request: Request) -> AsyncIterator[ServerSentEvent]:
+    """Tells of each step as a server-sent event: `progress`, and at last `done` or `failed`, with which it ends."""
+    told, now, ends = None, job, time.monotonic() + STREAM_SECONDS
+    while True:
+        if now != told:
+            told = now
+            yield ServerSentEvent(data=shown(now), event=str(now.state) if now.ended else "progress")
+        if now.ended or arrival_of(request.scope).last or time.monotonic() > ends:
+            return
+        await asyncio.sleep(LOOK_SECONDS)
+        latest: Job | None = await run_in_threadpool(jobs.of, job.job)
+        now = latest or now
+
+
+def shown(job: Job) -> JobShown:
+    """The job as callers see it."""
+    plain = {name: getattr(job, name) for name in JobShown.model_fields if name not in ("progress", "result")}
+    path = f"{router.prefix}/{job.job}/result" if job.state is State.DONE else None
+    return JobShown(**plain, progress=job.done / job.rows if job.rows else 0.0, result=path)

@@ -1,0 +1,263 @@
+"""Keeps jobs: who works on which under what lease, how far it came, and its files, so that they survive a restart."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from churn.errors import Fenced
+from schemas.jobs import ENDED, Given, State
+from store.access_tables import answered_request, job
+from store.claims import database_now
+from store.lake import make_folder, replacing
+from store.settings import Settings
+
+LEASE = timedelta(seconds=30)  # a chunk takes less than one of them
+MOST_ATTEMPTS = 3  # by processes that died over it: its content may be what kills them
+KEPT = timedelta(days=7)  # scores of people are not kept for longer than somebody fetches them
+MOST_CALLS = 5
+_BLOCK = 1 << 16
+_NAME_BYTES = 12
+
+Models = Mapping[str, tuple[int, str]]  # of each segment: version and digest
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """What is asked for: by whom, which models score, and whose customers the owner may see (none of a kind: all)."""
+
+    contract: str
+    owner: str
+    given: Given
+    models: Models
+    segments: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+    callback: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job as it stands; times are the database's, in UTC. `holder` names who works on it."""
+
+    job: str
+    contract: str
+    owner: str
+    given: Given
+    models: Models
+    segments: tuple[str, ...]
+    regions: tuple[str, ...]
+    created_at: datetime
+    state: State
+    holder: str | None
+    attempts: int
+    rows: int | None
+    done: int
+    as_of: date | None
+    ended_at: datetime | None
+    reason: str | None
+    result_sha256: str | None
+    callback: str | None
+    calls: int
+    call_result: str | None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come of it."""
+        return self.state in ENDED
+
+
+@dataclass(frozen=True, slots=True)
+class JobFiles:
+    """The folder of a job."""
+
+    folder: Path
+
+    @property
+    def given(self) -> Path:
+        """What was sent, byte by byte."""
+        return self.folder / "given"
+
+    @property
+    def rows(self) -> Path:
+        """What was sent, read once: a row each, of the contract's columns, and what is wrong with it."""
+        return self.folder / "rows.parquet"
+
+    @property
+    def result(self) -> Path:
+        """The result as Parquet."""
+        return self.folder / "result.parquet"
+
+    @property
+    def result_csv(self) -> Path:
+        """The result as CSV, in which no cell is a formula."""
+        return self.folder / "result.csv"
+
+    def chunk(self, first: int) -> Path:
+        """The results of the rows from this place on."""
+        return self.folder / "chunks" / f"{first:08d}.parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class Jobs:
+    """All jobs of a database, and the folder of their files."""
+
+    engine: Engine
+    root: Path
+
+    def files(self, name: str) -> JobFiles:
+        """The files of a job."""
+        return JobFiles(self.root / name)
+
+    def keep(self, content: bytes) -> str:
+        """Keeps what was sent under the name of a job to come; without one it is swept some day."""
+        name = secrets.token_hex(_NAME_BYTES)
+        files = self.files(name)
+        make_folder(files.folder)
+        with replacing(files.given) as beside:
+            beside.write_bytes(content)
+        return name
+
+    def add(self, connection: Connection, name: str, new: NewJob) -> Job:
+        """Adds the job whose content was kept, in the connection's transaction."""
+        asked = {field: getattr(new, field) for field in NewJob.__dataclass_fields__}
+        begun = {"state": State.WAITING, "attempts": 0, "done": 0, "calls": 0, "created_at": database_now(connection)}
+        lists = {"segments": list(new.segments), "regions": list(new.regions), "models": dict(new.models)}
+        connection.execute(sa.insert(job).values(asked | lists | begun | {"job": name}))
+        found = self._of(connection, name)
+        assert found is not None  # noqa: S101 - it was written just now
+        return found
+
+    def of(self, name: str) -> Job | None:
+        """The job of that name."""
+        with self.engine.connect() as connection:
+            return self._of(connection, name)
+
+    def anything_due(self) -> bool:
+        """Whether there is something to work on, or somebody to be told."""
+        with self.engine.connect() as connection:
+            now = database_now(connection)
+            return bool(connection.scalar(sa.select(sa.exists().where(sa.or_(_free(now), job.c.call_at <= now)))))
+
+    def claim(self, lease: timedelta = LEASE) -> Job | None:
+        """The oldest job that nobody works on, or whose lease ran out; None where there is none.
+
+        One over which too many processes died fails instead.
+        """
+        with self.engine.begin() as connection:
+            now = database_now(connection)
+            self._give_up(connection, now)
+            oldest = sa.select(job.c.job).where(_free(now)).order_by(job.c.created_at, job.c.job).limit(1)
+            held = {"state": State.RUNNING, "holder": secrets.token_hex(_NAME_BYTES), "lease_until": now + lease}
+            # Of two who choose the same at once, the second finds it taken when the first has committed.
+            taken = sa.update(job).where(job.c.job == oldest.scalar_subquery(), _free(now))
+            taken = taken.values(**held, attempts=job.c.attempts + 1)
+            name = connection.execute(taken.returning(job.c.job)).scalar_one_or_none()
+            return self._of(connection, name) if name else None
+
+    def read(self, held: Job, rows: int, as_of: date | None) -> Job:
+        """Notes how many rows there are, and of which night; Fenced where the job was lost."""
+        return self._change(held, rows=rows, as_of=as_of)
+
+    def advance(self, held: Job, done: int, lease: timedelta = LEASE) -> Job:
+        """Notes a finished chunk, and keeps the job for another while; Fenced where it was lost."""
+        return self._change(held, lease, done=done)
+
+    def give_back(self, held: Job) -> None:
+        """Lets others go on with it at once; it does not count as an attempt."""
+        self._change(held, timedelta(), state=State.WAITING, holder=None, attempts=held.attempts - 1)
+
+    def finish(self, held: Job, result_sha256: str) -> Job:
+        """It is done, and whoever wants to be told of it is due."""
+        return self._end(held, state=State.DONE, result_sha256=result_sha256, done=held.rows)
+
+    def fail(self, held: Job, reason: str) -> Job:
+        """It failed for good."""
+        return self._end(held, state=State.FAILED, reason=reason)
+
+    def to_be_told(self, lease: timedelta = LEASE) -> Job | None:
+        """A job whose end somebody is to be told of now, for the caller alone while the lease lasts."""
+        with self.engine.begin() as connection:
+            now = database_now(connection)
+            due = sa.select(job.c.job).where(job.c.call_at <= now).order_by(job.c.call_at).limit(1).scalar_subquery()
+            taken = sa.update(job).where(job.c.job == due, job.c.call_at <= now)
+            taken = taken.values(call_at=now + lease, calls=job.c.calls + 1)
+            name = connection.execute(taken.returning(job.c.job)).scalar_one_or_none()
+            return self._of(connection, name) if name else None
+
+    def told(self, name: str, came: str, again_after: timedelta | None) -> None:
+        """Notes what came of a call, and when to try again; None for never."""
+        with self.engine.begin() as connection:
+            call_at = None if again_after is None else database_now(connection) + again_after
+            connection.execute(sa.update(job).where(job.c.job == name).values(call_at=call_at, call_result=came))
+
+    def forget_old(self) -> None:
+        """Removes the files of jobs that ended long ago, and the answers that nobody asks for again."""
+        with self.engine.begin() as connection:
+            old = database_now(connection) - KEPT
+            ended = (job.c.ended_at < old, job.c.state.in_((State.DONE, State.FAILED)))
+            gone = sa.update(job).where(*ended).values(state=State.GONE).returning(job.c.job)
+            names = list(connection.scalars(gone))
+            connection.execute(sa.delete(answered_request).where(answered_request.c.recorded_at < old))
+        for name in names:
+            shutil.rmtree(self.files(name).folder, ignore_errors=True)
+
+    def _of(self, connection: Connection, name: str) -> Job | None:
+        row = connection.execute(sa.select(*_COLUMNS).where(job.c.job == name)).mappings().one_or_none()
+        return _job(dict(row)) if row else None
+
+    def _change(self, held: Job, lease: timedelta = LEASE, **values: Any) -> Job:
+        with self.engine.begin() as connection:
+            until = database_now(connection) + lease
+            mine = (job.c.job == held.job, job.c.holder == held.holder, job.c.state == State.RUNNING)
+            changed = connection.execute(sa.update(job).where(*mine).values(lease_until=until, **values))
+            found = self._of(connection, held.job)
+        if not changed.rowcount or found is None:
+            raise Fenced("another process works on it by now", where=f"job {held.job}", to_do="Nothing: it goes on.")
+        return found
+
+    def _end(self, held: Job, **values: Any) -> Job:
+        with self.engine.connect() as connection:
+            now = database_now(connection)
+        return self._change(held, holder=None, ended_at=now, call_at=now if held.callback else None, **values)
+
+    def _give_up(self, connection: Connection, now: datetime) -> None:
+        spent = (_free(now), job.c.attempts >= MOST_ATTEMPTS)
+        call_at = sa.case((job.c.callback.is_not(None), now))
+        reason = f"{MOST_ATTEMPTS} processes ended while they worked on it"
+        ended = {"state": State.FAILED, "holder": None, "reason": reason, "ended_at": now, "call_at": call_at}
+        connection.execute(sa.update(job).where(*spent).values(ended))
+
+
+def open_jobs(settings: Settings, engine: Engine) -> Jobs:
+    """The jobs of the engine's database, their files in the settings' lake."""
+    return Jobs(engine, settings.lake / "jobs")
+
+
+def blocks_of(path: Path) -> Iterator[bytes]:
+    """The bytes of a result's file, so many at a time."""
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            yield block
+
+
+_COLUMNS = [job.c[name] for name in Job.__dataclass_fields__]
+
+
+def _free(now: datetime) -> sa.ColumnElement[bool]:
+    """What somebody may take: nobody works on it, or he has not been heard of for a lease."""
+    lapsed = (job.c.state == State.RUNNING) & (job.c.lease_until <= now)
+    return sa.or_(job.c.state == State.WAITING, lapsed)
+
+
+def _job(row: Mapping[str, Any]) -> Job:
+    models = {segment: (version, digest) for segment, (version, digest) in row["models"].items()}
+    lists = {"segments": tuple(row["segments"]), "regions": tuple(row["regions"]), "models": models}
+    return Job(**{**row, **lists, "given": Given(row["given"]), "state": State(row["state"])})

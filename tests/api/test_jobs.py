@@ -1,0 +1,247 @@
+"""A job scores in the background what a prediction would, says how far it is, and shows its result to its owner."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import sqlalchemy as sa
+from pyarrow import csv
+
+from api.app import create_app
+from api.job_worker import work
+from schemas.jobs import JOB_RESULTS, State
+from schemas.users import Role, User
+from store.access_tables import job, lookup_audit
+from store.registry import Version
+from store.settings import Settings
+from store.tables import engine_for
+from tests import cards
+from tests.api.service import TINY, Ask, running, scored
+
+PATH = "/api/v1/jobs"
+CSV, PARQUET = "text/csv", "application/vnd.apache.parquet"
+SENDERS = [
+    # kind        how the rows are sent
+    ("json", lambda rows: {"json": {"rows": rows.to_pylist()}}),
+    (CSV, lambda rows: {"content": as_csv(rows), "headers": {"content-type": CSV}}),
+    (PARQUET, lambda rows: {"content": as_parquet(rows), "headers": {"content-type": PARQUET}}),
+]
+SAME = ("probability", "log_odds", "band", "customer_value", "reason_1_feature", "relief_1_log_odds", "model_digest")
+
+REFUSED = [
+    # what is sent                                             code   what is wrong
+    ({"json": {}}, 422),
+    ({"json": {"rows": [], "customer_ids": ["C1"]}}, 422),
+    ({"json": {"rows": [{"tenure": 1}], "customer_ids": ["C1"]}}, 422),
+    ({"json": {"customer_ids": ["C\x00"]}}, 422),
+    ({"json": {"rows": [{"tenure": [1]}]}}, 422),
+    ({"json": {"customer_ids": ["C1"], "is_admin": True}}, 422),
+    ({"content": b"{", "headers": {"content-type": "application/json"}}, 400),
+    ({"content": b'{"rows": [{"tenure": NaN}]}', "headers": {"content-type": "application/json"}}, 422),
+    ({"content": b"x", "headers": {"content-type": "text/plain"}}, 415),
+    ({"content": b"x" * (5 << 20), "headers": {"content-type": CSV}}, 413),
+    ({"content": b'"' + b"x" * (2 << 20) + b'"', "headers": {"content-type": "application/json"}}, 413),
+]
+FAILED = [
+    # what is sent                      why it fails
+    (b"tenure,plan\n1,P1\n", "it lacks customer_id"),
+    (b"customer_id,tenure,phone\nC1,1,5\n", "it has, and the contract does not, phone"),
+    (b"customer_id,customer_id\nC1,C1\n", "it has twice customer_id"),
+    (b"customer_id\n", "it has 0 rows"),
+    (b"\xff\xfe\n\xff\n", "it is no CSV in UTF-8"),
+]
+PROBLEMS = """
+customer_id,tenure,in_contract,dropped,problem
+C1,12,yes,0.1,
+C2,-1,yes,0.1,tenure: below 0
+C3,a year,no,,tenure: not whole numbers
+C4,,,,
+,12,yes,0.1,customer_id: missing
+C6,12.0,perhaps,0.1,in_contract: not yes or no
+""".strip()
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return replace(settings, rates={"jobs": 60_000, "operations": 60_000})
+
+
+def as_csv(rows: pa.Table) -> bytes:
+    written = io.BytesIO()
+    csv.write_csv(rows, written)
+    return written.getvalue()
+
+
+def as_parquet(rows: pa.Table) -> bytes:
+    written = io.BytesIO()
+    pq.write_table(rows, written)
+    return written.getvalue()
+
+
+def begun(ask: Ask, **how: Any) -> str:
+    answer = ask("POST", PATH, **how)
+    assert answer.status_code == 202, answer.text
+    assert answer.headers["location"] == f"{PATH}/{answer.json()['job']}"
+    assert answer.json()["state"] in ("waiting", "running", "done")
+    return answer.headers["location"]
+
+
+def ended(ask: Ask, settings: Settings, **how: Any) -> tuple[str, dict[str, Any]]:
+    """The place of a job that was worked off here, and not by a process of the service, which takes seconds."""
+    place = begun(ask, **how)
+    work(settings)
+    return place, ask("GET", place).json()
+
+
+def result(ask: Ask, place: str, kind: str = PARQUET) -> httpx.Response:
+    return ask("GET", f"{place}/result", headers={"accept": kind})
+
+
+def table(ask: Ask, place: str) -> pa.Table:
+    return pq.read_table(io.BytesIO(result(ask, place).content))
+
+
+@pytest.fixture(autouse=True)
+def no_process_of_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests work jobs off themselves; those of tests/store/test_jobs.py see the service do it."""
+    monkeypatch.setattr("api.job_taker.LOOK_SECONDS", 1_000.0)
+
+
+@pytest.mark.parametrize(("kind", "send"), SENDERS, ids=[kind for kind, _ in SENDERS])
+def test_a_job_gives_every_row_the_score_of_the_night_to_the_bit(ask: Ask, settings, champion: Version, kind, send):
+    rows = cards.customers(200)
+    place, job_shown = ended(ask, settings, **send(rows))
+    assert (job_shown["state"], job_shown["rows"], job_shown["done"], job_shown["progress"]) == ("done", 200, 200, 1.0)
+    found, night = table(ask, place), scored(rows, champion)
+    assert found.column_names == list(JOB_RESULTS.names)
+    assert found["row"].to_pylist() == list(range(1, 201))
+    assert found["customer_id"].equals(rows["customer_id"])
+    for name in SAME:
+        assert found[name].to_pylist() == night[name].to_pylist(), name
+
+
+def test_rows_with_a_problem_are_named_and_the_others_scored(ask: Ask, settings: Settings):
+    given = csv.read_csv(io.BytesIO(PROBLEMS.encode()))
+    sent = "\n".join(line.rpartition(",")[0] for line in PROBLEMS.splitlines()).encode()
+    place, job_shown = ended(ask, settings, content=sent, headers={"content-type": CSV})
+    assert job_shown["state"] == "done", job_shown
+    found = table(ask, place)
+    wanted = [problem or None for problem in given["problem"].to_pylist()]
+    assert found["problem"].to_pylist() == wanted
+    assert [value is None for value in found["log_odds"].to_pylist()] == [problem is not None for problem in wanted]
+
+
+def test_the_result_is_csv_for_who_wants_that_and_no_cell_is_a_formula(ask: Ask, settings: Settings):
+    rows = cards.customers(3)
+    rows = rows.set_column(0, "customer_id", pa.array(["C1", "=1+1", "C3"]))
+    place, job_shown = ended(ask, settings, json={"rows": rows.to_pylist()})
+    answer = result(ask, place, CSV)
+    assert answer.headers["content-type"].startswith(CSV)
+    assert csv.read_csv(io.BytesIO(answer.content))["customer_id"].to_pylist() == ["C1", "'=1+1", "C3"]
+    assert len(job_shown["result_sha256"]) == 64
+
+
+@pytest.mark.parametrize(("how", "code"), REFUSED)
+def test_what_cannot_be_a_job_is_refused_at_once(ask: Ask, settings: Settings, how: dict[str, Any], code: int):
+    answer = ask("POST", PATH, **how)
+    assert (answer.status_code, answer.headers["content-type"]) == (code, "application/problem+json"), answer.text
+    assert not (settings.lake / "jobs").exists()
+
+
+@pytest.mark.parametrize(("sent", "why"), FAILED)
+def test_a_file_that_cannot_be_scored_fails_and_says_why(ask: Ask, settings: Settings, sent: bytes, why: str):
+    place, job_shown = ended(ask, settings, content=sent, headers={"content-type": CSV})
+    assert job_shown["state"] == "failed"
+    assert why in job_shown["reason"]
+    assert result(ask, place).status_code == 409
+
+
+def test_a_hostile_file_takes_no_job_with_it(ask: Ask, settings: Settings):
+    broken = as_parquet(cards.customers(50))
+    for content in (broken[:100], b"PAR1" + b"[{" * 500 + b"PAR1", broken[:-9] + b"\xff" * 5 + broken[-4:]):
+        assert ended(ask, settings, content=content, headers={"content-type": PARQUET})[1]["state"] == "failed"
+    assert ended(ask, settings, content=broken, headers={"content-type": PARQUET})[1]["state"] == "done"
+
+
+def test_customers_who_are_named_stand_in_the_log_of_look_ups(ask: Ask, settings: Settings):
+    begun(ask, json={"customer_ids": ["C1", "C2"]})
+    begun(ask, json={"rows": cards.customers(3).to_pylist()})
+    with engine_for(settings.database_url).connect() as connection:
+        assert connection.execute(sa.select(lookup_audit.c.what)).scalars().all() == ["job", "job"]
+
+
+def test_without_a_night_there_are_no_customers_to_score(ask: Ask, settings: Settings):
+    assert "no night of that base is kept" in ended(ask, settings, json={"customer_ids": ["C1"]})[1]["reason"]
+
+
+def test_the_owner_alone_sees_the_result_and_operators_how_far_it_is(ask: Ask, settings: Settings):
+    dialler, other = User("dialler", Role.SERVICE), User("crm", Role.SERVICE)
+    with running(create_app(settings, TINY.name), who=dialler) as ask_dialler:
+        place, _ = ended(ask_dialler, settings, json={"rows": cards.customers(2).to_pylist()})
+        assert result(ask_dialler, place).status_code == 200
+    with running(create_app(settings, TINY.name), who=other) as ask_other:
+        assert [ask_other("GET", at).status_code for at in (place, f"{place}/result", f"{place}/events")] == [404] * 3
+    assert [ask("GET", at).status_code for at in (place, f"{place}/result")] == [200, 404]
+
+
+@pytest.mark.parametrize("role", [Role.AGENT, Role.ANALYST])
+def test_jobs_are_for_programs_and_operators(settings: Settings, champion: Version, role: Role):
+    with running(create_app(settings, TINY.name), who=User("somebody", role)) as ask:
+        assert ask("POST", PATH, json={"rows": [{"customer_id": "C1"}]}).status_code == 403
+        assert ask("GET", f"{PATH}/{'0' * 24}").status_code == 403
+
+
+@pytest.mark.parametrize(("name", "code"), [("0" * 24, 404), ("x", 422), ("..%2f..", 404)])
+def test_no_other_job_is_there(ask: Ask, name: str, code: int):
+    assert ask("GET", f"{PATH}/{name}").status_code == code
+
+
+def test_events_tell_of_each_step_and_end_with_the_job(ask: Ask, settings: Settings):
+    place, _ = ended(ask, settings, json={"rows": cards.customers(2).to_pylist()})
+    answer = ask("GET", f"{place}/events")
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    [told] = [block for block in answer.text.split("\n\n") if block.startswith("event:")]
+    event, data = told.splitlines()
+    assert (event, json.loads(data.removeprefix("data: "))["state"]) == ("event: done", "done")
+
+
+def test_events_of_a_job_that_is_worked_on_tell_how_far_it_is(ask: Ask, settings: Settings, monkeypatch):
+    monkeypatch.setattr("api.jobs.LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("api.jobs.STREAM_SECONDS", 0.3)
+    place = begun(ask, json={"rows": cards.customers(2).to_pylist()})
+    began = time.monotonic()
+    assert [line for line in ask("GET", f"{place}/events").text.splitlines() if line.startswith("event")] == [
+        "event: progress"
+    ]
+    assert time.monotonic() - began < 5
+
+
+def test_what_ended_long_ago_is_gone_with_its_files(ask: Ask, settings: Settings):
+    place, _ = ended(ask, settings, json={"rows": cards.customers(2).to_pylist()})
+    with engine_for(settings.database_url).begin() as connection:
+        connection.execute(sa.update(job).values(ended_at=sa.text("'2020-01-01 00:00:00.000000'")))
+    work(settings)
+    assert ask("GET", place).json()["state"] == State.GONE
+    assert result(ask, place).status_code == 404
+    assert not list((settings.lake / "jobs").iterdir())
+
+
+def test_a_callback_goes_to_hosts_alone_that_the_settings_name(
+    settings: Settings, champion: Version, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("CHURN_CALLBACK_HOSTS", "crm.example.com")
+    monkeypatch.setenv("CHURN_CALLBACK_KEY", "a2" * 21 + "a=")
+    one = {"rows": [{"customer_id": "C1"}]}
+    with running(create_app(settings, TINY.name)) as ask:
+        assert ask("POST", PATH, json=one, params={"callback": "https://crm.example.com/done"}).status_code == 202
+        for url in ("https://evil.example.com/", "file:///etc/passwd", "https://crm.example.com:22/", "x"):
+            refused = ask("POST", PATH, json=one, params={"callback": url})
+            assert refused.status_code == 422, url
