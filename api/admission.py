@@ -120,7 +120,12 @@ class Lane:
     slots: int
     seconds: float
     breaker: Breaker | None = None
+    suffixes: tuple[str, ...] = ("",)
     taken: int = field(default=0, init=False)
+
+    def leads(self, path: str) -> bool:
+        """Whether requests of that path go through it."""
+        return path.startswith(self.prefix) and path.endswith(self.suffixes)
 
     def refusal(self) -> Problem | None:
         """Why the lane cannot be entered; None where it can."""
@@ -135,11 +140,12 @@ class Lane:
 
 
 def lanes() -> tuple[Lane, ...]:
-    """The lanes of one worker; the first whose prefix a path has is the one to take."""
+    """The lanes of one worker; the first that leads to a path is the one to take."""
     return (
         Lane("batches", f"{PREDICTIONS}/batch", slots=2, seconds=5.0),
         Lane("tokens", "/api/v1/token", slots=4, seconds=2.0),
         Lane("errands", "/api/v1/training-runs", slots=2, seconds=10.0),
+        Lane("inquiries", "/api/v1/customers/", slots=2, seconds=10.0, suffixes=("/receipt", "/what-if")),
         Lane("look-ups", ROUTES, slots=16, seconds=1.0, breaker=Breaker()),
     )
 
@@ -155,7 +161,7 @@ class Lanes:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers 503 where the lane is full or cut off, or where the answer does not begin in time."""
         path = scope.get("path", "")
-        lane = next((lane for lane in self.lanes if path.startswith(lane.prefix)), None)
+        lane = next((lane for lane in self.lanes if lane.leads(path)), None)
         if path == PREDICTIONS:
             began = time.monotonic()
             await self.app(scope, receive, send)

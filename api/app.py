@@ -21,7 +21,6 @@ from api import (
     docs,
     health,
     interventions,
-    jobs,
     metrics,
     outreach,
     predictions,
@@ -40,7 +39,6 @@ from api.request_log import RequestLog
 from api.standing import Standing
 from api.versions import OtherVersions
 from churn.errors import ContractError, NoChampion
-from schemas.jobs import LARGEST_FILE
 from schemas.messages import customer_model
 from store.contracts import read_contract
 from store.service_database import service_engine
@@ -59,9 +57,8 @@ ROUTERS = (
     registry.router,
     outreach.router,
     interventions.router,
-    jobs.router,
 )
-LARGER_BODIES = {f"{PREDICTIONS}/batch": LARGEST_BATCH, jobs.router.prefix: LARGEST_FILE}
+LARGER_BODIES = {f"{PREDICTIONS}/batch": LARGEST_BATCH}
 WORTH_PACKING = 4 * 1024  # bytes of an answer
 OPENAPI = "/openapi.json"
 

@@ -40,6 +40,17 @@ def newest_score(connection: Connection, contract: str, customer_id: str) -> Row
     return connection.execute(query).mappings().one_or_none()
 
 
+def score_of_night(
+    connection: Connection, contract: str, customer_id: str, as_of: date | None = None
+) -> RowMapping | None:
+    """The customer's date, segment and region in that night, or in the newest; None where he was not scored in it."""
+    runs = _shown(contract, scores.name).order_by(night_pointer.c.as_of.desc()).limit(1)
+    fence = runs.where(night_pointer.c.as_of == as_of) if as_of else runs
+    columns = [scores.c[name] for name in ("as_of", "segment", "region")]
+    query = sa.select(*columns).where(scores.c[FENCE] == fence.scalar_subquery(), scores.c.customer_id == customer_id)
+    return connection.execute(query).mappings().one_or_none()
+
+
 def decision_about(connection: Connection, contract: str, customer_id: str, as_of: date) -> RowMapping | None:
     """What the list of that night said, with his place on it; None where the night has no list.
 

@@ -1,0 +1,69 @@
+"""The receipt of one customer's night: all of it for whoever answers for it, and for an agent what he may say."""
+
+from __future__ import annotations
+
+from datetime import date
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, HTTPException, Query
+
+from api.environment import Environment
+from api.limits import limited
+from api.models import Pinned
+from api.problems import in_sentences
+from api.visits import REFUSALS, CustomerId, Visit, Visiting
+from churn.errors import RequestError
+from schemas.contract import Contract
+from schemas.receipt import AgentReceipt, Receipt
+from schemas.users import Role
+from store.lookups import score_of_night
+from store.settings import Settings
+
+router = APIRouter(prefix="/api/v1", tags=["customers"])
+
+IN_FULL = (Role.OPERATOR, Role.ANALYST)  # an agent, or a program that shows it to one, reads no more than he may say
+NO_NIGHT = "That night has no such customer, or is kept no longer."
+
+Night = Annotated[date | None, Query(description="Date of the night; the newest if it is left out")]
+
+
+@router.get("/customers/{customer_id}/receipt", dependencies=[Depends(limited("operations"))], responses=REFUSALS)
+def receipt(
+    customer_id: CustomerId, visit: Visiting, champions: Pinned, settings: Environment, as_of: Night = None
+) -> Receipt | AgentReceipt:
+    """What led to the customer's score and place of that night, reckoned again from storage and equal to the bit.
+
+    Agents and programs get what an agent may say: what he is to do, and no reason that cannot be acted on or that is
+    protected. It takes a second or two, as it asks the night's files.
+    """
+    night = _night(visit, customer_id, as_of)
+    made = _made(settings, champions.contract, customer_id, night)
+    with visit.engine.begin() as connection:
+        visit.look.record(connection, "receipt", customer_id)
+    return made if visit.principal.role in IN_FULL else _for_agent(made, champions.contract)
+
+
+def _night(visit: Visit, customer_id: str, as_of: date | None) -> date:
+    """The night that is asked for; 404 where the customer was not scored in it, or is none for whoever looks."""
+    with visit.engine.connect() as connection:
+        score = score_of_night(connection, visit.contract, customer_id, as_of)
+    if score is None or not visit.sees(score):
+        raise HTTPException(HTTPStatus.NOT_FOUND, NO_NIGHT)
+    night: date = score["as_of"]
+    return night
+
+
+def _made(settings: Settings, contract: Contract, customer_id: str, night: date) -> Receipt:
+    from store.receipts import receipts_of  # brings all that a night reckons with, which no look-up needs
+
+    try:
+        return receipts_of(settings, contract, [customer_id], night)[0]
+    except RequestError as gone:
+        raise HTTPException(HTTPStatus.NOT_FOUND, in_sentences(gone)) from None
+
+
+def _for_agent(made: Receipt, contract: Contract) -> AgentReceipt:
+    from churn.receipt import for_agent  # see _made
+
+    return for_agent(made, contract)
