@@ -87,7 +87,7 @@ def gc(
         str, typer.Option(help="Retention policy: a name in schemas/retentions, or a YAML file.")
     ] = "default",
 ) -> None:
-    """Remove what the retention policy keeps no longer, never what readers of the newest night see or a list in use."""
+    """Remove what the retention policy keeps no longer, never what readers of the newest night see."""
     from store.clearing import cleared
     from store.retention import Going, read_retention
 

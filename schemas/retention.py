@@ -15,9 +15,11 @@ class Retention(BaseModel):
     """A versioned retention policy.
 
     `nights` are the newest nights of each base whose scores are kept, and `list_nights` those whose lists are; of
-    `month_ends` months the last night is kept beyond them. An earlier revision is kept `superseded_days` after another
-    took its place, an extract `working_days` after it was written, and so is a snapshot whose list or scores are gone.
-    Nothing younger than `grace_hours` goes, nor a run that readers saw so recently: one of them may still be at it.
+    `month_ends` months the last night is kept beyond them. A list that was sent stays until `sent_days` after its date,
+    with all that its receipts ask for, and is a list like any other from then on. An earlier revision is kept
+    `superseded_days` after another took its place, an extract `working_days` after it was written, and so is a snapshot
+    whose list or scores are gone. Nothing younger than `grace_hours` goes, nor a run that readers saw so recently: one
+    of them may still be at it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -28,6 +30,7 @@ class Retention(BaseModel):
     nights: Count
     month_ends: Annotated[int, Field(ge=0, le=1_200)]
     list_nights: Count
+    sent_days: Count = 1_096
     superseded_days: Annotated[int, Field(ge=0, le=4_000)]
     working_days: Count
     grace_hours: Annotated[int, Field(ge=1, le=1_000)]

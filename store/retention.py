@@ -87,7 +87,9 @@ def _runs(
     """The runs that the policy keeps no longer; a night at which somebody is working is left alone."""
     busy = {(run.contract, run.kind, run.as_of) for run in underway}
     runs = {run.run_id: run for run in published_runs(publisher)}
-    sent = _behind_sent_lists(publisher, tuple(runs.values()), waves_sent(connection))
+    oldest = now.date() - timedelta(days=retention.sent_days)
+    in_use = {(base, as_of) for base, as_of in waves_sent(connection) if as_of >= oldest}
+    sent = _behind_sent_lists(publisher, tuple(runs.values()), in_use)
     going = runs_to_go(_held(runs.values(), sent), retention, now)
     for run_id, why in going.items():
         run = runs[run_id]
@@ -98,7 +100,7 @@ def _runs(
 def _behind_sent_lists(publisher: Publisher, runs: Sequence[Run], sent: set[tuple[str, date]]) -> set[str]:
     """The names of the lists that were sent, of their scores and of the lists before them: receipts ask for all three.
 
-    `sent` are the bases and dates of such lists.
+    `sent` are the bases and dates of such lists that the policy still keeps for that.
     """
     names = set()
     for listed in (run for run in runs if run.unit.kind == LIST and (run.unit.contract, run.unit.as_of) in sent):

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 
-from churn.errors import PolicyError
+from churn.errors import PolicyError, PublicationError
 from schemas.interventions import Event, Intervention
 from schemas.retention import Retention
 from store.claims import Claim, Content, Unit
@@ -33,7 +33,7 @@ from tests.store.small_runs import publish
 FIRST, SECOND, THIRD, FOURTH = (date(2026, 1, day) for day in (1, 2, 3, 4))
 LONG_AGO = timedelta(days=100)
 FEW = 4  # customers
-RULES = read_retention().model_copy(update={"nights": 1, "list_nights": 1, "month_ends": 0})
+RULES = read_retention().model_copy(update={"nights": 1, "list_nights": 1, "month_ends": 0, "sent_days": 4_000})
 
 
 @pytest.fixture
@@ -232,6 +232,19 @@ def test_a_list_that_was_sent_stays_with_all_that_its_receipts_ask_for(
     ]
     third = decision_of(embedded, "telco", THIRD)
     assert (third.of_list, third.before_gone, third.snapshot is not None) == (True, False, True)
+
+
+def test_a_list_that_was_sent_longer_ago_than_such_lists_are_kept_goes_and_none_takes_its_place(
+    embedded: Publisher,
+) -> None:
+    for night in (FIRST, SECOND):
+        listed = published_long_ago(embedded, night, kind="outreach")
+        hand_over(embedded.engine, listed.unit, listed.run_id)
+    assert clear(embedded) == []
+    briefly = RULES.model_copy(update={"sent_days": 30})
+    assert clear(embedded, briefly) == ["outreach of telco as of 2026-01-01, revision 1"]
+    with pytest.raises(PublicationError, match="it was sent"):
+        publish(embedded, FIRST, kind="outreach", key="anew")
 
 
 def snapshot_of(publisher: Publisher, as_of: date) -> Path:
