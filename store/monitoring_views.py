@@ -1,9 +1,8 @@
-"""The views that BI reads the watching of nights through; they are made anew behind every step of the migrations."""
+"""The views that BI reads the watching of nights through."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
 
 from schemas.monitoring import EVERYTHING
 from store.monitoring_tables import alarms, backtest, decisions, features, score_spreads
@@ -26,27 +25,6 @@ def monitoring_views() -> tuple[View, ...]:
     )
 
 
-def drop_views(connection: Connection) -> None:
-    """Takes the views away that are there, so that their tables may change."""
-    for name in sorted(set(sa.inspect(connection).get_view_names()) & set(MONITORING_VIEWS)):
-        connection.exec_driver_sql(f"DROP VIEW {name}")
-
-
-def make_views(connection: Connection) -> None:
-    """Makes the views, with what they and their columns are where the database keeps that."""
-
-    def text(query: sa.ClauseElement) -> str:
-        return str(query.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True}))
-
-    for view in monitoring_views():
-        connection.exec_driver_sql(f"CREATE VIEW {view.name} AS {text(view.query)}")
-        if connection.dialect.supports_comments:
-            told = {f"VIEW {view.name}": view.description}
-            told |= {f"COLUMN {view.name}.{name}": said for name, said in view.described().items()}
-            for what, said in told.items():
-                connection.exec_driver_sql(f"COMMENT ON {what} IS {text(sa.literal(said))}")
-
-
 def _newest(table: sa.Table) -> sa.Select[tuple[object, ...]]:
     watched = decisions.alias("watched")
     newest = sa.select(sa.func.max(watched.c.as_of)).where(watched.c.contract == table.c.contract)
@@ -62,6 +40,3 @@ def _of_segments() -> sa.Select[tuple[object, ...]]:
 def _of_values() -> sa.Select[tuple[object, ...]]:
     told = [column for column in backtest.c if column.name not in (*_FIGURES, "model_version")]
     return sa.select(*told).where(backtest.c.feature.not_in((EVERYTHING, SEGMENT)))
-
-
-MONITORING_VIEWS = tuple(view.name for view in monitoring_views())

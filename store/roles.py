@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from churn.errors import SettingsError
-from store.monitoring_views import MONITORING_VIEWS
+from store.migrated_views import MIGRATED_VIEWS
 from store.tables import TABLES_OF, alone, database_role
 from store.views import views
 
@@ -36,7 +36,7 @@ _CONTACTS = ("intervention", "handover")  # whom a list leaves alone for a while
 _ALL_BUT_ROWS = "*"  # every table that holds no run's rows, whatever release or migration made it
 # But these: hashes of passwords, a log that nobody reads unseen, and answers that tell of customers.
 _CLOSED = {"service_user", "lookup_audit", "answered_request"}
-_VIEWS = (*(view.name for view in views("postgresql")), *MONITORING_VIEWS)
+_VIEWS = (*(view.name for view in views("postgresql")), *MIGRATED_VIEWS)
 _ANSWERS = ("publication", *_POINTERS, *_LOADED, "alias_event", "verdict", "lift", "data_dictionary")
 _REQUESTS = ("rate_bucket", "answered_request", "job")  # what was asked of the API, until it is worked off
 _NUMBERS_OF_LOOKS = "lookup_audit_entry_seq"

@@ -19,7 +19,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable, DDLElement, SetColumnCom
 
 from store import access_tables, intervention_tables, monitoring_tables, registry_tables
 from store.claims import lease_functions
-from store.monitoring_views import monitoring_views
+from store.migrated_views import migrated_views
 from store.partitions import attach_function
 from store.reshaping import make_tables
 from store.roles import OF_ROLES, grant_again
@@ -143,7 +143,7 @@ def _descriptions(dialect: str) -> Iterator[dict[str, str | int]]:
     for table in (*metadata.sorted_tables, *_migrated()):
         columns = {column.name: str(column.comment) for column in table.columns}
         yield from _described("table", table.name, str(table.comment), columns)
-    for view in (*views(dialect), *monitoring_views()):
+    for view in (*views(dialect), *migrated_views()):
         yield from _described("view", view.name, view.description, view.described())
 
 

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from churn.errors import RegistryError
-from store.monitoring_views import drop_views, make_views
+from store.migrated_views import drop_views, make_views
 from store.roles import grant_again
 from store.tables import alone
 

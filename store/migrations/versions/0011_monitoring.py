@@ -13,7 +13,7 @@ down_revision = "0010"
 
 
 def upgrade() -> None:
-    """Makes the tables; store/monitoring_views.py makes the views behind every step."""
+    """Makes the tables; store/migrated_views.py makes the views behind every step."""
     for make in (_make_features, _make_score_spreads, _make_decisions, _make_backtest, _make_alarms, _make_mutes):
         make()
 
