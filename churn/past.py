@@ -10,8 +10,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from schemas.columns import Table
-from schemas.interventions import CONTACTS
 from schemas.outreach import IN_THE_WAVE, STATUSES, Status
 from schemas.policy import Policy
 
@@ -52,19 +50,10 @@ def latest(newest_first: Sequence[pa.Table]) -> pa.Table:
     return rows.take(pa.array(np.sort(first)))
 
 
-def nothing_before(policy: Policy) -> Past:
-    """The past of the first list ever."""
-    return Past(tuple(pa.array([], pa.string()) for _ in policy.channels), WAVE.empty_table())
-
-
-def no_contacts() -> pa.Table:
-    """The rows of CONTACTS where nobody was contacted yet."""
-    return _empty(CONTACTS, CONTACTS.names)
-
-
 def no_statuses() -> pa.Table:
     """What there is to remember where no list came before."""
-    return _empty(STATUSES, REMEMBERED)
+    kinds = {"date": pa.date32(), "string": pa.string()}
+    return pa.schema([(name, kinds[STATUSES.column(name).logical_type]) for name in REMEMBERED]).empty_table()
 
 
 def _closed(policy: Policy, as_of: date, contacts: pa.Table) -> tuple[pa.Array, ...]:
@@ -118,8 +107,3 @@ def _contacted_since(rows: pa.Table, contacts: pa.Table) -> pa.ChunkedArray:
 
 def _together(*parts: pa.ChunkedArray) -> pa.Array:
     return pa.concat_arrays([chunk for part in parts for chunk in part.chunks] or [pa.array([], pa.string())])
-
-
-def _empty(table: Table, names: tuple[str, ...]) -> pa.Table:
-    kinds = {"date": pa.date32(), "string": pa.string()}
-    return pa.schema([(name, kinds[table.column(name).logical_type]) for name in names]).empty_table()

@@ -1,7 +1,11 @@
-"""A small decision policy: a call for who complains, a voucher for everybody."""
+"""A small decision policy: a call for who complains, a voucher for everybody; and what is before a first night."""
 
 from __future__ import annotations
 
+import pyarrow as pa
+
+from churn.past import WAVE, Past
+from schemas.interventions import CONTACTS
 from schemas.policy import Action, Channel, Policy, Team
 
 CALL = Action(
@@ -26,3 +30,14 @@ def small_policy() -> Policy:
         channels=(Channel(name="phone"),),
         teams=(Team(name="all", capacity=10),),
     )
+
+
+def nothing_before(policy: Policy) -> Past:
+    """The past of the first list ever."""
+    return Past(tuple(pa.array([], pa.string()) for _ in policy.channels), WAVE.empty_table())
+
+
+def no_contacts() -> pa.Table:
+    """The rows of CONTACTS where nobody was contacted yet."""
+    kinds = {"date": pa.date32(), "string": pa.string()}
+    return pa.schema([(name, kinds[CONTACTS.column(name).logical_type]) for name in CONTACTS.names]).empty_table()

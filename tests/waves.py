@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import date, datetime, time
+from typing import Any
 
 import pyarrow as pa
+import sqlalchemy as sa
 
 from churn.contract import arrow_schema
 from schemas.columns import LogicalType, Table
@@ -14,7 +16,8 @@ from store.claims import Claim, Content, Unit
 from store.lake import write_parquet
 from store.policies import read_policy
 from store.publication import Publisher
-from store.tables import TABLES_OF
+from store.settings import Settings
+from store.tables import TABLES_OF, engine_for
 
 
 def publish_wave(publisher: Publisher, as_of: date, **customers: list[int]) -> None:
@@ -51,3 +54,10 @@ def _rows(schema: Table, as_of: date, numbers: list[int]) -> pa.Table:
     policy = {"policy_digest": [read_policy("telco").digest] * len(numbers), "customer_value": [100.0] * len(numbers)}
     known = {name: values for name, values in (own | policy).items() if name in schema.names}
     return pa.table(columns | known, schema=arrow_schema(schema))
+
+
+def asked(settings: Settings, query: str) -> list[dict[str, Any]]:
+    """The rows that the database answers."""
+    engine = engine_for(settings.database_url)
+    with engine.connect() as connection:
+        return [dict(row) for row in connection.execute(sa.text(query)).mappings()]

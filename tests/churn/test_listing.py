@@ -10,9 +10,9 @@ import pytest
 
 from churn.listing import status_rows
 from churn.outreach import Terms, judge
-from churn.past import nothing_before
 from churn.wave import draw
 from schemas.policy import Action, Channel, CustomerValue, Holdout, Policy, Team
+from tests.policies import nothing_before
 
 CALL = Action(name="call", channel="phone", offer_cost=0, contact_cost=1, keep_probability=0.5, says="Call.")
 CUSTOMERS = pa.table(

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from churn.listing import FROM_SCORES, is_listed, list_rows, listed_rows, status_rows, team_rows
 from churn.outreach import Terms, judge
-from churn.past import no_contacts, no_statuses, past_of
+from churn.past import no_statuses, past_of
 from churn.wave import draw
 from schemas.outreach import OUTREACH, TEAMS, Status
 from schemas.policy import Action, Channel, CoolDown, Holdout, Policy, Suppression, Team
+from tests.policies import no_contacts
 
 TONIGHT = date(2026, 3, 1)
 CHANNELS = ("phone", "message")

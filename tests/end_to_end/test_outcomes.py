@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 from prefect.client.orchestration import get_client
 
-from store.lifts import kept_lifts
 from store.publication import open_publisher
 from store.settings import current_settings
 from tests.end_to_end.nights import living_in
-from tests.waves import publish_wave
+from tests.waves import asked, publish_wave
 
 WAVE = date(2024, 7, 1)
 
@@ -33,8 +32,10 @@ def test_a_list_is_measured_when_its_horizon_is_over(home: None, source: str) ->
     assert (waits.lifts, waits.waiting) == ((), (WAVE,))
     found = outcomes(source=source, known_at="2024-08-01")
     assert [(one.heads.listed, one.heads.held_out) for one in found.lifts] == [(18, 2), (18, 2)]
-    assert kept_lifts(current_settings(), "telco").num_rows == 2
+    assert len(asked(current_settings(), "SELECT * FROM lift_current")) == 2
+    assert [row["verdict"] for row in asked(current_settings(), "SELECT * FROM uplift_current")] == ["not yet"] * 3
     with get_client(sync_client=True) as client:
         left = {artifact.key: artifact.data for artifact in client.read_latest_artifacts()}
     assert "| waves | action |" in str(left["lift"])
+    assert "service_call: Not yet" in str(left["uplift"])
     assert str(left["lift-plot"]).startswith("data:image/svg+xml;base64,")

@@ -12,9 +12,10 @@ import pytest
 
 from churn.listing import status_rows
 from churn.outreach import Terms, judge
-from churn.past import no_contacts, no_statuses, nothing_before, past_of
+from churn.past import no_statuses, past_of
 from churn.wave import draw
 from schemas.policy import Action, Channel, CoolDown, Holdout, Policy, Suppression, Team
+from tests.policies import no_contacts, nothing_before
 
 TONIGHT = date(2026, 3, 1)
 OFFER = Action(name="offer", channel="phone", offer_cost=10, contact_cost=1, keep_probability=0.3, says="Offer it.")

@@ -6,13 +6,12 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date
 
 import pytest
 import sqlalchemy as sa
 
 from churn.errors import PublicationError, RequestError
-from schemas.interventions import Event, Intervention
 from store.claims import Claim, Content
 from store.handovers import hand_over, waves_sent
 from store.intervention_tables import intervention
@@ -21,22 +20,12 @@ from store.migrations import bring_up_to_date
 from store.publication import Published, Publisher, open_publisher
 from store.rollback import roll_back
 from store.settings import Settings
+from tests.contacts import contact
 from tests.store.small_runs import publish
 
 WAVE = date(2026, 1, 1)
 SECONDS = 30
-REACHED = Intervention(
-    contract="telco",
-    customer_id="C00001",
-    as_of=WAVE,
-    action="call",
-    channel="phone",
-    team="north",
-    event=Event.REACHED,
-    agent="Ada",
-    occurred_at=datetime.fromisoformat("2026-01-02T10:00:00+00:00"),
-    key="1",
-)
+REACHED = contact(WAVE)
 
 
 @pytest.fixture

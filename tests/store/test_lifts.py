@@ -9,10 +9,12 @@ import pytest
 
 from churn.lift_figures import Heads, Lift, Size, lift_rows
 from schemas.lift import Scope, Verdict
-from store.lifts import keep_lifts, kept_lifts
+from store.lifts import keep_lifts
 from store.settings import Settings
+from tests.waves import asked
 
 FIRST, NEXT = datetime.fromisoformat("2026-03-01T06:00"), datetime.fromisoformat("2026-03-08T06:00")
+LAST = "SELECT * FROM lift_current WHERE contract = 'telco'"
 FOUND = Lift(
     scope=Scope.WAVE,
     first_as_of=date(2026, 1, 1),
@@ -36,19 +38,20 @@ def kept(settings: Settings, database_url: str) -> Settings:
 
 
 def test_what_was_measured_last_is_told_and_the_earlier_stays(kept: Settings):
-    first, then = lift_rows([FOUND], "telco", FIRST), lift_rows([replace(FOUND, spent=380.0)], "telco", NEXT)
-    for rows in (first, then, lift_rows([FOUND], "other", FIRST)):
+    then = replace(FOUND, spent=380.0)
+    for rows in (lift_rows([FOUND], "telco", FIRST), lift_rows([then], "telco", NEXT), lift_rows([FOUND], "o", FIRST)):
         keep_lifts(kept, rows)
-    assert kept_lifts(kept, "telco").equals(then)
-    assert kept_lifts(kept, "telco", FIRST).equals(first)
+    assert [row["spent"] for row in asked(kept, LAST)] == [380.0]
+    earlier = asked(kept, "SELECT spent FROM lift WHERE contract = 'telco' ORDER BY known_at")
+    assert [row["spent"] for row in earlier] == [360.0, 380.0]
 
 
 def test_measuring_a_moment_again_replaces_what_was_measured_then(kept: Settings):
     keep_lifts(kept, lift_rows([FOUND, replace(FOUND, action="call")], "telco", FIRST))
     keep_lifts(kept, lift_rows([FOUND], "telco", FIRST))
-    assert kept_lifts(kept, "telco")["action"].to_pylist() == ["all"]
+    assert [row["action"] for row in asked(kept, LAST)] == ["all"]
 
 
 def test_before_anything_was_measured_there_is_nothing(kept: Settings):
     keep_lifts(kept, lift_rows([], "telco", FIRST))
-    assert kept_lifts(kept, "telco").num_rows == 0
+    assert asked(kept, LAST) == []

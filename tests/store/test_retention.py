@@ -15,7 +15,6 @@ import pytest
 import sqlalchemy as sa
 
 from churn.errors import PolicyError, PublicationError
-from schemas.interventions import Event, Intervention
 from schemas.retention import Retention
 from store.claims import Claim, Content, Unit
 from store.clearing import cleared, remove
@@ -28,6 +27,7 @@ from store.retention import read_retention, what_goes
 from store.settings import Settings
 from store.tables import TABLES_OF, publication
 from store.verification import verified
+from tests.contacts import contact
 from tests.store.small_runs import publish
 
 FIRST, SECOND, THIRD, FOURTH = (date(2026, 1, day) for day in (1, 2, 3, 4))
@@ -197,18 +197,7 @@ def test_a_run_that_became_current_meanwhile_stays(embedded: Publisher) -> None:
     assert (rows_of(embedded, old), old.folder.is_dir()) == (FEW + 3, True)
 
 
-CONTACT = Intervention(
-    contract="telco",
-    customer_id="C00001",
-    as_of=THIRD,
-    action="call",
-    channel="phone",
-    team="north",
-    event=Event.REACHED,
-    agent="Ada",
-    occurred_at=datetime.fromisoformat("2026-01-03T10:00:00+00:00"),
-    key="1",
-)
+CONTACT = contact(THIRD)
 
 
 @pytest.mark.parametrize("how", ["handed over", "written back of"])

@@ -1,0 +1,117 @@
+"""A list that measured effects decided says so, and its receipts come out equal to the bit, or say what is missing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, time
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from churn.errors import AuditFailed
+from churn.evidence import Decided, Evidence, Issue
+from churn.listing import FROM_SCORES, is_listed, list_rows, listed_rows, status_rows, team_rows
+from churn.outreach import Terms, judge
+from churn.profit import value_of_effect
+from churn.receipt import receipts
+from churn.scoring import Stamp, percentile_edges, score_rows, with_percentile
+from churn.uplift import Cards, Uplift
+from churn.wave import draw
+from schemas.policy import Holdout, Policy
+from tests import cards
+from tests.policies import VOUCHER, nothing_before, small_policy
+
+CUSTOMERS = cards.customers(300)
+UPLIFT = Uplift("u" * 64, {"voucher": Cards(treated=replace(cards.card(), intercept=-3.5), held_out=cards.card())})
+
+
+def policy() -> Policy:
+    """A voucher for everybody, and nobody is held out."""
+    cheap = VOUCHER.model_copy(update={"offer_cost": 0.5, "contact_cost": 0.1})
+    return small_policy().model_copy(update={"actions": (cheap,), "holdout": Holdout()})
+
+
+def evidence(uplift: Uplift | None) -> Evidence:
+    """What storage has of a night whose list was decided with these effects."""
+    stamp = Stamp(cards.AS_OF, cards.contract(), 1, "m" * 64)
+    draft = score_rows(cards.card(), CUSTOMERS, stamp)
+    edges = percentile_edges([draft["log_odds"].to_numpy()])
+    scores = with_percentile(draft, edges)
+    return Evidence(
+        base="tiny",
+        known_at=datetime.combine(cards.AS_OF, time()),
+        issue=Issue("run", 1),
+        scores=scores,
+        edges=edges,
+        rows=CUSTOMERS,
+        contract=cards.contract(),
+        model=cards.card(),
+        decided=decided(scores, Terms(policy(), "p" * 64, cards.AS_OF, uplift=uplift)),
+        outcomes={},
+    )
+
+
+def decided(scores: pa.Table, terms: Terms) -> Decided:
+    rows = scores
+    for name in terms.columns:
+        rows = rows.append_column(name, CUSTOMERS[name])
+    past = nothing_before(terms.policy)
+    judged = judge(rows, terms, past)
+    wave = draw([judged.candidates], terms.policy)
+    [places] = wave.parts
+    statuses = status_rows(judged, places, terms)
+    theirs = scores.select(FROM_SCORES).filter(pa.array(is_listed(judged, places)))
+    return Decided(
+        issue=Issue("list", 1),
+        statuses=statuses,
+        listed=list_rows([listed_rows(theirs, statuses, judged, places)], terms),
+        teams=team_rows([judged], wave, terms),
+        terms=terms,
+        past=past,
+    )
+
+
+def test_receipts_of_a_list_by_effects_are_recomputed_and_say_by_which() -> None:
+    made = receipts(evidence(UPLIFT))
+    listed = [one.decision for one in made if one.decision and one.decision.status == "listed"]
+    assert len(listed) == small_policy().capacity
+    assert {one.uplift_digest for one in listed} == {"u" * 64}
+    assert all(one.offers[0].expected_value == one.expected_value for one in listed)
+    assert all(one.offers[0].keep_probability != VOUCHER.keep_probability for one in listed)
+    assert {"status.expected_value", "list.keep_probability"} <= set(made[0].recomputed + listed_fields(made))
+
+
+def listed_fields(made: tuple[object, ...]) -> tuple[str, ...]:
+    return max((one.recomputed for one in made), key=len)  # type: ignore[attr-defined]
+
+
+def test_the_money_on_the_list_is_that_of_the_effect() -> None:
+    listed = evidence(UPLIFT).decided.listed  # type: ignore[union-attr]
+    risk, value, keep = (listed[name].to_numpy() for name in ("probability", "customer_value", "keep_probability"))
+    money = value_of_effect(risk, risk * keep, value, policy().actions[0])
+    np.testing.assert_allclose(listed["expected_value"].to_numpy(), money)
+
+
+def test_a_list_by_beliefs_names_no_effects() -> None:
+    made = receipts(evidence(None))
+    assert {one.decision.uplift_digest for one in made if one.decision} == {None}
+    assert {offer.keep_probability for one in made if one.decision for offer in one.decision.offers} == {
+        VOUCHER.keep_probability
+    }
+
+
+def test_other_effects_than_those_that_decided_are_found_out() -> None:
+    true = evidence(UPLIFT)
+    assert true.decided is not None
+    assert true.decided.terms is not None
+    other = replace(UPLIFT, cards={"voucher": Cards(replace(cards.card(), intercept=-3.4), cards.card())})
+    false = replace(true.decided, terms=replace(true.decided.terms, uplift=other))
+    with pytest.raises(AuditFailed, match="status.expected_value of .* was published as"):
+        receipts(replace(true, decided=false))
+
+
+def test_without_the_customers_rows_no_money_is_claimed() -> None:
+    made = receipts(replace(evidence(UPLIFT), rows=None))
+    assert {one.decision.offers for one in made if one.decision} == {()}
+    assert not any(field.startswith(("status.", "list.")) for field in listed_fields(made))
