@@ -128,8 +128,10 @@ def night(
     reasons: Reasons = "list",
 ) -> None:
     """Score a night: take the base in, check it, score everyone with reasons, write the outreach list."""
-    policy_asked_for(read_contract(contract), policy)
-    look_over(contract, source, unit_asked_for(contract, as_of, known_at, current_settings()))
+    unit = unit_asked_for(contract, as_of, known_at, current_settings())
+    with told(unit):
+        policy_asked_for(read_contract(contract), policy)
+    look_over(contract, source, unit)
     console = terminal()
     with flow_shown(console):
         from flows.nightly import nightly
@@ -203,8 +205,10 @@ def outreach(
     reasons: Reasons = "list",
 ) -> None:
     """Decide the outreach list of a night, and publish its scores first where they are not yet."""
-    policy_asked_for(read_contract(contract), policy)
-    look_over(contract, source, unit_asked_for(contract, as_of, known_at, current_settings()))
+    unit = unit_asked_for(contract, as_of, known_at, current_settings())
+    with told(unit):
+        policy_asked_for(read_contract(contract), policy)
+    look_over(contract, source, unit)
     console = terminal()
     with flow_shown(console):
         from flows.outreach import outreach as decide

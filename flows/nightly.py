@@ -8,8 +8,8 @@ from flows.etl import take_in
 from flows.outreach import decide_list
 from flows.retraining import gather_lessons, train_first
 from flows.scoring import score_base
+from tasks import intake, promotion, publishing, reports, training
 from tasks import outreach as policies
-from tasks import promotion, publishing, reports, training
 from tasks.night import Summary
 from tasks.parameters import FOR_THE_LIST, AsOf, ContractName, Evaluate, Force, KnownAt, PolicyName, Reasons, Source
 from tasks.runners import run_name, threads
@@ -27,7 +27,8 @@ def nightly(
     reasons: Reasons = FOR_THE_LIST,
 ) -> Summary:
     """Takes the base in, checks it, scores it with reasons, and decides whom to contact."""
-    rules = policies.policy_in_force(contract, policy)
+    with publishing.told(intake.unit_asked_for(contract, as_of, known_at)):
+        rules = policies.policy_in_force(contract, policy)
     night = take_in(contract, as_of, known_at, source)
     with publishing.told(night):
         if not training.has_champion(night):

@@ -6,8 +6,8 @@ from prefect import flow
 
 from flows.etl import take_in
 from flows.scoring import score_base
+from tasks import intake, publishing, reports
 from tasks import outreach as steps
-from tasks import publishing, reports
 from tasks.night import Night, Result
 from tasks.parameters import FOR_THE_LIST, AsOf, ContractName, Force, KnownAt, PolicyName, Reasons, Source
 from tasks.runners import run_name, threads
@@ -24,7 +24,8 @@ def outreach(
     reasons: Reasons = FOR_THE_LIST,
 ) -> Result:
     """Decides the list of a night; its scores are published first where they are not yet."""
-    rules = steps.policy_in_force(contract, policy)
+    with publishing.told(intake.unit_asked_for(contract, as_of, known_at)):
+        rules = steps.policy_in_force(contract, policy)
     night = take_in(contract, as_of, known_at, source)
     return decide_list(night, score_base(night, reasons), rules, force=force)
 

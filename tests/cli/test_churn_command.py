@@ -77,12 +77,24 @@ def test_a_place_that_cannot_be_written_is_refused_without_the_orchestrator(tmp_
     assert not re.search(r"\| +prefect$", done.stderr, re.MULTILINE)
 
 
-def test_a_night_whose_source_is_not_there_is_told_of_in_its_status(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        ("night --source nothing.csv", "nothing.csv: there is no such file or folder"),
+        ("night --policy broken.yaml", "broken.yaml: is not YAML: "),
+        ("outreach --policy broken.yaml", "broken.yaml: is not YAML: "),
+    ],
+)
+def test_a_night_that_cannot_begin_is_told_of_in_its_status(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, reason: str
+) -> None:
+    (tmp_path / "broken.yaml").write_text("name: [")
+    monkeypatch.chdir(tmp_path)
     with living_in(tmp_path):
-        CliRunner().invoke(app, ["night", "--as-of", "2026-01-01", "--source", "nothing.csv"])
+        CliRunner().invoke(app, [*command.split(), "--as-of", "2026-01-01"])
     with closing(sqlite3.connect(tmp_path / "data" / "churn.db")) as database:
-        told = database.execute("SELECT as_of, last_state, reason FROM night_status").fetchall()
-    assert told == [("2026-01-01", "failed", "nothing.csv: there is no such file or folder")]
+        [(as_of, state, why)] = database.execute("SELECT as_of, last_state, reason FROM night_status").fetchall()
+    assert (as_of, state, why[: len(reason)]) == ("2026-01-01", "failed", reason)
 
 
 @pytest.mark.parametrize(

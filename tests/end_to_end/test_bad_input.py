@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from churn.errors import ChurnError, QualityError, SourceEmpty, SourceMismatch, SourceMissing
+from churn.errors import ChurnError, PolicyError, QualityError, SourceEmpty, SourceMismatch, SourceMissing
 from tests.end_to_end.nights import Nights, view_rows
 from tests.end_to_end.telecom import NEXT_NIGHT, Tables, delivered, replaced, some_of, tables
 
@@ -178,6 +178,17 @@ def last_run_of(as_of: str) -> tuple[str, str]:
     """What `night_status` tells of the night's scores: what became of their last run, and why."""
     (row,) = (row for row in view_rows("night_status") if (row["as_of"], row["kind"]) == (as_of, "scores"))
     return row["last_state"], row["reason"]
+
+
+def test_a_policy_that_cannot_be_read_is_told_of_like_any_failure_of_the_night(
+    shared_nights: Nights, tmp_path: Path
+) -> None:
+    policy = tmp_path / "broken.yaml"
+    policy.write_text("name: [")
+    with pytest.raises(PolicyError, match="broken"):
+        shared_nights.run(NEXT_NIGHT, policy=str(policy))
+    state, reason = last_run_of(NEXT_NIGHT)
+    assert (state, str(policy) in reason) == ("failed", True)
 
 
 SHOP = """
