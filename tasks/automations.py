@@ -47,7 +47,7 @@ def _install(server: Server, wish: AutomationCore, standing: dict[str, Any] | No
         return
     wish = wish.model_copy(update={"enabled": standing["enabled"]})
     if AutomationCore.model_validate(standing) != wish:  # not their JSON, where a set has no order
-        server.put(f"/automations/{standing['id']}", wish.model_dump(mode="json"))
+        server.put(f"/automations/{standing['id']}", wish.model_dump(mode="json", exclude={"owner_resource"}))
         yield f"changed the automation {wish.name!r}"
 
 

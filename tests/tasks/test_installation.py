@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
+from prefect.server.utilities.user_templates import render_user_template_sync
 
 from store.orchestration import Notices, declared_automations, declared_deployments, read_notices
 from tasks.automations import install_automations, wanted
@@ -37,6 +39,8 @@ class Kept:
             return httpx.Response(200, json=list(self.things[kind].values())[body["offset"] :][: body["limit"]])
         if request.method == "GET":
             return httpx.Response(200 if rest in self.things[kind] else 404, json={})
+        if request.method == "PUT" and "owner_resource" in body:
+            return httpx.Response(422)
         self.writes += 1
         if request.method == "DELETE":
             del self.things[kind][rest]
@@ -121,6 +125,17 @@ def test_an_automation_knows_its_deployments_and_cools_down_for_each_thing_by_it
     automation = wanted(declared, NAMES, addressee=None)
     assert automation.trigger.for_each
     assert automation.actions
+
+
+@pytest.mark.parametrize("declared", declared_automations(), ids=lambda one: one["name"])
+def test_what_an_automation_says_of_a_run_or_an_event_can_be_said(declared: dict[str, Any]) -> None:
+    """The parameters of a deployment are rendered without Prefect's own filters (3.8.8), such as `ui_url`."""
+    payload = {"contract": "telco", "as_of": "2026-01-01", "why": "the list changed"}
+    run = SimpleNamespace(name="telco as of 2026-01-01", id="60b0f206", state=SimpleNamespace(message=None))
+    told = {"event": SimpleNamespace(payload=payload), "flow_run": run, "flow": SimpleNamespace(name="nightly")}
+    for action in wanted(declared, NAMES, addressee=None).actions:
+        for text in (getattr(action, "parameters", None) or {}).values():
+            assert render_user_template_sync(text["template"], told)
 
 
 def test_a_notice_is_always_written_down_and_sent_where_there_is_an_addressee() -> None:
