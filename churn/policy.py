@@ -28,16 +28,24 @@ _EVEN = 1.0  # the share of a team that says nothing of it
 
 def parse_policy(fields: object, where: str) -> Policy:
     """The policy that the fields of a YAML file describe; PolicyError lists every field that is wrong."""
-    try:
-        policy = Policy.model_validate(fields)
-    except ValidationError as error:
-        raise PolicyError(
-            _faults(error), where=where, to_do="Mend the fields; schemas/policy.py says what each is."
-        ) from None
+    policy = policy_as_written(fields, where)
     complaints = [*_double_names(policy), *_contradictions(policy), *_without_effect(policy)]
     if complaints:
         raise PolicyError("; ".join(complaints), where=where, to_do="Mend the fields that are named.")
     return policy
+
+
+def policy_as_written(fields: object, where: str) -> Policy:
+    """The policy as its fields say, whether or not they contradict each other by the rules of this release.
+
+    For one that has decided already, by the rules that were. PolicyError where the fields are no policy's any more.
+    """
+    try:
+        return Policy.model_validate(fields)
+    except ValidationError as error:
+        raise PolicyError(
+            _faults(error), where=where, to_do="Mend the fields; schemas/policy.py says what each is."
+        ) from None
 
 
 def without_leavers(policy: Policy, contract: Contract) -> Policy:

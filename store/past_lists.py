@@ -8,12 +8,14 @@ from datetime import date
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import sqlalchemy as sa
 
 from churn.past import REMEMBERED, latest
 from schemas.outreach import STATUSES
 from store.lake import read_parquet
 from store.publication import Publisher
 from store.runs import Run, published_runs
+from store.tables import publication
 
 
 def remembered(publisher: Publisher, before: str, since: date, threads: int) -> pa.Table:
@@ -24,6 +26,20 @@ def remembered(publisher: Publisher, before: str, since: date, threads: int) -> 
     runs = list(_back_from(published_runs(publisher), before, since))
     with ThreadPoolExecutor(threads) as at_once:
         return latest(list(at_once.map(lambda run: _waves_in(run, since), runs)))
+
+
+def lost(publisher: Publisher, before: Run, since: date) -> tuple[date, ...]:
+    """The dates after `since` of lists that `before`, the newest one, had behind it and that are kept no longer."""
+    run, unit = publication.c, before.unit
+    behind = (
+        sa.select(run.as_of, run.folder)
+        .where(run.contract == unit.contract, run.kind == unit.kind, run.state == "published")
+        .where(run.as_of > since, run.as_of < unit.as_of, run.fence < before.fence)
+        .order_by(run.fence)
+    )
+    with publisher.engine.connect() as connection:
+        last = {row.as_of: row.folder for row in connection.execute(behind)}
+    return tuple(sorted(as_of for as_of, folder in last.items() if folder is None))
 
 
 def _back_from(runs: tuple[Run, ...], before: str, since: date) -> Iterator[Run]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from churn.errors import PolicyError
-from churn.policy import parse_policy, require_columns
+from churn.policy import parse_policy, policy_as_written, require_columns
 from schemas.contract import Contract
 from schemas.policy import Policy
 from store.settings import Settings
@@ -41,11 +41,13 @@ def read_policy(name_or_path: str) -> PolicyInForce:
 def kept_policy(digest: str, settings: Settings) -> PolicyInForce | None:
     """The policy whose text has that sha256, from those that decided a list or those that ship; None where it is gone.
 
-    AuditFailed where its text is not the one that was kept.
+    It is read as it was written, since it has decided by the rules that were. AuditFailed where its text is not the one
+    that was kept; PolicyError where this release cannot read it any more.
     """
     text = kept_text(digest, settings)
     if text is not None:
-        return _parsed(text, Path(f"policy {digest}"))
+        where = f"policy {digest}"
+        return PolicyInForce(policy_as_written(fields_of(text, where), where), digest, text)
     shipped = (read_policy(name) for name in _names())
     return next((policy for policy in shipped if policy.digest == digest), None)
 

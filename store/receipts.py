@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from churn.contract import parse_contract
-from churn.errors import AuditFailed, RequestError
+from churn.errors import AuditFailed, PolicyError, RequestError
 from churn.estimators import Estimator
 from churn.evidence import Decided, Evidence, Issue
 from churn.outreach import Terms
@@ -30,7 +30,7 @@ from store.artifacts import load_model, model_folder
 from store.decisions import Decision, decision_of
 from store.interventions import history, wave_events
 from store.lake import bucket_file, read_parquet
-from store.past_lists import remembered
+from store.past_lists import lost, remembered
 from store.policies import kept_policy
 from store.publication import open_publisher
 from store.runs import Run
@@ -95,11 +95,12 @@ class _Night:
 def _night(settings: Settings, today: Contract, decision: Decision) -> _Night:
     contract = _contract(settings, today, decision.scores)
     terms, untold = _terms(settings, contract, decision)
+    forgotten = _forgotten(settings, decision, terms)
     gone = [
         *([] if contract else ["the contract's text: the customers' rows and the score"]),
         *([] if decision.snapshot else ["the snapshot: the customers' rows, the terms of the score"]),
         *([untold] if untold else []),
-        *(["the list before: the rule and the place"] if decision.before_gone else []),
+        *([f"{forgotten}: the rule and the place"] if forgotten else []),
         *([] if decision.list else ["a list: none of that night is kept"]),
     ]
     return _Night(
@@ -107,7 +108,7 @@ def _night(settings: Settings, today: Contract, decision: Decision) -> _Night:
         decision=decision,
         contract=contract,
         terms=terms,
-        past=_past(settings, decision, terms),
+        past=None if forgotten else _past(settings, decision, terms),
         listed=_whole(decision.list, OUTREACH.name),
         teams=_whole(decision.list, TEAMS.name),
         edges=percentile_edges([_whole(decision.scores, SCORES.name, ["log_odds"])["log_odds"].to_numpy()]),
@@ -135,7 +136,10 @@ def _terms(settings: Settings, contract: Contract | None, decision: Decision) ->
     if not decision.of_list:
         return None, "the scores that the list was made of: those told here are others, and no decision follows"
     digest = _head(decision.list, STATUSES.name, ["policy_digest"])["policy_digest"]
-    rules = kept_policy(digest, settings)
+    try:
+        rules = kept_policy(digest, settings)
+    except PolicyError as refused:
+        return None, f"the meaning of policy {digest}, which this release cannot read ({refused.what}): the decision"
     if rules is None:
         return None, f"the text of policy {digest}: what its actions would have been worth, and the decision"
     terms = Terms.of(without_leavers(rules.policy, contract), rules.digest, decision.list.unit.as_of, contract)
@@ -153,8 +157,19 @@ def _with_uplift(settings: Settings, terms: Terms, teams: pa.Table) -> tuple[Ter
     return replace(terms, uplift=uplift), ""
 
 
+def _forgotten(settings: Settings, decision: Decision, terms: Terms | None) -> str:
+    """Which lists before the night's are kept no longer that it looked back on, in words."""
+    if decision.before_gone:
+        return "the list before"
+    if decision.before is None or decision.list is None or terms is None:
+        return ""
+    since = looks_back_to(terms.policy, decision.list.unit.as_of)
+    dates = lost(open_publisher(settings), decision.before, since)
+    return f"the lists of {', '.join(map(str, dates))}" if dates else ""
+
+
 def _past(settings: Settings, decision: Decision, terms: Terms | None) -> Past | None:
-    if decision.list is None or terms is None or decision.before_gone:
+    if decision.list is None or terms is None:
         return None
     unit = decision.list.unit
     contacts = history(settings, unit.contract, known_at=unit.known_at)

@@ -19,6 +19,7 @@ from churn.scoring import Stamp, percentile_edges, score_rows, with_percentile
 from churn.uplift import Cards, Uplift
 from churn.wave import draw
 from schemas.policy import Holdout, Policy
+from schemas.receipt import Receipt
 from tests import cards
 from tests.policies import VOUCHER, nothing_before, small_policy
 
@@ -82,8 +83,8 @@ def test_receipts_of_a_list_by_effects_are_recomputed_and_say_by_which() -> None
     assert {"status.expected_value", "list.keep_probability"} <= set(made[0].recomputed + listed_fields(made))
 
 
-def listed_fields(made: tuple[object, ...]) -> tuple[str, ...]:
-    return max((one.recomputed for one in made), key=len)  # type: ignore[attr-defined]
+def listed_fields(made: tuple[Receipt, ...]) -> tuple[str, ...]:
+    return max((one.recomputed for one in made), key=len)
 
 
 def test_the_money_on_the_list_is_that_of_the_effect() -> None:
@@ -107,7 +108,7 @@ def test_other_effects_than_those_that_decided_are_found_out() -> None:
     assert true.decided.terms is not None
     other = replace(UPLIFT, cards={"voucher": Cards(replace(cards.card(), intercept=-3.4), cards.card())})
     false = replace(true.decided, terms=replace(true.decided.terms, uplift=other))
-    with pytest.raises(AuditFailed, match="status.expected_value of .* was published as"):
+    with pytest.raises(AuditFailed, match=r"status\.expected_value of .* was published as"):
         receipts(replace(true, decided=false))
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from churn.errors import PolicyError
-from churn.policy import parse_policy, require_columns, without_leavers
+from churn.policy import parse_policy, policy_as_written, require_columns, without_leavers
 from schemas.columns import Column, LogicalType, Role, Table
 from schemas.contract import Contract
 from store.contracts import read_contract, shipped_contracts
@@ -211,3 +213,30 @@ def test_who_has_left_by_a_flat_tables_label_is_never_contacted() -> None:
     assert rules == [("already_left", "left", 1)]
     assert without_leavers(policy, SHOP) == policy
     assert without_leavers(policy, replace(labelled, flat=False)) == policy
+
+
+NO_LONGER_ALLOWED = {
+    "an action twice": {"actions": [OFFER, OFFER]},
+    "a channel that nobody needs": {"channels": [{"name": "phone"}, {"name": "fax"}]},
+    "an action without its channel": {"channels": [{"name": "fax"}]},
+    "a lot without a share": {"holdout": {"valid_days": 7}},
+    "teams of nothing": {"teams": [{"name": "one", "capacity": 1, "of": ["R1"]}]},
+}
+
+
+@given(breaks=st.sets(st.sampled_from(sorted(NO_LONGER_ALLOWED)), min_size=1), capacity=st.integers(0, 10_000))
+def test_a_policy_that_decided_before_the_rules_became_stricter_is_read_as_it_was_written(
+    breaks: set[str], capacity: int
+) -> None:
+    fields: dict[str, object] = {**SOUND, "teams": [{"name": "retention", "capacity": capacity}]}
+    for name in sorted(breaks):
+        fields |= NO_LONGER_ALLOWED[name]
+    with pytest.raises(PolicyError):
+        parse_policy(fields, "policy")
+    told = policy_as_written(fields, "policy").model_dump(mode="json", exclude_unset=True)
+    assert told == fields
+
+
+def test_a_policy_of_fields_that_are_gone_is_refused_by_name() -> None:
+    with pytest.raises(PolicyError, match="lucky_number"):
+        policy_as_written(SOUND | {"lucky_number": 7}, "policy")

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
 
 import pyarrow as pa
 import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from churn.contract import arrow_schema
 from schemas.columns import LogicalType, Table
 from schemas.outreach import OUTREACH, STATUSES
 from store.claims import Claim, Content, Unit
 from store.lake import write_parquet
-from store.past_lists import remembered
+from store.past_lists import lost, remembered
 from store.publication import Publisher, open_publisher
+from store.runs import published_runs, shown_run
 from store.settings import Settings
+from store.tables import publication
 
 FIRST = date(2026, 3, 1)
 
@@ -38,9 +45,10 @@ david     listed                 3
 
 
 @pytest.fixture
-def publisher(settings: Settings) -> Publisher:
+def publisher(request: pytest.FixtureRequest) -> Publisher:
     """Three nights, each with its list; anna is in the base of the first one alone, clara in that of two."""
-    opened = open_publisher(settings)
+    home: Settings = request.getfixturevalue("settings")
+    opened = open_publisher(home)
     for night in ("1", "2", "3"):
         _publish(opened, _day(night), [row for row in _rows(LISTS) if row["night"] == night])
     return opened
@@ -59,6 +67,41 @@ def test_what_was_not_there_when_a_list_was_made_is_not_behind_it(publisher: Pub
     late = {"night": "2", "customer": "elif", "status": "listed", "wave_since": "2"}
     _publish(publisher, _day("2"), [late])
     assert "elif" not in [customer for customer, *_ in _told(publisher, "3", since=FIRST - timedelta(30))]
+
+
+@given(gone=st.sets(st.integers(0, 3)), since=st.integers(0, 3))
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_is_told_is_whole_or_the_lists_that_are_kept_no_longer_are_named(
+    publisher: Publisher, gone: set[int], since: int
+) -> None:
+    """The list of the second night was published twice; the first of the two is behind nobody any more."""
+    runs = [run for run in published_runs(publisher) if run.unit.as_of < _day("3")]
+    if len(runs) == 2:
+        _publish(publisher, _day("2"), [row | {"status": "listed"} for row in _rows(LISTS) if row["night"] == "2"])
+        _publish(publisher, _day("3"), [row | {"wave_since": "3"} for row in _rows(LISTS) if row["night"] == "3"])
+        runs = [run for run in published_runs(publisher) if run.unit.as_of < _day("3")]
+    last = FIRST + timedelta(since - 1)
+    before = shown_run(publisher, "telco", "outreach", _day("3"))
+    assert before is not None
+    whole = _told(publisher, "3", since=last)
+    with _retired(publisher, [run.run_id for place, run in enumerate(runs) if place in gone]):
+        named, told = lost(publisher, before, last), _told(publisher, "3", since=last)
+    assert named or told == whole
+    assert set(named) <= {run.unit.as_of for place, run in enumerate(runs) if place in gone}
+    assert all(as_of > last for as_of in named)
+
+
+@contextmanager
+def _retired(publisher: Publisher, run_ids: list[str]) -> Iterator[None]:
+    """As if retention had taken the runs out of sight."""
+    theirs = publication.c.run_id.in_(run_ids)
+    with publisher.engine.begin() as connection:
+        kept = {row.run_id: row.folder for row in connection.execute(sa.select(publication).where(theirs))}
+        connection.execute(sa.update(publication).where(theirs).values(folder=None))
+    yield
+    with publisher.engine.begin() as connection:
+        for run_id, folder in kept.items():
+            connection.execute(sa.update(publication).where(publication.c.run_id == run_id).values(folder=folder))
 
 
 def _told(publisher: Publisher, night: str, *, since: date) -> list[tuple[str, ...]]:
