@@ -114,6 +114,7 @@ def assert_refused(base: Base, work: Work, error: type[ChurnError], told: str) -
     tonight = night_status(base)
     assert (tonight["last_state"], tonight["run_id"]) == ("rejected", None)
     assert refused.value.what in tonight["reason"]
+    assert alerts(base) == [("rejected", tonight["reason"])]
     assert (str(tonight["shown_as_of"]), bool(tonight["stale"])) == (str(night(0)), True)
     assert seen_in_tables(base) == seen_in_files(base) == yesterday
     assert left_over(base) == set()
@@ -126,6 +127,11 @@ def run(base: Base, work: Work) -> None:
     assert isinstance(claim, Claim)
     with publishing.held(claim) as folder:
         work(publisher, claim, folder)
+
+
+def alerts(base: Base) -> list[tuple[str, str]]:
+    with base.publisher().engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(sa.text("SELECT alert, sentence FROM night_alerts"))]
 
 
 def night_status(base: Base) -> dict[str, Any]:
