@@ -13,6 +13,7 @@ from tasks import outreach as policies
 from tasks.night import Summary
 from tasks.parameters import FOR_THE_LIST, AsOf, ContractName, Evaluate, Force, KnownAt, PolicyName, Reasons, Source
 from tasks.runners import run_name, threads
+from tasks.step import tried_again_where_it_may_help
 
 
 @flow(name="nightly", flow_run_name=run_name, task_runner=threads())
@@ -27,13 +28,14 @@ def nightly(
     reasons: Reasons = FOR_THE_LIST,
 ) -> Summary:
     """Takes the base in, checks it, scores it with reasons, and decides whom to contact."""
-    with publishing.told(intake.unit_asked_for(contract, as_of, known_at)):
-        rules = policies.policy_in_force(contract, policy)
-    night = take_in(contract, as_of, known_at, source)
-    with publishing.told(night):
-        if not training.has_champion(night):
-            promotion.promote_first(night.base, train_first(night, training.course_of()))
-    scores = score_base(night, reasons, force=force)
-    outreach = decide_list(night, scores, rules, force=force)
-    evaluation = training.cross_validated(night, gather_lessons(night)) if evaluate else None
-    return reports.report_night(night, scores, outreach, evaluation)
+    with tried_again_where_it_may_help():
+        with publishing.told(intake.unit_asked_for(contract, as_of, known_at)):
+            rules = policies.policy_in_force(contract, policy)
+        night = take_in(contract, as_of, known_at, source)
+        with publishing.told(night):
+            if not training.has_champion(night):
+                promotion.promote_first(night.base, train_first(night, training.course_of()))
+        scores = score_base(night, reasons, force=force)
+        outreach = decide_list(night, scores, rules, force=force)
+        evaluation = training.cross_validated(night, gather_lessons(night)) if evaluate else None
+        return reports.report_night(night, scores, outreach, evaluation)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
 
 from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State, TaskRun
+from prefect.context import FlowRunContext
 
-from churn.errors import ChurnError, SourceMissing, SourceUnreachable, StoreUnreachable
+from churn.errors import AlreadyRunning, ChurnError, SourceMissing, SourceUnreachable, StoreUnreachable
+from tasks.orchestrator import worth_no_failure
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -35,7 +39,34 @@ def step(name: str, *, again_after: tuple[int, ...] = ()) -> Callable[[Callable[
 
 def may_pass(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
     """Whether the failure may be gone a moment later: not where its cause is known, unless somebody did not answer."""
-    failure = state.data
+    return _may_be_gone(state.data)
+
+
+@contextmanager
+def tried_again_where_it_may_help() -> Iterator[None]:
+    """Lets a flow whose deployment tries it again end at once where its failure would only come again.
+
+    Another run that holds the night may be dead, and its lease is over by the next try. Prefect has no condition for
+    the retries of a flow (3.8.8), so that this takes them away from the run.
+    """
+    try:
+        yield
+    except Exception as failure:
+        if not isinstance(failure, AlreadyRunning) and not _may_be_gone(failure):
+            _give_up()
+        raise
+
+
+def _may_be_gone(failure: object) -> bool:
     if isinstance(failure, SourceUnreachable | StoreUnreachable):
         return not isinstance(failure, SourceMissing)
     return not isinstance(failure, ChurnError)
+
+
+@worth_no_failure("that this run needs no further try")
+def _give_up() -> None:
+    context = FlowRunContext.get()
+    run = context.flow_run if context else None
+    if run and run.empirical_policy.retries:
+        with get_client(sync_client=True) as client:
+            client.update_flow_run(run.id, empirical_policy=run.empirical_policy.model_copy(update={"retries": 0}))

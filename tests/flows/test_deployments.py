@@ -133,13 +133,11 @@ def test_its_runs_beat_three_times_before_they_are_taken_for_dead(deployment: di
     assert int(environment["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"]) == 30
 
 
-@each_deployment
-def test_what_starts_by_itself_is_tried_again_after_the_lease_of_a_dead_run(deployment: dict[str, Any]) -> None:
-    environment = deployment["work_pool"]["job_variables"]["env"]
-    if "PREFECT_FLOWS_DEFAULT_RETRIES" in environment:
-        assert int(environment["PREFECT_FLOWS_DEFAULT_RETRY_DELAY_SECONDS"]) > LEASE.total_seconds()
-    else:
-        assert deployment["name"] != "nightly"
+def test_a_night_is_tried_again_after_the_lease_of_a_dead_run() -> None:
+    [nightly] = [one for one in DEPLOYMENTS if one["name"] == "nightly"]
+    environment = nightly["work_pool"]["job_variables"]["env"]
+    assert int(environment["PREFECT_FLOWS_DEFAULT_RETRIES"]) == 2
+    assert int(environment["PREFECT_FLOWS_DEFAULT_RETRY_DELAY_SECONDS"]) > LEASE.total_seconds()
 
 
 @each_deployment

@@ -5,8 +5,15 @@ from __future__ import annotations
 import pytest
 from prefect.states import Failed
 
-from churn.errors import QualityError, SourceMismatch, SourceMissing, SourceUnreachable, StoreUnreachable
-from tasks.step import may_pass, step
+from churn.errors import (
+    AlreadyRunning,
+    QualityError,
+    SourceMismatch,
+    SourceMissing,
+    SourceUnreachable,
+    StoreUnreachable,
+)
+from tasks.step import may_pass, step, tried_again_where_it_may_help
 
 
 @step("try")
@@ -28,3 +35,14 @@ def a_step() -> None:
 )
 def test_a_step_is_tried_again_only_where_the_cause_may_be_gone(failure: Exception, again: bool) -> None:
     assert may_pass(a_step, None, Failed(data=failure)) is again  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("failure", [QualityError("minutes are seconds"), AlreadyRunning("run 7 holds it")], ids=repr)
+def test_a_flow_ends_with_its_own_failure_whether_it_is_tried_again_or_not(failure: Exception) -> None:
+    @tried_again_where_it_may_help()
+    def night() -> None:
+        raise failure
+
+    with pytest.raises(type(failure)) as caught:
+        night()
+    assert caught.value is failure
