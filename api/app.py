@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -21,18 +22,16 @@ from api import (
     docs,
     health,
     interventions,
-    jobs,
     metrics,
     outreach,
     predictions,
     receipts,
     registry,
     security,
-    training_runs,
 )
 from api.admission import LOOKUP_THREADS, PREDICTIONS, Admission, Lanes, Queue, lanes
 from api.deadline import LARGEST_BATCH, BodyLimits, WholeBody
-from api.door import guard, leave
+from api.door import guard, leave, watch
 from api.headers import Headers
 from api.metrics import Metrics
 from api.models import ChampionPlace
@@ -41,7 +40,6 @@ from api.request_log import RequestLog
 from api.standing import Standing
 from api.versions import OtherVersions
 from churn.errors import ContractError, NoChampion
-from schemas.jobs import LARGEST_FILE
 from schemas.messages import customer_model
 from store.contracts import read_contract
 from store.service_database import service_engine
@@ -60,10 +58,8 @@ ROUTERS = (
     registry.router,
     outreach.router,
     interventions.router,
-    jobs.router,
-    training_runs.router,
 )
-LARGER_BODIES = {f"{PREDICTIONS}/batch": LARGEST_BATCH, jobs.router.prefix: LARGEST_FILE}
+LARGER_BODIES = {f"{PREDICTIONS}/batch": LARGEST_BATCH}
 WORTH_PACKING = 4 * 1024  # bytes of an answer
 OPENAPI = "/openapi.json"
 
@@ -147,9 +143,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
     """Pins the champion; without one the service starts all the same, and says that it is not ready."""
     current_default_thread_limiter().total_tokens = LOOKUP_THREADS
     await app.state.standing.begin()
+    watching = asyncio.create_task(watch(app))
     gc.collect()
     gc.freeze()  # what is there now stays: no collection of garbage need look at it while somebody waits
     yield {"queue": app.state.queue, "metrics": app.state.metrics}  # for connections
+    watching.cancel()
     app.state.standing.end()
     leave(app)
     app.state.engine.dispose()

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 
 from fastapi import FastAPI
 from sqlalchemy.engine import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from api.limits import Limiter
 from api.security import Principal
-from api.tokens import TokenReader
+from api.tokens import LONGEST_LIFE, TokenReader
+from churn.errors import StoreUnreachable
 from store.audit import audit_key, record_alarm
 from store.keyring import open_keyring
 from store.rate_limits import open_buckets
@@ -18,6 +23,7 @@ from store.settings import Settings
 from store.users import Users
 
 HARVESTED = "lookups"
+LOOK_AGAIN_SECONDS = 10.0  # after which a worker learns who was disabled meanwhile
 
 
 def guard(app: FastAPI, settings: Settings) -> None:
@@ -30,6 +36,24 @@ def guard(app: FastAPI, settings: Settings) -> None:
     app.state.users = Users(engine)
     app.state.buckets = open_buckets(settings, engine)
     app.state.limiter = Limiter(app.state.buckets, settings.rates, partial(_notice_harvest, engine))
+
+
+async def watch(app: FastAPI) -> None:
+    """Refuses the tokens of whoever is disabled while they would still hold, until it is cancelled.
+
+    Where the database does not answer, those stay out who were known to be, and nobody waits for it.
+    """
+    users: Users = app.state.users
+    tokens: TokenReader = app.state.tokens
+    disabled = partial(users.disabled_within, 2 * LONGEST_LIFE)
+    loop, thread = asyncio.get_running_loop(), ThreadPoolExecutor(1, "door")
+    try:
+        while True:
+            with suppress(StoreUnreachable, SQLAlchemyError):
+                tokens.shut_out(await loop.run_in_executor(thread, disabled))
+            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+    finally:
+        thread.shutdown(wait=False, cancel_futures=True)
 
 
 def leave(app: FastAPI) -> None:

@@ -65,6 +65,11 @@ class TokenReader:
 
         self._keyring = keyring
         self._known: OrderedDict[str, _Verified] = OrderedDict()
+        self._shut_out: frozenset[str] = frozenset()
+
+    def shut_out(self, names: frozenset[str]) -> None:
+        """Refuses their tokens from now on, and nobody else's, however long they would hold."""
+        self._shut_out = names
 
     def read(self, token: str) -> User:
         """Who holds the token; TokenRefused where it is not ours or not good now."""
@@ -73,7 +78,7 @@ class TokenReader:
         found = self._known.get(token)
         if found is None or found.key not in self._keyring.keys.verifying:
             found = self._remembered(token, self._verified(token))
-        if datetime.now(UTC).timestamp() >= found.until:
+        if datetime.now(UTC).timestamp() >= found.until or found.holder.name in self._shut_out:
             self._known.pop(token, None)
             raise TokenRefused
         return found.holder

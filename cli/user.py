@@ -70,7 +70,7 @@ def password(name: Name) -> None:
 
 @app.command()
 def disable(name: Name, who: Who = None) -> None:
-    """Give a user no token any more. One that he has holds for a quarter of an hour at most."""
+    """Give a user no token any more. The service refuses the one that he has within seconds."""
     open_users(current_settings()).disable(name, who or who_am_i())
     typer.echo(f"{name} gets no token any more.")
 

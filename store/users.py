@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -70,10 +70,17 @@ class Users:
         self._change(name, {"password_hash": _hashed(password)})
 
     def disable(self, name: str, who: str) -> None:
-        """Gives the user no token from now on; those given hold for a quarter of an hour. RequestError as above."""
+        """Gives the user no token from now on, and the service soon refuses those given. RequestError as above."""
         with answering(self.engine), self.engine.connect() as connection:
             now = database_now(connection)
         self._change(name, {"disabled_at": now, "disabled_by": who})
+
+    def disabled_within(self, last: timedelta) -> frozenset[str]:
+        """The names of those who were disabled so lately."""
+        with answering(self.engine), self.engine.connect() as connection:
+            since = database_now(connection) - last
+            names = sa.select(service_user.c.name).where(service_user.c.disabled_at > since)
+            return frozenset(connection.scalars(names))
 
     def all(self) -> Sequence[KnownUser]:
         """Every user, by name."""

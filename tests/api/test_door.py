@@ -11,6 +11,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.routing import BaseRoute, Route
 
+from api import door
 from api.app import create_app
 from api.tokens import issue_token
 from schemas.users import Role, User
@@ -19,6 +20,7 @@ from store.registry import Version
 from store.settings import Settings
 from store.users import open_users
 from tests.api.service import TINY, Ask, admission, running
+from tests.api.test_server import eventually
 
 ADA = User("ada", Role.AGENT)
 OPEN = {
@@ -116,3 +118,28 @@ def every_way_to_fail(app: FastAPI, key: str) -> list[str]:
         answers.append(ask("POST", "/api/v1/predictions", json={CANARY: key}, headers={"authorization": CANARY}))
     assert {answer.status_code for answer in answers} <= {401, 422, 503}
     return [f"{answer.headers} {answer.text}" for answer in answers]
+
+
+def test_a_token_opens_nothing_soon_after_its_holder_was_disabled(
+    app: FastAPI, settings: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(door, "LOOK_AGAIN_SECONDS", 0.05)
+    bob = User("bob", Role.AGENT)
+    users = open_users(settings)
+    for user in (ADA, bob):
+        users.add(user, "correct horse battery", "tests")
+    with running(app, who=None) as ask:
+
+        def status(user: User) -> int:
+            return ask(
+                "POST", "/api/v1/predictions", json={"customer_id": "C1"}, headers=admission(app, user)
+            ).status_code
+
+        assert (status(ADA), status(bob)) == (200, 200)
+        users.disable("ada", "tests")
+        assert eventually(lambda: status(ADA) == 401)
+        assert status(bob) == 200
+
+
+def test_a_worker_looks_for_the_disabled_several_times_a_minute():
+    assert door.LOOK_AGAIN_SECONDS <= 20

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 import sqlalchemy as sa
 
@@ -13,6 +15,7 @@ from store.settings import Settings
 from store.tables import engine_for
 from store.users import Users, open_users
 
+HOUR = timedelta(hours=1)
 ADA = User("ada", Role.AGENT, ("prepaid",), ("R01", "R02"))
 PASSWORD = "correct horse battery"
 
@@ -46,6 +49,7 @@ def test_who_is_disabled_is_nobody_and_stays_in_the_list(users: Users):
     users.disable("ada", "opal")
     assert users.recognised("ada", PASSWORD) is None
     assert [known.disabled_at is not None for known in users.all()] == [True]
+    assert (users.disabled_within(HOUR), users.disabled_within(-HOUR)) == ({"ada"}, set())
 
 
 def test_a_changed_password_is_the_only_one(users: Users):
