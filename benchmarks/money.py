@@ -372,8 +372,8 @@ def _page(earned: Sequence[Mapping[str, Earned]], found: Mapping[str, Any], chos
             f"\nIt earns {_share(share)} of the oracle's money, and {_share(by_probabilities)} by true probabilities,"
             f" without their luck. What it leaves to the lot is counted: {found['cost_of_the_lot'][0]:,} EUR.\n",
             "Waves of some hundreds hold out too few to learn from: beliefs that each wave moves earn less (learning)."
-            f" So they stay until {FEWEST_CHURNERS} of those held out have left, which here they never have. Nights offer"
-            " by reasons, as risk_value does; causes are what a team may find for its next policy.\n",
+            f" So they stay until {FEWEST_CHURNERS} of those held out have left, which here they never have. Nights"
+            " offer by reasons, as risk_value does; causes are what a team may find for its next policy.\n",
             *_of_the_unseen(found["unseen"], chosen),
         ]
     )
