@@ -22,12 +22,14 @@ from api import (
     docs,
     health,
     interventions,
+    jobs,
     metrics,
     outreach,
     predictions,
     receipts,
     registry,
     security,
+    training_runs,
 )
 from api.admission import LOOKUP_THREADS, PREDICTIONS, Admission, Lanes, Queue, lanes
 from api.deadline import LARGEST_BATCH, BodyLimits, WholeBody
@@ -40,6 +42,7 @@ from api.request_log import RequestLog
 from api.standing import Standing
 from api.versions import OtherVersions
 from churn.errors import ContractError, NoChampion
+from schemas.jobs import LARGEST_FILE
 from schemas.messages import customer_model
 from store.contracts import read_contract
 from store.service_database import service_engine
@@ -58,8 +61,10 @@ ROUTERS = (
     registry.router,
     outreach.router,
     interventions.router,
+    jobs.router,
+    training_runs.router,
 )
-LARGER_BODIES = {f"{PREDICTIONS}/batch": LARGEST_BATCH}
+LARGER_BODIES = {f"{PREDICTIONS}/batch": LARGEST_BATCH, jobs.router.prefix: LARGEST_FILE}
 WORTH_PACKING = 4 * 1024  # bytes of an answer
 OPENAPI = "/openapi.json"
 
