@@ -22,7 +22,7 @@ from churn.off_policy import NOTHING, Ints, Logged, Value, pays, value_gained
 from churn.ranking import Floats
 from churn.simulator import Simulation
 from churn.training.plan import TrainingPlan
-from churn.training.uplift import train_uplift
+from churn.training.uplift import FEWEST_CHURNERS, train_uplift
 from churn.uplift import card_effects, expected_gains, keep_probabilities
 from schemas.policy import Policy
 from store.contracts import read_contract
@@ -67,7 +67,20 @@ def _page(found: Sequence[Mapping[str, Any]], telecoms: int) -> str:
         "| customer-months in each half | who left | uplift | p*g*V | gain by the lot | pays |",
         "|---:|---:|---:|---:|---:|---|",
     ]
-    return "\n".join([*lines, *map(_line, found)]) + "\n"
+    return "\n".join([*lines, *map(_line, found), _of_nights(found)]) + "\n"
+
+
+def _of_nights(found: Sequence[Mapping[str, Any]]) -> str:
+    """What this means for lists, which go by effects only where their own lot says so."""
+    better = [one["per_arm"] for one in found if one["uplift"] > one["risk_value"]]
+    size = f"{better[0]:,} in each half" if better else f"more than the {found[-1]['per_arm']:,} tried here"
+    return (
+        "\nLists value contacts by p*g*V until their own waves say better. `churn lift` learns an action's effect once"
+        f" {FEWEST_CHURNERS} of those listed for it and {FEWEST_CHURNERS} of those held out have left, tries it on the"
+        " half of the customers that has not taught it, and lists go by it where its gain has an interval above 0. By"
+        f" the truth of these telecoms it takes {size} for effects to earn more. Until then `churn lift` says what is"
+        " missing, and receipts say by which of both a contact was valued.\n"
+    )
 
 
 def _line(one: Mapping[str, Any]) -> str:

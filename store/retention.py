@@ -28,6 +28,7 @@ from store.tables import FENCE, TABLES_OF, publication
 
 RETENTIONS = Path(__file__).parent.parent / "schemas" / "retentions"
 DEFAULT = "default"
+CUSTOMERS = "-customers.parquet"  # how the files end that say what was known of a wave's members
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,8 @@ def what_goes(publisher: Publisher, retention: Retention) -> tuple[Going, ...]:
         ]
     in_use = {str(run.extract_digest) for run in underway}
     workings = _workings(publisher.lake, retention, in_use, _snapshots_told_of(publisher, {run.run_id for run in runs}))
-    return (*runs, *workings, *_leftovers(publisher.lake, retention, {run.run_id for run in underway}))
+    waves = _customers_of_waves(publisher.lake, retention, now.date())
+    return (*runs, *workings, *waves, *_leftovers(publisher.lake, retention, {run.run_id for run in underway}))
 
 
 def _runs(
@@ -180,6 +182,15 @@ def _workings(lake: Lake, retention: Retention, in_use: set[str], told_of: set[P
         for folder in _folders(night):
             if _written(folder) < oldest and folder not in told_of:
                 yield _folder_going(f"snapshot {night.parent.name}/{night.name}/{folder.name}", why, folder)
+
+
+def _customers_of_waves(lake: Lake, retention: Retention, today: date) -> Iterator[Going]:
+    """What was known of those in waves as old as no list that was sent: nobody has to know it of them any more."""
+    oldest = today - timedelta(days=retention.sent_days)
+    for path in sorted((lake.root / "waves").glob(f"*/as_of=*/*{CUSTOMERS}")):
+        if date.fromisoformat(path.parent.name.removeprefix("as_of=")) < oldest:
+            what = f"customers of a wave {path.parent.parent.name}/{path.parent.name}"
+            yield _folder_going(what, f"it is more than {retention.sent_days} days old", path)
 
 
 def _leftovers(lake: Lake, retention: Retention, in_flight: set[str]) -> Iterator[Going]:

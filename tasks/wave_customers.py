@@ -13,6 +13,7 @@ from schemas.contract import Contract
 from store.decisions import snapshot_of
 from store.lake import read_parquet, write_parquet
 from store.publication import Publisher
+from store.retention import CUSTOMERS
 from store.runs import Run
 
 KEY = "customer_id"
@@ -20,7 +21,7 @@ KEY = "customer_id"
 
 def keep_customers(publisher: Publisher, scores: Run | None, members: Path, contract: Contract) -> Path | None:
     """The file of the features of a wave's members, written once; None where their snapshot is gone already."""
-    path = members.with_name(f"{members.stem}-customers.parquet")
+    path = members.with_name(f"{members.stem}{CUSTOMERS}")
     snapshot = snapshot_of(scores, publisher.lake) if scores and not path.exists() else None
     if snapshot is not None:
         wanted = read_parquet([members], [KEY])[KEY].combine_chunks()

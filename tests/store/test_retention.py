@@ -295,3 +295,20 @@ def test_rows_that_a_reader_holds_go_the_next_time(postgres_url: str, settings: 
 def test_a_policy_that_is_not_there_is_refused() -> None:
     with pytest.raises(PolicyError, match="nobody: cannot be read"):
         read_retention("nobody")
+
+
+def test_what_was_known_of_who_was_in_a_wave_goes_when_sent_lists_do_and_who_it_was_stays(
+    embedded: Publisher,
+) -> None:
+    days = (date.today() - timedelta(days=RULES.sent_days + more) for more in (1, -1))  # noqa: DTZ011 - a day or two
+    for as_of in days:
+        for name in ("run.parquet", "run-customers.parquet"):
+            path = embedded.lake.root / "waves" / "telco" / f"as_of={as_of}" / name
+            write_parquet(pa.table({"customer_id": ["C1"]}), path)
+    assert [what for what in gone(embedded) if "wave" in what] == [f"customers of a wave telco/{oldest_wave(embedded)}"]
+    left = sorted(path.name for path in embedded.lake.root.glob("waves/telco/*/*"))
+    assert left == ["run-customers.parquet", "run.parquet", "run.parquet"]
+
+
+def oldest_wave(publisher: Publisher) -> str:
+    return min(path.name for path in publisher.lake.root.glob("waves/telco/*"))
