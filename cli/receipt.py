@@ -116,6 +116,7 @@ def _decision(decision: Decision) -> Facts:
         "team": decision.team,
         "rank": decision.rank,
         "expected value": decision.expected_value,
+        "valued by": f"effects {decision.uplift_digest}" if decision.uplift_digest else "the policy's beliefs (p*g*V)",
         "last on the team's list": decision.cut,
         "one more contact of the team": decision.shadow_price,
         "in the wave since": decision.wave_since,
@@ -125,10 +126,11 @@ def _decision(decision: Decision) -> Facts:
 
 def _offers(decision: Decision) -> Table:
     table = Table(title="Actions")
-    for name in ("action", "channel", "answers a reason", "expected value"):
-        table.add_column(name, justify="right" if name == "expected value" else "left")
+    for name in ("action", "channel", "answers a reason", "keeps", "expected value"):
+        table.add_column(name, justify="right" if name in ("keeps", "expected value") else "left")
     for one in decision.offers:
-        table.add_row(one.action, one.channel, "yes" if one.answers else "no", _in_words(one.expected_value))
+        figures = (_in_words(one.keep_probability), _in_words(one.expected_value))
+        table.add_row(one.action, one.channel, "yes" if one.answers else "no", *figures)
     return table
 
 
