@@ -14,7 +14,7 @@ class Reason(BaseModel):
 
 
 class RecommendedAction(BaseModel):
-    """What pays most for the customer by what the policy assumes; whether he may be contacted is not asked."""
+    """What pays most for the customer by what the policy assumes, unless it says to leave him alone."""
 
     action: str = Field(description="The action of the policy that is worth most", examples=["service_call"])
     channel: str = Field(description="How it reaches the customer", examples=["phone"])

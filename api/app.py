@@ -30,11 +30,13 @@ from api import (
     registry,
     security,
     training_runs,
+    what_if,
 )
 from api.admission import LOOKUP_THREADS, PREDICTIONS, Admission, Lanes, Queue, lanes
 from api.deadline import LARGEST_BATCH, BodyLimits, WholeBody
 from api.door import guard, leave, watch
 from api.headers import Headers
+from api.live import Sight
 from api.metrics import Metrics
 from api.models import ChampionPlace
 from api.problems import OversizeAsProblem, Problem, answer_with_problems
@@ -57,6 +59,7 @@ ROUTERS = (
     predictions.router,
     batch.router,
     customers.router,
+    what_if.router,
     receipts.router,
     registry.router,
     outreach.router,
@@ -123,6 +126,7 @@ def _furnish(app: FastAPI, settings: Settings, contract: str, service: ServiceSe
     state.metrics = Metrics()
     state.standing = Standing(state.place, state.engine, service.poll_seconds, state.metrics.champion)
     state.versions = OtherVersions(settings, state.engine, contract)
+    state.sight = Sight(settings, state.engine)
     state.queue = Queue()
     state.lanes = lanes()
     guard(app, settings)
@@ -154,6 +158,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
     yield {"queue": app.state.queue, "metrics": app.state.metrics}  # for connections
     watching.cancel()
     app.state.standing.end()
+    app.state.sight.close()
     leave(app)
     app.state.engine.dispose()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date
 from http import HTTPStatus
 from typing import Annotated
 
@@ -12,8 +12,11 @@ from sqlalchemy.engine import RowMapping
 
 from api.answers import ModelStamp, Reason
 from api.limits import limited
+from api.live import InSight, LiveScore
+from api.models import Place
 from api.visits import REFUSALS, CustomerId, Visiting
 from api.visits import Database as Database
+from schemas.moments import BusinessMoment
 from schemas.scores import REASONS_DOWN, REASONS_UP
 from store.lookups import NightOfCustomer, contacts_with, decision_about, nights_of
 
@@ -23,6 +26,8 @@ MOST_CONTACTS = 20
 MOST_NIGHTS, USUAL_NIGHTS = 100, 30
 
 Nights = Annotated[int, Query(ge=1, le=MOST_NIGHTS, description="How many published nights to look back")]
+
+Live = Annotated[bool, Query(description="Ask the source, too, and show both scores; takes tenths of a second")]
 
 
 class Outreach(BaseModel):
@@ -55,7 +60,7 @@ class PublishedScore(BaseModel):
 
     customer_id: str
     as_of: date = Field(description="Date that the score describes")
-    known_at: datetime = Field(description="Moment up to which facts had arrived, business time")
+    known_at: BusinessMoment = Field(description="Moment up to which facts had arrived, business time")
     revision: int = Field(description="1 for the night's first publication")
     age_hours: float = Field(description="Hours since the score was published")
     stale: bool = Field(description="Whether a newer night is due")
@@ -71,6 +76,7 @@ class PublishedScore(BaseModel):
     outreach: Outreach | None = Field(description="Null until the night's list is published")
     contacts: list[Contact] = Field(description="What came of contacts, the newest first; twenty at most")
     model: ModelStamp
+    live: LiveScore | None = Field(default=None, description="The score now, where it was asked for")
 
 
 class NightScore(BaseModel):
@@ -96,10 +102,13 @@ class Trend(BaseModel):
 
 
 @router.get("/customers/{customer_id}", dependencies=[Depends(limited("lookups"))], responses=REFUSALS)
-def published_score(customer_id: CustomerId, visit: Visiting) -> PublishedScore:
+def published_score(
+    customer_id: CustomerId, visit: Visiting, sight: InSight, place: Place, live: Live = False
+) -> PublishedScore:
     """The customer's score in the newest published night, however old that is, and what the outreach list says.
 
-    It is answered once the look stands in the log of look-ups, in one transaction with what was read.
+    It is answered once the look stands in the log of look-ups, in one transaction with what was read. With `live` the
+    source is asked for the customer as he is now; where it is away the stored score stands alone, and says why.
     """
     with visit.engine.begin() as connection:
         score = visit.newest_score(connection, customer_id)
@@ -107,7 +116,7 @@ def published_score(customer_id: CustomerId, visit: Visiting) -> PublishedScore:
         contacts = contacts_with(connection, visit.contract, customer_id, MOST_CONTACTS)
         answer = _answer(score, decision, [_contact(one) for one in contacts])
         visit.look.record(connection, "lookup", customer_id)
-    return answer
+    return answer.model_copy(update={"live": sight.live(score, place.pinned)}) if live else answer
 
 
 @router.get("/customers/{customer_id}/history", dependencies=[Depends(limited("lookups"))], responses=REFUSALS)

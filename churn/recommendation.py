@@ -34,12 +34,16 @@ class Recommendation:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Advice:
-    """A policy, and what of a contract it needs to know: who is worth what, and what people call each feature."""
+    """A policy, and what of a contract it needs to know: who is worth what, and what people call each feature.
+
+    `consents` are the columns that say who may be contacted: of whom they say nothing may not.
+    """
 
     policy: Policy
     value_column: str
     factor: float
     titles: Mapping[str, str]
+    consents: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, policy: Policy, contract: Contract) -> Advice:
@@ -47,7 +51,17 @@ class Advice:
         value, rule = contract.one(Role.VALUE), policy.customer_value
         own = value.name if value else ""
         factor = rule.multiplier if rule.column else rule.multiplier * contract.value_months
-        return cls(policy, rule.column or own, factor, {column.name: column.words for column in contract.features})
+        titles = {column.name: column.words for column in contract.features}
+        consents = frozenset(column.name for column in contract.customer.with_role(Role.CONSENT))
+        return cls(policy, rule.column or own, factor, titles, consents)
+
+    def spares(self, row: Mapping[str, Any]) -> bool:
+        """Whether the policy leaves the customer alone, by those of its rules whose columns the row has."""
+        return any(
+            row[rule.column] == rule.equals or (row[rule.column] is None and rule.column in self.consents)
+            for rule in self.policy.suppress
+            if rule.column in row
+        )
 
     def customer_value(self, row: Mapping[str, Any]) -> float:
         """What keeping the customer is worth, in money; NaN where the row does not say."""
@@ -58,8 +72,11 @@ class Advice:
     def best(self, chance: float, row: Mapping[str, Any], reasons: Sequence[Trouble]) -> Recommendation | None:
         """The action that answers one of the reasons, the strongest first, and is worth most; None where none pays.
 
-        Of equals it is the policy's first. Who may be contacted at all is not asked: a list knows, a row does not.
+        Of equals it is the policy's first. None also where the row says that the customer is to be left alone; who was
+        contacted lately a list knows, a row does not.
         """
+        if self.spares(row):
+            return None
         answering = [action for action in self.policy.actions if _answers(action, reasons)]
         value = self.customer_value(row)
         offered = [(_worth(chance, value, action), action) for action in answering]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
 from churn.errors import RequestError
-from schemas.columns import Column, LogicalType
+from schemas.columns import Column, LogicalType, Table
 from schemas.contract import Contract
 
 CONTEXT_TABLES = ("households", "regions")
@@ -93,6 +93,12 @@ def customer_sql(contract: Contract) -> str:
         return f"SELECT {_selected(contract)} FROM {_quoted(contract.customer.name)} ORDER BY {_everything(contract)}"
     subjects = ",\n".join((_LIVE, _STANDING, _USAGE, _TICKETS, _PAYMENTS, _CUSTOMER))
     return f"WITH {subjects}\nSELECT {_selected(contract)} FROM customer ORDER BY customer_id"
+
+
+def empty_table_sql(table: Table) -> str:
+    """Makes a source table that holds nothing yet, by the contract's names and types."""
+    columns = ", ".join(f"{_quoted(column.name)} {_DUCKDB_TYPES[column.logical_type]}" for column in table.columns)
+    return f"CREATE TABLE {_quoted(table.name)} ({columns})"
 
 
 def context_sql(name: str) -> str:

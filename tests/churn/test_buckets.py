@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from churn.buckets import bucket_of, hash_of
+from churn.single_bucket import single_bucket
 
 # The first four are vectors of the hash's authors; the buckets are ours and must stay as they are.
 GOLDEN = [
@@ -25,7 +26,12 @@ GOLDEN = [
 @pytest.mark.parametrize(("key", "code", "bucket"), GOLDEN)
 def test_the_hash_and_the_bucket_are_the_published_ones(key: str, code: int, bucket: int) -> None:
     assert hash_of(pa.array([key])).tolist() == [code]
-    assert bucket_of(pa.array([key]), 16).tolist() == [bucket]
+    assert bucket_of(pa.array([key]), 16).tolist() == [bucket] == [single_bucket(key, 16)]
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])), st.integers(1, 64))
+def test_the_bucket_of_one_customer_is_that_which_millions_are_sorted_by(key: str, buckets: int) -> None:
+    assert single_bucket(key, buckets) == bucket_of(pa.array([key]), buckets).item()
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import pytest
 
 from churn.actions import NO_ACTION, offers, sentences
 from churn.recommendation import Advice, Trouble
-from schemas.policy import Action, CustomerValue, Policy
+from schemas.columns import Column, LogicalType, Role
+from schemas.policy import Action, CustomerValue, Policy, Suppression
 from tests import cards
 from tests.policies import small_policy
 
@@ -80,6 +81,28 @@ WITHOUT = [
 def test_where_nothing_pays_nothing_is_recommended(bill, changed):
     advice = Advice.of(policy(action("call", "tenure"), **changed), CONTRACT)
     assert advice.best(0.5, {"bill": bill}, [TENURE]) is None
+
+
+SPARED = [
+    # what the row says                      spared
+    ({"consent": False}, True),
+    ({"consent": None}, True),  # of whom nothing is known may not be contacted
+    ({"consent": True}, False),
+    ({"asleep": True}, True),
+    ({"asleep": None}, False),  # no consent: what is not known spares nobody
+    ({}, False),  # a caller who does not say is not asked
+]
+
+
+@pytest.mark.parametrize(("said", "spared"), SPARED)
+def test_who_is_to_be_left_alone_is_recommended_nothing(said, spared):
+    consent = Column("consent", LogicalType.BOOLEAN, "consent", roles=(Role.CONSENT,))
+    rules = tuple(
+        Suppression(status=f"no_{column}", column=column, equals=value, because="so it is")
+        for column, value in (("consent", False), ("asleep", True))
+    )
+    advice = Advice.of(policy(action("call", "tenure"), suppress=rules), cards.contract((*cards.COLUMNS, consent)))
+    assert (advice.best(0.5, {"bill": 30.0, **said}, [TENURE]) is None) is spared
 
 
 def test_an_action_that_answers_no_reason_is_not_recommended():

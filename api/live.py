@@ -1,0 +1,149 @@
+"""A customer at this moment: asked of the source beside the stored score, and not waited for longer than a moment."""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as TooLate
+from dataclasses import dataclass
+from datetime import date, datetime
+from threading import Lock
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import Depends, Request
+from pydantic import BaseModel, Field
+from sqlalchemy.engine import Engine, RowMapping
+
+from api.breaker import Breaker
+from api.models import Champions
+from api.predictions import Prediction, Told
+from api.problems import in_sentences
+from churn.changes import changed_features
+from churn.errors import ChurnError
+from churn.lookup import score_one
+from schemas.contract import Contract
+from schemas.receipt import Value
+from store.settings import Settings
+
+if TYPE_CHECKING:
+    from store.live import Kept
+
+PATIENCE = 0.7  # seconds; the look-up itself has one
+THREADS = 2  # that a source which hangs can take
+NIGHTS_KEPT = 4
+
+NOT_KEPT = "The night's snapshot is kept no longer, so that nothing tells what changed."
+NOT_THERE = "The source has no such customer any more."
+TOO_LATE = "The source did not answer in time. Give its tables an index on the customer's key."
+CUT_OFF = "The source did not answer lately, and is asked again in a moment."
+
+log = logging.getLogger(__name__)
+
+
+class Change(BaseModel):
+    """A feature that is not what it was."""
+
+    feature: str = Field(examples=["complaints_open"])
+    title: str = Field(description="How a person calls it", examples=["open complaints"])
+    before: Value = Field(description="What the night knew; null where nothing was")
+    after: Value = Field(description="What is known now; null where nothing is")
+
+
+class LiveScore(BaseModel):
+    """The score of what is known now, by the champion of now, beside the stored one."""
+
+    score: Prediction | None = Field(description="Null where the customer cannot be asked for now")
+    because: str | None = Field(description="Why there is no score; null where there is one")
+    changed: list[Change] = Field(description="The features that differ from those that the night scored")
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """The customer's row as the night kept it, and as the source has it now."""
+
+    before: Mapping[str, Any]
+    after: Mapping[str, Any]
+    as_of: date
+
+
+class Sight:
+    """What this worker sees of the source and of the last snapshots, in threads of its own behind a breaker."""
+
+    def __init__(self, settings: Settings, engine: Engine) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._threads = ThreadPoolExecutor(THREADS, "live")
+        self._breaker = Breaker()
+        self._kept: OrderedDict[str, Kept] = OrderedDict()
+        self._one_at_a_time = Lock()
+
+    def live(self, score: RowMapping, champions: Champions) -> LiveScore:
+        """The customer's score now, and what changed since the stored one; else why it cannot be told."""
+        if not self._breaker.lets_in():
+            return _untold(CUT_OFF)
+        try:
+            seen = self._threads.submit(self._look, score, champions.contract).result(PATIENCE)
+        except TooLate:
+            self._breaker.failed()
+            return _untold(TOO_LATE)
+        except ChurnError as away:
+            self._breaker.failed()
+            return _untold(f"The source cannot be asked. {in_sentences(away)}")
+        self._breaker.succeeded()
+        return _told(seen, champions) if isinstance(seen, _Seen) else _untold(seen)
+
+    def kept_row(self, score: RowMapping, contract: Contract) -> Mapping[str, Any] | None:
+        """The customer's row as the night of that score kept it; None where it is kept no longer."""
+        kept = self._snapshot(score, contract)
+        return kept.row(score["customer_id"]) if kept else None
+
+    def close(self) -> None:
+        """Waits for nothing that is still being asked."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _look(self, score: RowMapping, contract: Contract) -> _Seen | str:
+        from store.live import LiveSource, date_described  # DuckDB, 30 MB that a look at the stored score does without
+
+        now = datetime.now(self._settings.zone).replace(tzinfo=None)
+        as_of = date_described(score["as_of"], now.date())
+        kept = self._snapshot(score, contract)
+        before = kept.row(score["customer_id"]) if kept else None
+        if kept is None or before is None:
+            return NOT_KEPT
+        after = LiveSource(self._settings.source_url, contract).row(score["customer_id"], kept, as_of, now)
+        return _Seen(before, after, as_of) if after else NOT_THERE
+
+    def _snapshot(self, score: RowMapping, contract: Contract) -> Kept | None:
+        """The snapshot of the score's run, found once."""
+        from store.live import kept_night  # see _look
+
+        with self._one_at_a_time:
+            run_id = score["run_id"]
+            found = self._kept.get(run_id) or kept_night(self._engine, self._settings, contract, score["as_of"])
+            if found:
+                self._kept[run_id] = found
+            if len(self._kept) > NIGHTS_KEPT:
+                self._kept.popitem(last=False)
+        return found
+
+
+def _told(seen: _Seen, champions: Champions) -> LiveScore:
+    champion = champions.of(seen.after)
+    score = Told(champion, champions, seen.as_of).of(seen.after, score_one(champion.card, seen.after))
+    changed = changed_features(champions.contract, seen.before, seen.after)
+    return LiveScore(score=score, because=None, changed=[Change(**each._asdict()) for each in changed])
+
+
+def _untold(because: str) -> LiveScore:
+    return LiveScore(score=None, because=because, changed=[])
+
+
+async def sight(request: Request) -> Sight:
+    """What the service was made with."""
+    known: Sight = request.app.state.sight
+    return known
+
+
+InSight = Annotated[Sight, Depends(sight)]

@@ -1,0 +1,135 @@
+"""What a customer's score would be if something about him were otherwise: both scores, and what moved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from api.limits import limited
+from api.live import Change, InSight
+from api.models import Champions, Pinned
+from api.predictions import JSON, Prediction, Told, as_refusal, require_json
+from api.problems import described
+from api.visits import REFUSALS, CustomerId, Visiting
+from churn.changes import changed_features, moved_terms
+from churn.lookup import score_one
+
+router = APIRouter(prefix="/api/v1", tags=["customers"])
+
+MOST_CHANGES = 100
+GONE = "The snapshot of the newest night is kept no longer, or has no such customer."
+_CHANGES = {
+    "type": "object",
+    "required": ["changes"],
+    "additionalProperties": False,
+    "properties": {
+        "changes": {
+            "type": "object",
+            "description": "Columns of the customer, as in a prediction, with other values; not the key",
+            "minProperties": 1,
+            "maxProperties": MOST_CHANGES,
+        }
+    },
+}
+BODY = {"requestBody": {"required": True, "content": {JSON: {"schema": _CHANGES}}}}
+
+
+class Changes(BaseModel):
+    """What is assumed of the customer."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    changes: Annotated[dict[str, Any], Field(min_length=1, max_length=MOST_CHANGES)]
+
+
+class MovedReason(BaseModel):
+    """A term of the log-odds that adds another amount."""
+
+    feature: str = Field(description="The feature, or both of a pair")
+    before: str = Field(description="What the customer has there, in words")
+    after: str = Field(description="What he would have there, in words")
+    log_odds: float | None = Field(description="By how much the log-odds would rise")
+
+
+class WhatIf(BaseModel):
+    """Two scores of the same customer by the champion of now: as he is, and as he would be."""
+
+    as_of: date = Field(description="Date of the night whose snapshot says how he is")
+    before: Prediction
+    after: Prediction
+    changed: list[Change] = Field(description="The features that would differ")
+    moved: list[MovedReason] = Field(
+        description="The terms that would move, that which moves most first; none where another model would score him"
+    )
+
+
+async def asked(request: Request) -> dict[str, Any]:
+    """The changes in the request's body, whose values are not checked yet."""
+    require_json(request)
+    try:
+        return Changes.model_validate_json(await request.body()).changes
+    except ValidationError as refused:
+        raise as_refusal(refused) from None
+
+
+@router.post(
+    "/customers/{customer_id}/what-if",
+    openapi_extra=BODY,
+    dependencies=[Depends(limited("lookups"))],
+    responses=REFUSALS
+    | described(HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
+)
+def what_if(
+    customer_id: CustomerId,
+    changes: Annotated[dict[str, Any], Depends(asked)],
+    visit: Visiting,
+    sight: InSight,
+    champions: Pinned,
+) -> WhatIf:
+    """The customer of the newest night's snapshot, with some columns changed; nothing of it is kept but the look."""
+    with visit.engine.connect() as connection:
+        score = visit.newest_score(connection, customer_id)
+    before = sight.kept_row(score, champions.contract)
+    if before is None:
+        raise HTTPException(HTTPStatus.NOT_FOUND, GONE)
+    after = {**before, **_checked(before, changes, champions)}
+    with visit.engine.begin() as connection:
+        visit.look.record(connection, "what-if", customer_id)
+    return _answer(before, after, champions, score["as_of"])
+
+
+def _checked(before: Mapping[str, Any], changes: Mapping[str, Any], champions: Champions) -> dict[str, Any]:
+    """The changed columns in their types; 422 where one cannot be changed, or not to that."""
+    key, asked_for = champions.contract.key, champions.customer.model_fields
+    customer = {name: value for name, value in before.items() if name in asked_for} | dict(changes)
+    if key in changes:
+        told = {"loc": ("body", key), "msg": "says who the customer is, and cannot be changed", "type": "key"}
+        raise RequestValidationError([told])
+    try:
+        checked = champions.customer.model_validate(customer).model_dump()
+    except ValidationError as refused:
+        raise as_refusal(refused) from None
+    return {name: checked[name] for name in changes}
+
+
+def _answer(before: Mapping[str, Any], after: Mapping[str, Any], champions: Champions, as_of: date) -> WhatIf:
+    was, would_be = champions.of(before), champions.of(after)
+    then, now = (
+        Told(champion, champions, as_of).of(row, score_one(champion.card, row))
+        for champion, row in ((was, before), (would_be, after))
+    )
+    moved = moved_terms(was.card, before, after) if was is would_be else []
+    changed = changed_features(champions.contract, before, after)
+    return WhatIf(
+        as_of=as_of,
+        before=then,
+        after=now,
+        changed=[Change(**each._asdict()) for each in changed],
+        moved=[MovedReason(**each._asdict()) for each in moved],
+    )
