@@ -127,7 +127,7 @@ def _summary(row: Row) -> list[tuple[str, str]]:
     then = f"{row['before_as_of']}" if row["before_as_of"] else "an earlier night (there is none)"
     name = "observed_to_predicted"
     return [
-        ("places, those held out included", f"{row['places']:,} of {row['open']:,} who may be contacted"),
+        ("contacts a day", f"{row['places']:,}, of {row['open']:,} who may be contacted"),
         ("expected profit of the best list", _number(row["expected_profit"])),
         (f"the same by the scores of {then}", _number(row["expected_profit_before"])),
         (f"of the list by the scores of {then}, still on it", _share(row["overlap_before"])),

@@ -125,11 +125,9 @@ DECISIONS = Table(
     columns=(
         _CONTRACT,
         _AS_OF,
-        _column("places", _INTEGER, "Places of the list, those held out included"),
+        _column("places", _INTEGER, "Contacts a day that the policy has capacity for"),
         _column("open", _INTEGER, "Customers whom no rule of suppression keeps from being contacted"),
-        _column(
-            "expected_profit", _NUMBER, "What the best list of that length would earn, by tonight's scores, in money"
-        ),
+        _column("expected_profit", _NUMBER, "What the best list of so many would earn, by tonight's scores, in money"),
         _column("before_as_of", _DATE, "Night of about a month ago that this one is compared with", may_lack=True),
         _column("expected_profit_before", _NUMBER, "What that night's would, by its scores, in money", may_lack=True),
         _column(

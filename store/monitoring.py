@@ -14,7 +14,9 @@ from churn.alarms import Mute, Past, Standing
 from churn.contract import arrow_schema
 from churn.errors import RequestError
 from schemas.columns import Table
+from schemas.lift import ALL_ACTIONS, LIFT, Scope
 from schemas.monitoring import ALARMS, BACKTEST, MUTES, AlarmState
+from store.intervention_tables import lift
 from store.lake import write_text
 from store.migrations import bring_up_to_date
 from store.monitoring_tables import alarms, backtest, decisions, mutes
@@ -69,6 +71,13 @@ def kept_backtest(settings: Settings, contract: str, until: date) -> pa.Table:
     chosen = sa.select(backtest).where(backtest.c.contract == contract, backtest.c.as_of <= until)
     in_order = chosen.order_by(*(backtest.c[name] for name in BACKTEST.primary_key))
     return _rows(settings, in_order, BACKTEST)
+
+
+def latest_lift(settings: Settings, contract: str) -> dict[str, object]:
+    """What all matured waves together changed and saved, as it was measured last: a row of LIFT, or nothing."""
+    together = (lift.c.contract == contract, lift.c.scope == Scope.WAVES.value, lift.c.action == ALL_ACTIONS)
+    newest = sa.select(lift).where(*together).order_by(lift.c.known_at.desc(), lift.c.last_as_of.desc()).limit(1)
+    return next(iter(_rows(settings, newest, LIFT).to_pylist()), {})
 
 
 def past_of(settings: Settings, contract: str, as_of: date) -> Past:

@@ -38,9 +38,8 @@ from churn.monitoring import (
 from churn.monitoring import Night as WatchedNight
 from churn.monitoring_page import history_svg, night_html, night_markdown
 from schemas.contract import Contract
-from schemas.lift import ALL_ACTIONS, Scope
 from schemas.monitoring import ALARMS, BACKTEST, DECISIONS, FEATURES, OF_A_NIGHT, SCORE_SPREADS, AlarmState
-from schemas.outreach import IN_THE_WAVE, OUTREACH, STATUSES
+from schemas.outreach import OUTREACH, STATUSES
 from schemas.policy import Policy
 from schemas.scores import SCORES
 from store import monitoring
@@ -48,7 +47,6 @@ from store.artifacts import Model, load_model
 from store.contracts import read_contract
 from store.decisions import decision_of
 from store.lake import bucket_file, read_parquet
-from store.lifts import kept_lifts
 from store.policies import kept_policy, policy_for, read_policy
 from store.publication import Publisher, open_publisher
 from store.runs import Run, published_runs, shown_run
@@ -198,16 +196,15 @@ def _as_watched(published: _Published) -> WatchedNight:
     with ThreadPoolExecutor(settings.cores) as threads:
         buckets = list(threads.map(lambda bucket: _bucket(published, bucket), published.night.every_bucket))
     before = _a_month_before(published)
-    places = sum(_in_the_wave(bucket.status) for bucket in buckets)
     return WatchedNight(
         watched=Watched(base, as_of, published.scores.run_id),
         scores=_scores(pa.concat_tables([bucket.scores for bucket in buckets]), buckets),
         parts=_parts(buckets, settings),
-        terms=Terms.of(published.policy, places),
+        terms=Terms.of(published.policy, published.policy.capacity),
         reasons=Reasons(_first_reasons(published.list), _first_reasons(before[1]) if before else {}),
         before=_before(*before) if before else None,
         backtest=_matured_apart(published),
-        lift=_lift(settings, base),
+        lift=monitoring.latest_lift(settings, base),
     )
 
 
@@ -309,10 +306,6 @@ def _first_reasons(listed: Run) -> dict[str, float]:
     return {each["values"]: each["counts"] / whole for each in counts}
 
 
-def _in_the_wave(status: pa.ChunkedArray) -> int:
-    return int(pc.sum(pc.is_in(status, pa.array(IN_THE_WAVE, pa.string()))).as_py() or 0)
-
-
 def _matured_apart(published: _Published) -> list[dict[str, object]]:
     """What became of the newest matured nights that share no churner."""
     rows = _matured_rows(published.settings, published.contract.name, published.night.as_of)
@@ -323,13 +316,6 @@ def _matured_apart(published: _Published) -> list[dict[str, object]]:
 
 def _matured_rows(settings: Settings, base: str, as_of: date) -> pa.Table:
     return monitoring.kept_backtest(settings, base, as_of)
-
-
-def _lift(settings: Settings, base: str) -> dict[str, object]:
-    """What all waves together saved, as it was measured last."""
-    rows = kept_lifts(settings, base).to_pylist()
-    of_all = (row for row in rows if row["scope"] == Scope.WAVES and row["action"] == ALL_ACTIONS)
-    return next(of_all, {})
 
 
 def _told_before(settings: Settings, base: str, as_of: date) -> frozenset[tuple[str, str, str]]:

@@ -92,10 +92,10 @@ def _make_decisions() -> None:
         "monitoring_decision",
         _column("contract", sa.Text, "Contract of the base"),
         _column("as_of", sa.Date, "Date of the night that was watched"),
-        _column("places", sa.BigInteger, "Places of the list, those held out included"),
+        _column("places", sa.BigInteger, "Contacts a day that the policy has capacity for"),
         _column("open", sa.BigInteger, "Customers whom no rule of suppression keeps from being contacted"),
         _column(
-            "expected_profit", sa.Double, "What the best list of that length would earn, by tonight's scores, in money"
+            "expected_profit", sa.Double, "What the best list of so many would earn, by tonight's scores, in money"
         ),
         _column("before_as_of", sa.Date, "Night of about a month ago that this one is compared with", nullable=True),
         _column("expected_profit_before", sa.Double, "What that night's would, by its scores, in money", nullable=True),

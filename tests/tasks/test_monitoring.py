@@ -1,0 +1,103 @@
+"""A night is watched as it was published: what changed is kept, named and priced, and told once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from churn.alarms import Mute
+from churn.errors import RequestError
+from schemas.monitoring import ALARMS, DECISIONS, FEATURES, SCORE_SPREADS
+from store import monitoring
+from store.publication import open_publisher
+from store.settings import Settings, current_settings
+from tasks import monitoring as steps
+from tests.end_to_end.nights import living_in
+from tests.watched_nights import CUSTOMERS, IRRELEVANT, KEY, customers, publish_night, save_card
+
+FIRST = date(2026, 1, 1)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Iterator[Settings]:
+    with living_in(tmp_path):
+        yield current_settings()
+
+
+@pytest.fixture
+def digest(settings: Settings) -> str:
+    return save_card(settings)
+
+
+def night(number: int) -> date:
+    return FIRST + timedelta(days=number)
+
+
+def with_column(rows: pa.Table, name: str, values: object) -> pa.Table:
+    return rows.set_column(rows.column_names.index(name), name, pa.array(values))
+
+
+def zeroed(rows: pa.Table, name: str) -> pa.Table:
+    return with_column(rows, name, np.zeros(CUSTOMERS).astype(rows[name].type.to_pandas_dtype()))
+
+
+def watched(settings: Settings, as_of: date, rows: pa.Table, digest: str) -> steps.Seen:
+    publish_night(settings, as_of, rows, digest)
+    return steps.watch_night.fn("telco", as_of)
+
+
+def test_a_key_column_gone_to_zero_is_told_the_same_night_by_its_name_and_its_money(settings, digest):
+    assert watched(settings, night(0), customers(), digest).alarms == ()
+    seen = watched(settings, night(1), zeroed(customers(), KEY), digest)
+    assert [(alarm.finding.subject, alarm.state) for alarm in seen.new] == [(KEY, "raised")]
+    assert seen.new[0].finding.money > 0.0
+    assert f"{KEY}: 100.0% of the customers are where" in seen.new[0].finding.says
+    assert KEY in seen.page.read_text()
+    assert "http://" not in seen.page.read_text().replace("http://www.w3.org/2000/svg", "")
+
+
+def test_an_irrelevant_column_gone_to_zero_is_recorded_and_nobody_is_told(settings, digest):
+    assert watched(settings, night(0), zeroed(customers(), IRRELEVANT), digest).alarms == ()
+    rows = {row["feature"]: row for row in monitoring.kept_night(settings, FEATURES, "telco").to_pylist()}
+    assert rows[IRRELEVANT]["psi"] > 1.0
+    assert (rows[IRRELEVANT]["forgone"], rows[IRRELEVANT]["maximum"]) == (0.0, 0.0)
+
+
+def test_a_night_that_is_watched_again_tells_nobody_again_and_keeps_one_row(settings, digest):
+    watched(settings, night(0), zeroed(customers(), KEY), digest)
+    again = steps.watch_night.fn("telco", night(0))
+    assert (len(again.alarms), again.new) == (1, ())
+    assert monitoring.kept_night(settings, ALARMS, "telco").num_rows == 1
+
+
+def test_what_was_raised_goes_on_the_next_night_and_a_mute_silences_it(settings, digest):
+    watched(settings, night(0), zeroed(customers(), KEY), digest)
+    assert [alarm.state for alarm in watched(settings, night(1), zeroed(customers(), KEY), digest).alarms] == [
+        "going on"
+    ]
+    monitoring.mute(settings, "telco", Mute(KEY, night(2), "Ada"), "a known delay")
+    seen = watched(settings, night(2), zeroed(customers(), KEY), digest)
+    assert [(alarm.state, alarm.mute.who if alarm.mute else "") for alarm in seen.alarms] == [("muted", "Ada")]
+    assert seen.new == ()
+
+
+def test_the_list_is_held_against_that_of_an_earlier_night(settings, digest):
+    watched(settings, night(0), customers(), digest)
+    watched(settings, night(29), customers(), digest)
+    [row] = monitoring.kept_night(settings, DECISIONS, "telco").to_pylist()
+    assert (row["before_as_of"], row["overlap_before"]) == (night(0), 1.0)
+    assert row["expected_profit"] == pytest.approx(row["expected_profit_before"])
+    segments = monitoring.kept_night(settings, SCORE_SPREADS, "telco").to_pylist()
+    assert [one["segment"] for one in segments] == ["all", "postpaid", "prepaid"]
+    assert segments[0]["psi"] == 0.0
+
+
+def test_a_night_without_a_list_cannot_be_watched(settings):
+    open_publisher(settings)
+    with pytest.raises(RequestError, match="not published"):
+        steps.chosen_night.fn("telco", "2026-01-01")
