@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from schemas.columns import Column, LogicalType, Table
 from schemas.messages import LONGEST_TEXT
+from schemas.moments import UtcMoment
 from schemas.scores import SCORES
 
 MOST_IN_JSON = 10_000  # customers or rows; a file may have more
@@ -44,10 +45,20 @@ class Given(StrEnum):
     PARQUET = "parquet"
 
 
+def _given(name: str) -> dict[str, Any]:
+    """What JSON Schema says of an object that gives this list."""
+    return {"required": [name], "properties": {name: {"type": "array"}}}
+
+
 class JobAsked(BaseModel):
     """Whom to score: customers of the newest published night by key, or rows with the contract's columns."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        allow_inf_nan=False,
+        frozen=True,
+        json_schema_extra={"oneOf": [_given("customer_ids"), _given("rows")]},
+    )
 
     customer_ids: list[CustomerKey] | None = Field(default=None, min_length=1, max_length=MOST_IN_JSON)
     rows: list[dict[str, Value]] | None = Field(default=None, min_length=1, max_length=MOST_IN_JSON)
@@ -65,12 +76,12 @@ class JobShown(BaseModel):
     job: str = Field(description="Name of the job")
     state: State
     given: Given
-    created_at: datetime = Field(description="When it was asked for, UTC")
+    created_at: UtcMoment = Field(description="When it was asked for, UTC")
     rows: int | None = Field(description="Rows to score; null until they were read")
     done: int = Field(description="Rows that were scored or refused so far")
     progress: float = Field(description="Share of the rows that is done, 0 to 1")
     as_of: date | None = Field(description="Night whose customers are scored; null where rows were sent")
-    ended_at: datetime | None = Field(description="When it was done or failed, UTC")
+    ended_at: UtcMoment | None = Field(description="When it was done or failed, UTC")
     reason: str | None = Field(description="Why it failed")
     result: str | None = Field(description="Path of the result; null unless there is one")
     result_sha256: str | None = Field(description="sha256 of the result as Parquet")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from datetime import date, datetime
+from datetime import date
 from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from schemas.interventions import Event, Name
+from schemas.moments import BusinessMoment, UtcMoment
 from schemas.outreach import Status
 
 MOST_ROWS = 100  # of a page
@@ -81,9 +82,9 @@ class ListPage(BaseModel):
     """A page of one published list, in order of rank; all pages that a cursor leads to are of that same list."""
 
     as_of: date = Field(description="Date that the list is for")
-    known_at: datetime = Field(description="Moment up to which facts had arrived, business time")
+    known_at: BusinessMoment = Field(description="Moment up to which facts had arrived, business time")
     revision: int = Field(description="1 for the list's first publication")
-    handed_over_at: datetime | None = Field(description="When it was handed over, UTC; null while it may be replaced")
+    handed_over_at: UtcMoment | None = Field(description="When it was handed over, UTC; null while it may be replaced")
     status: str = Field(examples=[Status.LISTED.value])
     customers: list[ListedCustomer]
     next_cursor: str | None = Field(description="Asks for the next page; null on the last")
@@ -101,7 +102,7 @@ class HandedOver(BaseModel):
     as_of: date
     run_id: str = Field(description="The run whose list it is")
     customers: int = Field(description="How many are on the list")
-    handed_over_at: datetime = Field(description="When it was handed over first, UTC")
+    handed_over_at: UtcMoment = Field(description="When it was handed over first, UTC")
 
 
 class Cursor(BaseModel):
