@@ -9,6 +9,7 @@ import traceback
 import typer
 
 from churn.errors import ChurnError, Stopped
+from cli.alarm import app as alarm_app
 from cli.contract import app as contract_app
 from cli.model import app as model_app
 from cli.nights import night, outreach, score, train
@@ -55,6 +56,7 @@ app.add_typer(model_app, name="model")
 app.add_typer(policy_app, name="policy")
 app.add_typer(outcome_app, name="outcome")
 app.add_typer(user_app, name="user")
+app.add_typer(alarm_app, name="alarm")
 app.add_typer(storage_app, name="storage")
 app.add_typer(operators_app, name="operators")
 
