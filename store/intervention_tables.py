@@ -16,6 +16,7 @@ intervention = sa.Table(
     *(column_of(column) for column in INTERVENTIONS.columns),
     sa.PrimaryKeyConstraint(*INTERVENTIONS.primary_key),
     sa.Index("intervention_by_wave", "contract", "as_of"),
+    sa.Index("intervention_by_customer", "contract", "customer_id", "occurred_at"),
     comment=INTERVENTIONS.description,
 )
 
