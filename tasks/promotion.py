@@ -13,6 +13,7 @@ from store.artifacts import load_model, verify_model
 from store.contracts import read_contract
 from store.registry import Event, Promotion, Registry, Rollback, open_registry
 from store.settings import current_settings
+from tasks.events import MODEL_PROMOTED, tell
 from tasks.night import Candidate, Move
 from tasks.orchestrator import worth_no_failure
 from tasks.step import SOON, step
@@ -29,7 +30,7 @@ def promote_passed(base: str, candidates: Sequence[Candidate]) -> tuple[str, ...
     meanwhile: the segments' models were judged beside each other.
     """
     passed = [candidate for candidate in candidates if candidate.verdict.passed]
-    open_registry(current_settings()).promote(*(_wish(base, candidate, "it passed the gate") for candidate in passed))
+    _grant(*(_wish(base, candidate, "it passed the gate") for candidate in passed))
     return tuple(candidate.segment for candidate in passed)
 
 
@@ -39,7 +40,7 @@ def promote_first(base: str, candidate: Candidate) -> None:
 
     A refusal stays in the history beside it.
     """
-    open_registry(current_settings()).promote(_wish(base, candidate, "the first model of this base", override=True))
+    _grant(_wish(base, candidate, "the first model of this base", override=True))
 
 
 @step("read the wish for {contract}")
@@ -67,7 +68,7 @@ def promotion_of(move: Move, *, who: str, why: str, override: bool) -> Promotion
 @step("promote version {wish.version} of {wish.contract}", again_after=SOON)
 def promote(wish: Promotion) -> None:
     """Grants the wish; a second try changes nothing more."""
-    open_registry(current_settings()).promote(wish)
+    _grant(wish)
 
 
 @step("verify the earlier champions of {move.base}", again_after=SOON)
@@ -101,6 +102,14 @@ def show_champions(base: str) -> dict[str, int]:
         create_table_artifact(key="champions", table=table, description=f"Champions of {base}")
         create_table_artifact(key="champion-history", table=changes, description=f"Changes of champion of {base}")
     return champions
+
+
+def _grant(*wishes: Promotion) -> None:
+    open_registry(current_settings()).promote(*wishes)
+    for wish in wishes:
+        for segment in wish.segments:
+            said = {"contract": wish.contract, "segment": segment, "version": wish.version, "why": wish.why}
+            tell(MODEL_PROMOTED, about=f"{wish.contract}.{segment}", payload=said)
 
 
 def _told(event: Event) -> dict[str, str]:

@@ -105,3 +105,9 @@ def test_the_same_model_again_stays_champion_without_a_change(registry: Registry
     again = replace(candidate(1, "all", PASSED), expected=1)
     assert promotion.promote_passed.fn("telco", [again]) == ("all",)
     assert len(registry.history("telco")) == 1
+
+
+def test_a_promotion_is_told_for_each_segment(registry: Registry, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", "churn.events"):
+        promotion.promote.fn(Promotion("telco", 1, None, "Ada", "the first", ("all",)))
+    assert "churn.model.promoted about telco.all" in caplog.text
