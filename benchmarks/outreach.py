@@ -74,6 +74,22 @@ def write_base(home: Path, customers: int) -> None:
     _publish_yesterday(home)
 
 
+def night_of(home: Path, as_of: date) -> Night:
+    """The night of that date in the base."""
+    known_at = datetime.combine(as_of, datetime.min.time())
+    return Night("telco", "telco", as_of, known_at, home / "extract", "e", home / "snapshot", BUCKETS)
+
+
+def scores_of(home: Path) -> Result:
+    """The base's scores."""
+    return Result("scores", "run", 1, 0, home / "scores", new=True)
+
+
+def in_force(home: Path) -> PolicyInForce:
+    """The base's policy."""
+    return read_policy(str(home / "policy.yaml"))
+
+
 def _write_bucket(home: Path, bucket: int, numbers: np.ndarray, random: np.random.Generator) -> None:
     """Customers whose risk, value and reasons are spread about as the simulated telecom's."""
     count, columns = len(numbers), {}
@@ -151,17 +167,17 @@ def _write_contacts(customers: int, random: np.random.Generator) -> None:
 
 def _publish_yesterday(home: Path) -> None:
     """Yesterday's list, decided and published as every night's."""
-    night = _night(home, TONIGHT - timedelta(1))
+    night = night_of(home, TONIGHT - timedelta(1))
     publisher = open_publisher(current_settings())
     claim = publisher.claim(Unit("telco", "outreach", night.as_of, night.known_at), Content("k", "e"))
-    write_decision(night, _scores(home), decision(night, _scores(home), _in_force(home)), publisher.stage(claim))
+    write_decision(night, scores_of(home), decision(night, scores_of(home), in_force(home)), publisher.stage(claim))
     publisher.seal(claim)
     publisher.load(claim)
     publisher.publish(claim)
 
 
 def _measured(home: Path) -> dict[str, float]:
-    night, scores, policy = _night(home, TONIGHT), _scores(home), _in_force(home)
+    night, scores, policy = night_of(home, TONIGHT), scores_of(home), in_force(home)
     read_contract(night.contract)  # which a night has done by then, as it has imported what pyarrow imports
     pa.array([0])
     before = _peak_mb()
@@ -187,19 +203,6 @@ def _measured(home: Path) -> dict[str, float]:
 def _counts(files: Sequence[Path]) -> dict[str, int]:
     counted = pc.value_counts(read_parquet(files, ["status"])["status"].cast(pa.string()))
     return {row["values"]: row["counts"] for row in counted.to_pylist()}
-
-
-def _night(home: Path, as_of: date) -> Night:
-    known_at = datetime.combine(as_of, datetime.min.time())
-    return Night("telco", "telco", as_of, known_at, home / "extract", "e", home / "snapshot", BUCKETS)
-
-
-def _scores(home: Path) -> Result:
-    return Result("scores", "run", 1, 0, home / "scores", new=True)
-
-
-def _in_force(home: Path) -> PolicyInForce:
-    return read_policy(str(home / "policy.yaml"))
 
 
 def _peak_mb() -> float:
