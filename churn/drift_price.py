@@ -126,8 +126,8 @@ def _mended(base: Base, worth: Floats, terms: Terms) -> Iterator[tuple[Part, str
 
 def _change(part: Part, place: int, reference: Sequence[float]) -> Floats:
     """How much the log-odds would change were the feature at this place spread as before; [customers]."""
-    feature, touched = part.card.features[place], [term for term in part.card.terms if place in term.features]
-    change = np.zeros(len(part.rows))
+    feature, change = part.card.features[place], np.zeros(len(part.rows))
+    touched = [term for term in part.card.terms if place in term.features and term.table.any()]
     if not touched:
         return change
     mended = restored(feature, part.bins[place], reference, np.random.default_rng([SEED, place]))

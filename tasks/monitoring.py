@@ -91,7 +91,7 @@ class _Bucket:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Published:
+class Published:
     """The runs of the night, its contract and the policy that decided its list."""
 
     night: Night
@@ -115,7 +115,7 @@ def watch_night(contract: str, as_of: date) -> Seen:
     begun(STEP)
     published = _published(contract, as_of)
     settings, base = published.settings, published.contract.name
-    night = _as_watched(published)
+    night = as_watched(published)
     found = watch(night)
     alarms = tuple(alarms_of(found.findings, as_of, monitoring.past_of(settings, base, as_of)))
     raised = [alarm for alarm in alarms if alarm.state is AlarmState.RAISED]
@@ -167,7 +167,7 @@ def _payload(seen: Seen) -> dict[str, object]:
     }
 
 
-def _published(contract: str, as_of: date | None) -> _Published:
+def _published(contract: str, as_of: date | None) -> Published:
     settings, terms = current_settings(), read_contract(contract)
     publisher = open_publisher(settings)
     decided = decision_of(publisher, terms.name, as_of)
@@ -180,7 +180,7 @@ def _published(contract: str, as_of: date | None) -> _Published:
     unit, digest = decided.scores.unit, decided.scores.extract_digest
     extract, buckets = publisher.lake.extract(terms.name, digest), decided.buckets
     night = Night(contract, terms.name, unit.as_of, unit.known_at, extract, digest, decided.snapshot, buckets)
-    return _Published(night, decided.scores, decided.list, terms, _policy(decided.list, terms, settings), settings)
+    return Published(night, decided.scores, decided.list, terms, _policy(decided.list, terms, settings), settings)
 
 
 def _policy(listed: Run, contract: Contract, settings: Settings) -> Policy:
@@ -190,7 +190,7 @@ def _policy(listed: Run, contract: Contract, settings: Settings) -> Policy:
     return (kept or read_policy(policy_for(contract.name))).policy
 
 
-def _as_watched(published: _Published) -> WatchedNight:
+def as_watched(published: Published) -> WatchedNight:
     """The night with all that it is held against."""
     settings, base, as_of = published.settings, published.contract.name, published.night.as_of
     with ThreadPoolExecutor(settings.cores) as threads:
@@ -208,7 +208,7 @@ def _as_watched(published: _Published) -> WatchedNight:
     )
 
 
-def _bucket(published: _Published, bucket: int) -> _Bucket:
+def _bucket(published: Published, bucket: int) -> _Bucket:
     """One bucket's part of everything; scores, statuses and customers are in the order of the key."""
     file = bucket_file(bucket)
     scores = read_parquet([published.scores.folder / SCORES.name / file], _IN_SCORES)
@@ -261,7 +261,7 @@ def _part(digest: str, buckets: Sequence[_Bucket], starts: np.ndarray, settings:
     return PartFacts(part, model.model, numbers)
 
 
-def _a_month_before(published: _Published) -> tuple[Run, Run] | None:
+def _a_month_before(published: Published) -> tuple[Run, Run] | None:
     """Scores and list of the newest night that is a month older, or of the oldest that is older at all."""
     publisher, base, as_of = open_publisher(published.settings), published.contract.name, published.night.as_of
     lists = [
@@ -306,7 +306,7 @@ def _first_reasons(listed: Run) -> dict[str, float]:
     return {each["values"]: each["counts"] / whole for each in counts}
 
 
-def _matured_apart(published: _Published) -> list[dict[str, object]]:
+def _matured_apart(published: Published) -> list[dict[str, object]]:
     """What became of the newest matured nights that share no churner."""
     rows = _matured_rows(published.settings, published.contract.name, published.night.as_of)
     nights = set(apart(set(rows["as_of"].to_pylist()), published.contract.horizon_days, NIGHTS_TOGETHER))
