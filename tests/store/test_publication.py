@@ -27,6 +27,7 @@ from store.claims import Claim, Content, Unit
 from store.publication import CURRENT, Published, Publisher, content_key, current_folder, open_publisher
 from store.settings import Settings
 from store.tables import MOST_BASES
+from store.tables import publication as publication_table
 
 D1, D2 = date(2026, 1, 1), date(2026, 1, 2)
 FIRST = Unit("telco", "scores", D1, datetime.fromisoformat("2026-01-01T00:00:00"))
@@ -54,6 +55,13 @@ def claimed(publisher: Publisher, unit: Unit, key: str = "k", lease: timedelta =
     claim = publisher.claim(unit, made_of(key), lease=lease)
     assert isinstance(claim, Claim)
     return claim
+
+
+def lapse(publisher: Publisher, claim: Claim) -> None:
+    """Lets the claim's lease run out."""
+    gone = sa.update(publication_table).where(publication_table.c.run_id == claim.run_id)
+    with publisher.engine.begin() as connection:
+        connection.execute(gone.values(lease_until=datetime(2020, 1, 1)))  # noqa: DTZ001 - the database's, in UTC
 
 
 def write(publisher: Publisher, claim: Claim, customers: int = 100, probability: float = 0.5) -> None:
@@ -225,7 +233,7 @@ def test_the_next_run_takes_over_from_a_dead_one_and_leaves_nothing_of_it(publis
     publisher.seal(dead)
     publisher.load(dead)
     (publisher.drafts(dead) / "bucket=00.parquet").touch()
-    publisher.renew(dead, NO_TIME)
+    lapse(publisher, dead)
     run = published(publisher, FIRST)
     assert run.fence > dead.fence
     assert seen(publisher) == {(D1, run.run_id, 100)}
@@ -244,7 +252,7 @@ def test_a_run_that_was_taken_over_can_do_nothing_more(
         publisher.seal(zombie)
     if step == "publish":
         publisher.load(zombie)
-    publisher.renew(zombie, NO_TIME)
+    lapse(publisher, zombie)
     with monkeypatch.context() as patch:
         if not swept:
             patch.setattr(Publisher, "_remove_leftovers", lambda _: 0)
@@ -263,7 +271,7 @@ def test_a_claim_that_takes_over_removes_what_the_dead_run_left(publisher: Publi
     publisher.seal(dead)
     publisher.load(dead)
     (publisher.drafts(dead) / "bucket=00.parquet").touch()
-    publisher.renew(dead, NO_TIME)
+    lapse(publisher, dead)
     claimed(publisher, FIRST)
     assert count(publisher, "scores") + count(publisher, "quarantine") == 0
     assert files_of(publisher) == set()
@@ -276,7 +284,7 @@ def test_of_a_dead_run_whose_night_nobody_claims_again_nothing_is_left(publisher
     publisher.seal(dead)
     publisher.load(dead)
     (publisher.drafts(dead) / "bucket=00.parquet").touch()
-    publisher.renew(dead, NO_TIME)
+    lapse(publisher, dead)
     _ = published(publisher, SECOND) if way == "the next night" else publisher.sweep()
     assert state_of(publisher, dead.run_id) == ("abandoned", "its lease ran out")
     assert not any(dead.run_id in path.as_posix() for path in files_of(publisher))
@@ -359,7 +367,7 @@ def test_what_cannot_be_swept_now_undoes_no_publication_and_goes_later(
     write(publisher, dead)
     publisher.seal(dead)
     publisher.load(dead)
-    publisher.renew(dead, NO_TIME)
+    lapse(publisher, dead)
     with monkeypatch.context() as patch:
         patch.setattr(partitions, "forget_rows", fail)
         run = published(publisher, FIRST)
@@ -381,7 +389,7 @@ def test_a_claim_lost_while_loading_undoes_the_file_at_hand(
     def read_and_be_taken_over(paths: list[Path], columns: list[str] | None = None) -> pa.Table:
         with one_at_a_time:
             if not taken:
-                publisher.renew(zombie, NO_TIME)
+                lapse(publisher, zombie)
                 taken.append(publisher.claim(FIRST, made_of("k")))
         return read(paths, columns)
 
