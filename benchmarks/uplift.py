@@ -49,21 +49,22 @@ def main() -> None:
     tried = _trial(chosen.telecoms + 1, chosen.keep)
     found = []
     for arm in chosen.arms:
-        found.append(_figures(_part(taught, 2 * arm), tried))
+        found.append({"size": arm} | _figures(_part(taught, 2 * arm), tried))
         print(json.dumps(found[-1]), flush=True)
     if chosen.to:
         chosen.to.write_text(_page(found, chosen.telecoms), encoding="utf-8")
 
 
 def _page(found: Sequence[Mapping[str, Any]], telecoms: int) -> str:
+    sizes = " ".join(str(one["size"]) for one in found)
     lines = [
         "# From which size on uplift pays\n",
         f"A service call is given by lot to half of the customers of {telecoms} simulated telecoms of {CUSTOMERS:,}"
         f" (seeds 1 to {telecoms}), {TEST_MONTHS} months each. Two scorecards learn from so many of each half who gains"
-        f" by it, and call {CAPACITY:,} a month of the next telecom; p*g*V calls as many. Money is in EUR, by true"
+        f" by it, and call up to {CAPACITY:,} a month of the next telecom, as p*g*V does. Money is in EUR, by true"
         " probabilities; the gain is also told by the lot of that telecom, with its 95 % interval, as a company would"
         " see it.\n",
-        "Made by `python benchmarks/uplift.py --to docs/uplift.md`.\n",
+        f"Made by `python benchmarks/uplift.py --telecoms {telecoms} --arms {sizes} --to docs/uplift.md`.\n",
         "| customer-months in each half | who left | uplift | p*g*V | gain by the lot | pays |",
         "|---:|---:|---:|---:|---:|---|",
     ]
