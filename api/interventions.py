@@ -7,19 +7,20 @@ from datetime import date
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, HTTPException
+from fastapi import APIRouter, Depends
 from sqlalchemy.engine import Engine
 
 from api.customers import Database
 from api.environment import Environment
 from api.limits import limited
 from api.models import Place
-from api.problems import described, in_sentences
+from api.once import Key, answered_once
+from api.problems import described
 from api.security import Principal, require
 from schemas.interventions import Intervention
 from schemas.list_messages import InterventionAsked, InterventionRefused, InterventionsAsked, InterventionsKept
 from schemas.users import Role
-from store.idempotency import KeyUsed, Request, begin, end
+from store.idempotency import Request
 from store.pages_of_list import Wanted, visible
 from store.settings import Settings
 
@@ -27,17 +28,6 @@ router = APIRouter(prefix="/api/v1", tags=["outreach"])
 
 OF_ANOTHER = "an agent writes back his own contacts: leave `agent` out, or name yourself"
 
-Key = Annotated[
-    str,
-    Header(
-        alias="Idempotency-Key",
-        min_length=8,
-        max_length=200,
-        pattern=r"^[\x21-\x7e]+$",
-        description="The caller's own name for the request: sent again under it, it is answered as the first time",
-        examples=["0b8a7c1e-7f0e-4c3a-9d55-3f1f0c7a4d21"],
-    ),
-]
 Teller = Annotated[Principal, Depends(require(Role.AGENT, Role.SERVICE, Role.OPERATOR))]
 
 
@@ -83,14 +73,11 @@ def write_back(
 
     It is checked as `churn outcome record` does, so that late and repeated events do no harm.
     """
-    try:
-        answered = begin(engine, origin.request(asked))
-    except KeyUsed as used:
-        raise HTTPException(HTTPStatus.CONFLICT, in_sentences(used)) from None
-    if answered is None:
-        kept = _kept(origin.events(asked), origin.principal, engine, settings)
-        answered = end(engine, origin.request(asked), kept.model_dump_json())
-    return InterventionsKept.model_validate_json(answered)
+
+    def keep() -> InterventionsKept:
+        return _kept(origin.events(asked), origin.principal, engine, settings)
+
+    return answered_once(engine, origin.request(asked), keep, InterventionsKept)
 
 
 def _kept(events: list[Intervention], principal: Principal, engine: Engine, settings: Settings) -> InterventionsKept:

@@ -9,7 +9,7 @@ from multiprocessing.process import BaseProcess
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from store.jobs import open_jobs
+from store.jobs import Job, open_jobs
 from store.service_database import service_engine
 from store.settings import Settings
 
@@ -46,25 +46,31 @@ class Taker:
 
     def _look_again_and_again(self) -> None:
         while not self._ends.wait(LOOK_SECONDS):
-            if (self._process is None or not self._process.is_alive()) and self._due():
-                self._process = self._begun()
+            if self._process is None or not self._process.is_alive():
+                self._look()
 
-    def _due(self) -> bool:
+    def _look(self) -> None:
+        """The job is taken before a process is started, since each worker of the service would start one for it."""
         try:
-            return self._jobs.anything_due()
-        except SQLAlchemyError:  # the standing of the service tells of it; jobs wait meanwhile
-            return False
-
-    def _begun(self) -> BaseProcess:
-        # Spawned, since a forked one would have this one's connections.
-        process = get_context("spawn").Process(target=_work, args=(self._settings,), daemon=True, name="jobs")
-        process.start()
-        return process
+            held = self._jobs.claim()
+            if held or self._jobs.anybody_to_tell():
+                self._process = _begun(self._settings, held)
+        except SQLAlchemyError:
+            return  # the standing of the service tells of it; jobs wait meanwhile
+        except OSError as failed:
+            log.warning("no process can be started for a job: %s", failed)  # its lease will lapse
 
 
-def _work(settings: Settings) -> None:
+def _begun(settings: Settings, held: Job | None) -> BaseProcess:
+    # Spawned, since a forked one would have this one's connections.
+    process = get_context("spawn").Process(target=_work, args=(settings, held), daemon=True, name="jobs")
+    process.start()
+    return process
+
+
+def _work(settings: Settings, held: Job | None) -> None:
     from api.job_worker import work_beside  # the compiler and Arrow's functions, which the service needs not
     from api.logs import log_as_json
 
     log_as_json()
-    work_beside(settings)
+    work_beside(settings, held)

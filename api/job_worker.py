@@ -13,6 +13,7 @@ from collections.abc import Callable
 from multiprocessing import parent_process
 
 import pyarrow as pa
+from sqlalchemy.exc import SQLAlchemyError
 
 from churn.contract import parse_contract
 from churn.errors import ChurnError, Fenced, StoreUnreachable
@@ -38,21 +39,29 @@ log = logging.getLogger(__name__)
 Stopped = Callable[[], bool]
 
 
-def work_beside(settings: Settings) -> None:
+def work_beside(settings: Settings, held: Job | None) -> None:
     """Works until nothing is due, somebody ends it or the service is gone; this is all that the process does."""
     os.nice(NICE)
     stop = threading.Event()
     for ending in (signal.SIGTERM, signal.SIGINT):
         signal.signal(ending, lambda *_: stop.set())
     _set_when_alone(stop)
-    work(settings, stop.is_set)
+    try:
+        work(settings, stop.is_set, held)
+    except StoreUnreachable as away:
+        log.warning("%s", away)
 
 
-def work(settings: Settings, stopped: Stopped = lambda: False) -> None:
-    """Works off what is due, job by job, and tells whoever wants to be told."""
+def work(settings: Settings, stopped: Stopped = lambda: False, held: Job | None = None) -> None:
+    """Works on the job that is held, and then off what is due, job by job, and tells whoever wants to be told.
+
+    StoreUnreachable where the database goes away; what was done until then is kept.
+    """
     jobs = open_jobs(settings, engine_for(settings.database_url))
     with answering(jobs.engine):
         jobs.forget_old()
+        if held:
+            _try(held, jobs, settings, stopped)
         while not stopped() and (_worked(jobs, settings, stopped) or _told(jobs, current_callbacks())):
             pass
 
@@ -72,20 +81,33 @@ def _set_when_alone(stop: threading.Event) -> None:
 def _worked(jobs: Jobs, settings: Settings, stopped: Stopped) -> bool:
     """Whether there was a job to work on."""
     held = jobs.claim()
-    if held is None:
-        return False
+    if held:
+        _try(held, jobs, settings, stopped)
+    return held is not None
+
+
+def _try(held: Job, jobs: Jobs, settings: Settings, stopped: Stopped) -> None:
+    """Works on the job; what is wrong with it fails it alone."""
     try:
-        _work_on(held, jobs, settings, stopped)
+        if reason := _why_it_failed(held, jobs, settings, stopped):
+            jobs.fail(held, reason)
     except Fenced as lost:
         log.warning("%s", lost)
-    except StoreUnreachable:
+
+
+def _why_it_failed(held: Job, jobs: Jobs, settings: Settings, stopped: Stopped) -> str:
+    """Works on the job; empty where it is done or given back."""
+    try:
+        _work_on(held, jobs, settings, stopped)
+    except (Fenced, StoreUnreachable, SQLAlchemyError):
         raise
     except ChurnError as failed:
-        jobs.fail(held, f"{failed.what}. {failed.to_do}".strip())
-    except (ValueError, ArithmeticError, LookupError, TypeError, OSError) as failed:
+        return f"{failed.what}. {failed.to_do}".strip()
+    except Exception as failed:
+        # A file is a stranger's: whatever it sets off, the next job is worked on.
         log.exception("job %s", held.job)
-        jobs.fail(held, f"an unforeseen {type(failed).__name__}; the service's log says more")
-    return True
+        return f"an unforeseen {type(failed).__name__}; the service's log says more"
+    return ""
 
 
 def _work_on(held: Job, jobs: Jobs, settings: Settings, stopped: Stopped) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,12 +22,15 @@ from api.environment import Environment
 from api.job_taker import Taker
 from api.limits import limited
 from api.models import Pinned, Place
+from api.once import KeyOrNone, answered_once
 from api.predictions import JSON, as_refusal
 from api.problems import described
 from api.security import Looking, Principal, require
 from schemas.jobs import LARGEST_FILE, LARGEST_JSON, Given, JobAsked, JobShown, State
 from schemas.users import Role
+from store.audit import Look
 from store.callbacks import Callbacks, current_callbacks
+from store.idempotency import Request as Once
 from store.jobs import Job, Jobs, NewJob, blocks_of, open_jobs
 
 
@@ -128,6 +132,11 @@ class Order:
         models = {segment: (version.version, version.digest) for segment, version in place.versions.items()}
         self.new = NewJob(place.contract, owner.name, given, models, owner.segments, owner.regions, callback)
 
+    def request(self, key: str) -> Once:
+        """By what the request is known when it is sent again."""
+        asked = hashlib.sha256(f"{self.new.given} {self.new.callback} ".encode() + self.content)
+        return Once(self.new.owner, key, asked.hexdigest())
+
 
 @router.post(
     "",
@@ -136,23 +145,35 @@ class Order:
     dependencies=[Depends(limited("jobs"))],
     responses=described(
         HTTPStatus.BAD_REQUEST,
+        HTTPStatus.CONFLICT,
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         *REFUSALS,
     ),
 )
-def take(order: Annotated[Order, Depends()], jobs: KnownJobs, look: Looking, response: Response) -> JobShown:
+def take(
+    order: Annotated[Order, Depends()], jobs: KnownJobs, look: Looking, response: Response, key: KeyOrNone = None
+) -> JobShown:
     """Takes customers by key, or rows of the contract's columns as JSON, CSV or Parquet, and scores them soon.
 
-    Customers who are named by key stand in the log of look-ups, as if each were looked up.
+    Customers who are named by key stand in the log of look-ups, as if each were looked up. Under an Idempotency-Key the
+    same request is the same job.
     """
+
+    def take_once() -> JobShown:
+        return shown(_added(order, jobs, look))
+
+    taken = answered_once(jobs.engine, order.request(key), take_once, JobShown) if key else take_once()
+    response.headers["Location"] = f"{router.prefix}/{taken.job}"
+    return taken
+
+
+def _added(order: Order, jobs: Jobs, look: Look) -> Job:
     name = jobs.keep(order.content)
     with jobs.engine.begin() as connection:
-        taken = jobs.add(connection, name, order.new)
         if order.customers:
             look.record(connection, "job", *order.customers)
-    response.headers["Location"] = f"{router.prefix}/{name}"
-    return shown(taken)
+        return jobs.add(connection, name, order.new)
 
 
 def known(

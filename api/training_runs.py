@@ -11,9 +11,9 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, HTTPException, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.interventions import Key
 from api.limits import limited
 from api.models import Place
+from api.once import Key
 from api.problems import described
 from api.security import Principal, require
 from schemas.users import Role
@@ -61,7 +61,7 @@ class TrainingRun(BaseModel):
     "",
     status_code=HTTPStatus.ACCEPTED,
     dependencies=[Depends(limited("operations"))],
-    responses=described(*REFUSALS),
+    responses=described(HTTPStatus.BAD_REQUEST, *REFUSALS),
 )
 def train(asked: TrainingAsked, key: Key, place: Place, principal: Operator, response: Response) -> TrainingRun:
     """Asks the retraining deployment to run; under the same Idempotency-Key it is the same run.

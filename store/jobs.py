@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -20,7 +21,7 @@ from store.claims import database_now
 from store.lake import make_folder, replacing
 from store.settings import Settings
 
-LEASE = timedelta(seconds=30)  # a chunk takes less than one of them
+LEASE = timedelta(seconds=60)  # for a process to start, or for a chunk, which takes less than one of them
 MOST_ATTEMPTS = 3  # by processes that died over it: its content may be what kills them
 KEPT = timedelta(days=7)  # scores of people are not kept for longer than somebody fetches them
 MOST_CALLS = 5
@@ -140,11 +141,11 @@ class Jobs:
         with self.engine.connect() as connection:
             return self._of(connection, name)
 
-    def anything_due(self) -> bool:
-        """Whether there is something to work on, or somebody to be told."""
+    def anybody_to_tell(self) -> bool:
+        """Whether the end of some job is to be told now."""
         with self.engine.connect() as connection:
-            now = database_now(connection)
-            return bool(connection.scalar(sa.select(sa.exists().where(sa.or_(_free(now), job.c.call_at <= now)))))
+            due = sa.exists().where(job.c.call_at <= database_now(connection))
+            return bool(connection.scalar(sa.select(due)))
 
     def claim(self, lease: timedelta = LEASE) -> Job | None:
         """The oldest job that nobody works on, or whose lease ran out; None where there is none.
@@ -206,8 +207,15 @@ class Jobs:
             gone = sa.update(job).where(*ended).values(state=State.GONE).returning(job.c.job)
             names = list(connection.scalars(gone))
             connection.execute(sa.delete(answered_request).where(answered_request.c.recorded_at < old))
-        for name in names:
+            known = set(connection.scalars(sa.select(job.c.job)))
+        for name in (*names, *self._nobodys(known)):
             shutil.rmtree(self.files(name).folder, ignore_errors=True)
+
+    def _nobodys(self, known: set[str]) -> list[str]:
+        """Folders of jobs that were never added, since their process died before."""
+        begun = time.time() - KEPT.total_seconds()
+        folders = self.root.iterdir() if self.root.is_dir() else ()
+        return [folder.name for folder in folders if folder.name not in known and folder.stat().st_mtime < begun]
 
     def _of(self, connection: Connection, name: str) -> Job | None:
         row = connection.execute(sa.select(*_COLUMNS).where(job.c.job == name)).mappings().one_or_none()

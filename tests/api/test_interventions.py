@@ -101,7 +101,7 @@ def test_keys_of_two_callers_are_two_keys(ask: Ask, settings: Settings):
 def test_a_request_sent_many_times_at_once_is_done_once(ask: Ask, settings: Settings):
     with ThreadPoolExecutor(4) as at_once:
         answers = list(at_once.map(lambda _: sent(ask, REACHED), range(4)))
-    assert answers == [{"new": 1, "known": 0, "refused": []}] * 4 or answers == [answers[0]] * 4
+    assert answers == answers[:1] * 4
     assert kept(settings).num_rows == 1
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import time
 from dataclasses import replace
 from typing import Any
@@ -164,6 +165,14 @@ def test_a_file_that_cannot_be_scored_fails_and_says_why(ask: Ask, settings: Set
     assert result(ask, place).status_code == 409
 
 
+def test_a_request_that_is_sent_again_under_its_key_is_the_same_job(ask: Ask, settings: Settings):
+    key, one = {"idempotency-key": "job-of-tonight"}, {"rows": [{"customer_id": "C1"}]}
+    places = {begun(ask, json=one, headers=key) for _ in range(3)}
+    assert len(places) == 1
+    assert ask("POST", PATH, json={"rows": [{"customer_id": "C2"}]}, headers=key).status_code == 409
+    assert begun(ask, json=one) not in places, "without a key each is a job of its own"
+
+
 def test_a_hostile_file_takes_no_job_with_it(ask: Ask, settings: Settings):
     broken = as_parquet(cards.customers(50))
     for content in (broken[:100], b"PAR1" + b"[{" * 500 + b"PAR1", broken[:-9] + b"\xff" * 5 + broken[-4:]):
@@ -228,6 +237,9 @@ def test_what_ended_long_ago_is_gone_with_its_files(ask: Ask, settings: Settings
     place, _ = ended(ask, settings, json={"rows": cards.customers(2).to_pylist()})
     with engine_for(settings.database_url).begin() as connection:
         connection.execute(sa.update(job).values(ended_at=sa.text("'2020-01-01 00:00:00.000000'")))
+    never_added = settings.lake / "jobs" / ("f" * 24)
+    never_added.mkdir()
+    os.utime(never_added, (0, 0))
     work(settings)
     assert ask("GET", place).json()["state"] == State.GONE
     assert result(ask, place).status_code == 404

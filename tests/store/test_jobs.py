@@ -77,7 +77,6 @@ def test_the_oldest_job_comes_first_and_each_to_one_process_alone(jobs: Jobs):
     while (held := jobs.claim()) is not None:
         found.append(held.job)
     assert sorted(found) == sorted(names)
-    assert not jobs.anything_due()
 
 
 def test_who_lost_his_job_to_another_changes_nothing_of_it_any_more(jobs: Jobs):
@@ -134,7 +133,7 @@ def test_the_end_is_told_by_one_process_and_again_after_a_pause(jobs: Jobs):
     assert again is not None
     assert (again.calls, again.call_result) == (2, "answered 503")
     jobs.told(due.job, "answered 200", None)
-    assert not jobs.anything_due()
+    assert not jobs.anybody_to_tell()
 
 
 @pytest.fixture
