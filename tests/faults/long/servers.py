@@ -32,7 +32,7 @@ from tests.faults.processes import wait_until
 Result = TypeVar("Result")
 
 TRIES = 30  # of each sort
-PAUSES = (0.5, 1, 2, 4, 8)  # seconds before each further try of a step, as a flow has them for its steps
+PAUSES = (0.5, 1, 2, 4, 8, 16)  # seconds before each further try of a step, as a flow has them for its steps
 UNCLAIMED = "not claimed"  # whose server dies while it claims a night has nothing to go on with
 _OTHERS = sa.text("SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
 
