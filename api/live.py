@@ -30,13 +30,13 @@ from store.settings import Settings
 if TYPE_CHECKING:
     from store.live import Kept
 
-PATIENCE = 0.7  # seconds; the look-up itself has one
+PATIENCE = 0.75  # seconds; the look-up itself has one
 THREADS = 2  # that a source which hangs can take
 NIGHTS_KEPT = 4
 
 NOT_KEPT = "The night's snapshot is kept no longer, so that nothing tells what changed."
 NOT_THERE = "The source has no such customer any more."
-TOO_LATE = "The source did not answer in time. Give its tables an index on the customer's key."
+TOO_LATE = "The source did not answer in time. Where that stays so, give its tables an index on the customer's key."
 CUT_OFF = "The source did not answer lately, and is asked again in a moment."
 
 log = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ The night's own SQL makes both, of everybody or of one customer, so that they di
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -67,8 +67,9 @@ class Kept:
         if not buckets:
             return None
         file = self.folder / bucket_file(single_bucket(customer_id, buckets))
+        found = None
         query = f'SELECT * FROM read_parquet(?) WHERE "{self.contract.key}" = ?'  # noqa: S608 - a contract's column
-        with duck(memory_limit=MEMORY) as connection:
+        with duck(memory_limit=MEMORY) as connection, suppress(duckdb.IOException):
             found = _only(connection.execute(query, [str(file), customer_id]))
         return {name: found.get(name) for name in self.contract.customer.names} if found else None
 
