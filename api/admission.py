@@ -145,7 +145,7 @@ def lanes() -> tuple[Lane, ...]:
         Lane("batches", f"{PREDICTIONS}/batch", slots=2, seconds=5.0),
         Lane("tokens", "/api/v1/token", slots=4, seconds=2.0),
         Lane("errands", "/api/v1/training-runs", slots=2, seconds=10.0),
-        Lane("inquiries", "/api/v1/customers/", slots=2, seconds=10.0, suffixes=("/receipt", "/what-if")),
+        Lane("inquiries", "/api/v1/customers/", slots=2, seconds=20.0, suffixes=("/receipt", "/what-if")),
         Lane("jobs", "/api/v1/jobs", slots=4, seconds=5.0, breaker=Breaker()),
         Lane("changes", "/api/v1/interventions", slots=4, seconds=5.0, breaker=Breaker()),
         Lane("look-ups", ROUTES, slots=16, seconds=1.0, breaker=Breaker()),
