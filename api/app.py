@@ -33,6 +33,7 @@ from api import (
     what_if,
 )
 from api.admission import LOOKUP_THREADS, PREDICTIONS, Admission, Lanes, Queue, lanes
+from api.cache import AnswerCache
 from api.deadline import LARGEST_BATCH, BodyLimits, WholeBody
 from api.door import guard, leave, watch
 from api.headers import Headers
@@ -46,6 +47,7 @@ from api.versions import OtherVersions
 from churn.errors import ContractError, NoChampion
 from schemas.jobs import LARGEST_FILE
 from schemas.messages import customer_model
+from store.answer_shelves import open_shelf
 from store.contracts import read_contract
 from store.service_database import service_engine
 from store.service_settings import ServiceSettings, current_service_settings
@@ -127,6 +129,7 @@ def _furnish(app: FastAPI, settings: Settings, contract: str, service: ServiceSe
     state.standing = Standing(state.place, state.engine, service.poll_seconds, state.metrics.champion)
     state.versions = OtherVersions(settings, state.engine, contract)
     state.sight = Sight(settings, state.engine)
+    state.cache = AnswerCache(open_shelf(service.answer_cache, settings))
     state.queue = Queue()
     state.lanes = lanes()
     guard(app, settings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -14,6 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field, ValidationError
 
 from api.answers import ModelStamp, Reason, RecommendedAction
+from api.cache import Cache, key_of
 from api.environment import Today
 from api.limits import limited
 from api.models import Champion, Champions
@@ -74,13 +76,16 @@ async def asked(request: Request, champions: Chosen) -> CustomerMessage:
         HTTPStatus.SERVICE_UNAVAILABLE,
     ),
 )
-async def predict(customer: Annotated[CustomerMessage, Depends(asked)], champions: Chosen, today: Today) -> Prediction:
+async def predict(
+    customer: Annotated[CustomerMessage, Depends(asked)], champions: Chosen, today: Today, cache: Cache
+) -> Prediction:
     """The customer's probability of leaving and why, to the bit what the night would write for the same row.
 
     It takes microseconds and no database, so it stays on the event loop and off the threads that look-ups wait in;
     only an operator who names another version waits for the registry.
     """
-    return predicted(customer, champions, today)
+    make = partial(predicted, customer, champions, today)
+    return await cache.once(partial(key_of, customer, champions, today), make, Prediction)
 
 
 def predicted(customer: CustomerMessage, champions: Champions, as_of: date) -> Prediction:

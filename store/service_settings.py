@@ -16,11 +16,15 @@ ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUM
 
 @dataclass(frozen=True, slots=True)
 class ServiceSettings:
-    """Seconds between two looks at the registry; whose pages may call; whether /docs is shown, None for the mode's."""
+    """Seconds between two looks at the registry; whose pages may call; whether /docs is shown, None for the mode's.
+
+    `answer_cache` says where predictions are kept for a minute: off, memory or redis, see store/answer_shelves.py.
+    """
 
     poll_seconds: float = POLL_SECONDS
     origins: tuple[str, ...] = ()
     docs: bool | None = None
+    answer_cache: str = OFF
 
 
 def read_service_settings(env: Mapping[str, str]) -> ServiceSettings:
@@ -30,6 +34,7 @@ def read_service_settings(env: Mapping[str, str]) -> ServiceSettings:
         poll_seconds=_seconds(env, "CHURN_POLL_SECONDS", POLL_SECONDS),
         origins=tuple(_origin(part) for part in origins if part),
         docs=_switch(env, "CHURN_DOCS"),
+        answer_cache=env.get("CHURN_ANSWER_CACHE") or OFF,
     )
 
 
