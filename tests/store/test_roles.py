@@ -33,6 +33,7 @@ from store.settings import Settings
 from store.structure import create_all
 from store.tables import engine_for
 from store.users import Users
+from store.verification import missing_views
 from tests.store.small_runs import publish
 from tests.store.test_handovers import REACHED
 from tests.store.test_publication import D1, FIRST, SECOND, made_of, published, seen, write
@@ -237,6 +238,15 @@ def test_loader_and_publisher_publish_a_night_together(owner: Publisher, users: 
     loader.load(claim)
     run = publisher.publish(claim)
     assert seen(users["reader"]) == {(SECOND.as_of, run.run_id, 100)}
+
+
+def test_a_publisher_claims_a_night_although_he_cannot_make_a_view_that_somebody_dropped(
+    owner: Publisher, users: dict[str, Publisher]
+) -> None:
+    with owner.engine.begin() as connection:
+        connection.exec_driver_sql("DROP VIEW score_current")
+    assert isinstance(users["publisher"].claim(FIRST, made_of("k")), Claim)
+    assert missing_views(owner) == ["score_current"]
 
 
 def test_the_service_writes_down_what_it_is_asked_and_told(
