@@ -17,6 +17,7 @@ from store.code import ROOT
 from store.migrated_views import MIGRATED_VIEWS, migrated_views
 from store.migrations import bring_up_to_date
 from store.publication import open_publisher
+from store.roles import ROLES
 from store.settings import Settings
 from store.structure import create_all
 from store.tables import engine_for, metadata
@@ -135,3 +136,9 @@ def test_a_view_that_somebody_dropped_comes_back_with_the_next_claim(settings: S
     publish(publisher, date(2026, 1, 1))
     with publisher.engine.connect() as connection:
         assert connection.scalar(sa.text("SELECT count(*) FROM score_current")) == 40
+
+
+def test_the_page_of_the_tables_names_every_view_and_every_role() -> None:
+    page = (ROOT / "docs" / "tables.md").read_text(encoding="utf-8")
+    named = {*(view.name for view in views("postgresql")), *(f"churn_{role}" for role in ROLES)}
+    assert {name for name in named if f"`{name}`" not in page} == set()
