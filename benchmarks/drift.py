@@ -20,6 +20,7 @@ from churn.alarms import Alarm, Past, Standing, alarms_of
 from churn.contract import arrow_schema
 from churn.drift import Bins
 from churn.drift_price import Part, Terms
+from churn.findings import WORTH_A_PAGE
 from churn.metrics import probability
 from churn.monitoring import Before, Night, PartFacts, Reasons, Scores, Watched, bins_of, numbers_of, watch
 from churn.scorecard import Feature, Floats, Kind, Scorecard, Term
@@ -119,7 +120,7 @@ def measured(world: World, nights: int) -> dict[str, object]:
         "evidently_alarm_nights": sum(night.by_evidently >= OF_THE_COLUMNS * len(NAMES) for night in noisy),
         "key_column_nights_to_alarm": 0 if named else None,
         "key_column_money": round(named[0].money or 0.0) if named else None,
-        "key_column_money_share": round((named[0].size * 0.02), 3) if named else None,
+        "key_column_money_share": round(named[0].size * WORTH_A_PAGE, 3) if named else None,
         "key_column_by_evidently": broken[KEY].by_evidently >= OF_THE_COLUMNS * len(NAMES),
         "irrelevant_alarms": len(broken[IRRELEVANT].alarms),
         "irrelevant_by_ks": broken[IRRELEVANT].by_ks > 0,

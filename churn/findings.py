@@ -12,14 +12,15 @@ from churn.drift import Drift
 from churn.drift_price import Price
 from schemas.monitoring import EVERYTHING, AlarmKind, Diagnosis
 
-# Of a list's money. Ninety nights of noise of a hundredth of a standard deviation forgo a tenth of this.
-WORTH_A_PAGE = 0.02
+# Of a list's money. Nights of noise of a hundredth of a standard deviation forgo a hundredth of this, and an ordinary
+# month in a base of three thousand a quarter.
+WORTH_A_PAGE = 0.05
 # Of the customers: as many lost their value in a feature. That is a broken feed whatever it costs, if it costs at all.
 LOST_AT_ONCE, COSTS_AT_ALL = 0.05, 0.001
 PROFIT_LOST = 0.25  # of what a list is expected to earn; seasons move it by less
 REASONS_MOVED = 0.40  # of the first reasons on the list
 # Of as many values as a feature may have, one is so far off by chance in one feature of a thousand.
-UNLIKELY = 4.0  # standard deviations
+UNLIKELY = 4.0  # standard deviations of the root of a count, which are alike for few and for many churners
 LOCALLY = 1.15  # times as many churners as elsewhere, against what was predicted
 
 
@@ -166,7 +167,7 @@ def _local(backtest: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
             sums[1] += row["predicted"] * row["customers"] * level
     for (feature, value), (left, expected) in found.items():
         if expected > 0.0 and left > LOCALLY * expected:
-            size = (left - expected) / sqrt(expected) / UNLIKELY
+            size = 2.0 * (sqrt(left) - sqrt(expected)) / UNLIKELY
             says = f"{feature} {value}: {left:,.0f} left and {expected:,.0f} were to be expected, as it is elsewhere"
             to_do = (
                 f"Ask the market team what changed for {feature} {value} since; then retrain with months that know it."

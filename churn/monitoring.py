@@ -313,7 +313,7 @@ def _score_rows(night: Night) -> Iterator[dict[str, Any]]:
             "psi": spread.moved_from(before) if before else None,
             "expected_auc": spread.expected_auc(),
             "expected_rate": spread.mean * matured["observed_to_predicted"] if matured else None,
-            "em_rate": spread.em_rate(rates.get(segment, rates[EVERYTHING])),
+            "em_rate": spread.em_rate(rates[segment]) if segment in rates else None,
             "matured_rate": matured["observed"] if matured else None,
             "matured_as_of": matured["as_of"] if matured else None,
         }

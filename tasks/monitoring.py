@@ -61,7 +61,7 @@ from tasks.step import SOON, step
 STEP = "watch the night"
 A_MONTH_AGO = timedelta(days=28)
 NIGHTS_TOGETHER = 3  # whose churners are counted together, to tell where more leave than elsewhere
-_IN_SCORES = ["customer_id", "segment", "log_odds", "model_digest"]
+_IN_SCORES = ["customer_id", "segment", "log_odds", "customer_value", "model_digest"]
 _REASON = "reason_1_feature"
 
 log = logging.getLogger(__name__)
@@ -217,12 +217,14 @@ def _bucket(published: Published, bucket: int) -> _Bucket:
     models = {digest: load_model(digest, published.settings) for digest in pc.unique(digests).to_pylist()}
     names = {feature.name for model in models.values() for feature in card_for_bins(model.model).features}
     rows = base_rows(published.night, bucket, sorted(names))
-    by_model = {
-        digest: _of_model(model, rows, np.asarray(pc.equal(digests, digest))) for digest, model in models.items()
-    }
-    return _Bucket(
-        scores, told["status"].cast(pa.string()), told["customer_value"].cast(pa.float64()).to_numpy(), by_model
-    )
+    by_model = {each: _of_model(model, rows, np.asarray(pc.equal(digests, each))) for each, model in models.items()}
+    return _Bucket(scores, told["status"].cast(pa.string()), _values(told, scores), by_model)
+
+
+def _values(told: pa.Table, scores: pa.Table) -> np.ndarray:
+    """What keeping each customer is worth, as the policy has it; a list of an earlier release did not tell."""
+    whose = told if "customer_value" in told.column_names else scores
+    return np.asarray(whose["customer_value"].cast(pa.float64()).to_numpy())
 
 
 def _of_model(model: Model, rows: pa.Table, theirs: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, Numbers]]:
@@ -292,7 +294,7 @@ def _before(scores: Run, listed: Run) -> Before:
             customer_id=keys,
             segment=rows["segment"].cast(pa.string()).combine_chunks(),
             log_odds=rows["log_odds"].to_numpy(),
-            customer_value=pc.take(told["customer_value"], place).cast(pa.float64()).to_numpy(),
+            customer_value=_values(told.take(pc.fill_null(place, 0)), rows),
             open=is_open(status.combine_chunks() if isinstance(status, pa.ChunkedArray) else status),
         ),
     )

@@ -80,8 +80,8 @@ def drift(**sizes: float) -> Drift:
     [
         ({}, Price(0.0, 1_000.0, 1.0), None, ""),  # however far it moved, the list is the same
         ({"missing": 1.0}, Price(0.0, 1_000.0, 1.0), None, ""),  # an irrelevant column that is gone
-        ({}, Price(40.0, 1_000.0, 0.9), 2.0, "spread otherwise than when the model learnt"),
-        ({"crowded": 1.0}, Price(300.0, 1_000.0, 0.5), 15.0, "100.0% of the customers are where 30.0% were"),
+        ({}, Price(100.0, 1_000.0, 0.9), 2.0, "spread otherwise than when the model learnt"),
+        ({"crowded": 1.0}, Price(300.0, 1_000.0, 0.5), 6.0, "100.0% of the customers are where 30.0% were"),
         ({"missing": 0.1}, Price(5.0, 1_000.0, 0.9), 2.0, "missing in 10.0% of the customers, 0.0% when"),
         ({"unseen": 0.2}, None, 4.0, "20.0% of the customers have a value that the model never met"),
     ],
@@ -129,3 +129,9 @@ def test_a_region_where_more_leave_than_elsewhere_is_named() -> None:
     found = list(matured_findings([everybody, there, matured("region", "R08", 205.0, 0.02, Diagnosis.TOO_FEW)], {}))
     assert [(one.kind, one.subject) for one in found] == [(AlarmKind.LOCAL, "region R07")]
     assert found[0].size > 1.0
+
+
+def test_a_handful_of_churners_in_a_small_region_is_chance() -> None:
+    everybody = matured("all", "all", 60.0, 0.02, Diagnosis.SOUND)
+    few = matured("region", "R19", 8.0, 0.0002, Diagnosis.TOO_FEW)
+    assert all(one.size < 1.0 for one in matured_findings([everybody, few], {}))
