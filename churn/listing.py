@@ -66,11 +66,10 @@ def listed_rows(scores: pa.Table, statuses: pa.Table, judged: Judged, places: Pl
     theirs = statuses.select(_FROM_STATUSES).filter(pa.array(listed))
     columns = dict(zip(scores.column_names, scores.columns, strict=True))
     columns |= dict(zip(theirs.column_names, theirs.columns, strict=True))
-    chosen = np.zeros(len(listed), np.int64)
-    chosen[judged.place] = np.maximum(places.channel, 0)
-    keep = judged.offers.keep[listed, chosen[listed]]
-    money = pa.array(judged.offers.customer_value[listed])
-    return pa.table(columns | {"customer_value": money, "keep_probability": pa.array(keep)})
+    offered, channel = judged.offers, _spread(judged, places.channel)
+    columns["customer_value"] = pa.array(offered.customer_value[listed])
+    columns["keep_probability"] = pa.array(offered.keep[listed, channel[listed]])
+    return pa.table(columns)
 
 
 def list_rows(listed: Iterable[pa.Table], terms: Terms) -> pa.Table:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, time
+from functools import cache
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from churn.errors import AuditFailed
 from churn.evidence import Decided, Evidence, Issue
@@ -81,6 +84,24 @@ def test_receipts_of_a_list_by_effects_are_recomputed_and_say_by_which() -> None
     assert all(one.offers[0].expected_value == one.expected_value for one in listed)
     assert all(one.offers[0].keep_probability != VOUCHER.keep_probability for one in listed)
     assert {"status.expected_value", "list.keep_probability"} <= set(made[0].recomputed + listed_fields(made))
+
+
+@cache
+def whole() -> Evidence:
+    """The night that effects decided."""
+    return evidence(UPLIFT)
+
+
+@given(chosen=st.sets(st.integers(0, 299), min_size=1, max_size=12))
+def test_whoever_is_asked_for_is_recomputed_to_the_bit_whoever_else_is(chosen: set[int]) -> None:
+    """Effects are reckoned for a bucket at night, and for a few customers in a receipt."""
+    night, place = whole(), pa.array(sorted(chosen))
+    assert night.decided is not None
+    assert night.rows is not None
+    decided = replace(night.decided, statuses=night.decided.statuses.take(place))
+    made = receipts(replace(night, scores=night.scores.take(place), rows=night.rows.take(place), decided=decided))
+    assert [one.customer_id for one in made] == [f"C{number:06d}" for number in sorted(chosen)]
+    assert all("status.expected_value" in one.recomputed for one in made)
 
 
 def listed_fields(made: tuple[Receipt, ...]) -> tuple[str, ...]:
