@@ -72,12 +72,10 @@ def page(
 
     Who is listed comes by rank; those of another status have none, and come by key.
     """
-    order = _order(wanted)
-    query = _listed(shown) if wanted.status == Status.LISTED else _of_status(shown, wanted.status)
-    if after is not None:
-        query = query.where(order > after)
-    query = query.where(*_limits(wanted)).order_by(order).limit(rows)
-    return list(connection.execute(query).mappings())
+    part = _part(shown, wanted, after, rows).subquery()
+    # What else is told is looked up for the rows of the page alone, and not for all of a list or a base.
+    whole = _with_rule(part, shown) if wanted.status == Status.LISTED else _with_score(part, shown)
+    return list(connection.execute(whole.order_by(part.c[_order(wanted).name])).mappings())
 
 
 def visible(connection: Connection, wave: tuple[str, date], wanted: Wanted, customers: Sequence[str]) -> frozenset[str]:
@@ -98,43 +96,50 @@ def can_be_after(place: Place, wanted: Wanted) -> bool:
     return isinstance(place, int if wanted.status == Status.LISTED else str)
 
 
+def _table(wanted: Wanted) -> sa.Table:
+    return outreach if wanted.status == Status.LISTED else statuses
+
+
 def _order(wanted: Wanted) -> sa.Column[Any]:
     return outreach.c.rank if wanted.status == Status.LISTED else statuses.c.customer_id
 
 
-def _listed(shown: ShownList) -> sa.Select[Any]:
-    own = [column for column in outreach.c if column.name not in (FENCE, "as_of")]
-    same = (statuses.c[FENCE] == outreach.c[FENCE]) & (statuses.c.customer_id == outreach.c.customer_id)
-    joined = outreach.outerjoin(statuses, same).outerjoin(scores, _scored(outreach, shown))
-    return sa.select(*own, statuses.c.rule).select_from(joined).where(outreach.c[FENCE] == shown.fence)
+def _part(shown: ShownList, wanted: Wanted, after: Place | None, rows: int) -> sa.Select[Any]:
+    table, order = _table(wanted), _order(wanted)
+    part = sa.select(*(column for column in table.c if column.name not in (FENCE, "as_of")))
+    part = part.where(table.c[FENCE] == shown.fence).order_by(order).limit(rows)
+    if table is statuses:
+        part = part.where(statuses.c.status == wanted.status)
+    if wanted.team is not None:
+        part = part.where(table.c.team == wanted.team)
+    if after is not None:
+        part = part.where(order > after)
+    limits = _may_see(wanted)
+    scored = table.join(scores, _scored(table.c.customer_id, shown))
+    return part.select_from(scored).where(*limits) if limits else part
 
 
-def _of_status(shown: ShownList, status: str) -> sa.Select[Any]:
-    own = ("customer_id", "rule", "team", "action", "customer_value", "expected_value", "policy_digest")
-    reasons = (f"reason_{place}_{part}" for place in range(1, REASONS_UP + 1) for part in ("feature", "value"))
-    scored = ("segment", "probability", *reasons, "model_digest")
-    columns = [*(statuses.c[name] for name in own), *(scores.c[name] for name in scored)]
-    joined = statuses.outerjoin(scores, _scored(statuses, shown))
-    return sa.select(*columns).select_from(joined).where(statuses.c[FENCE] == shown.fence, statuses.c.status == status)
+def _with_rule(part: sa.Subquery, shown: ShownList) -> sa.Select[Any]:
+    same = (statuses.c[FENCE] == shown.fence) & (statuses.c.customer_id == part.c.customer_id)
+    return sa.select(part, statuses.c.rule).select_from(part.outerjoin(statuses, same))
 
 
-def _scored(rows: sa.Table, shown: ShownList) -> sa.ColumnElement[bool]:
+def _with_score(part: sa.Subquery, shown: ShownList) -> sa.Select[Any]:
+    reasons = (f"reason_{place}_{field}" for place in range(1, REASONS_UP + 1) for field in ("feature", "value"))
+    scored = (scores.c[name] for name in ("segment", "probability", *reasons, "model_digest"))
+    return sa.select(part, *scored).select_from(part.outerjoin(scores, _scored(part.c.customer_id, shown)))
+
+
+def _scored(customer: sa.ColumnElement[str], shown: ShownList) -> sa.ColumnElement[bool]:
     """The customer's score that readers of the list's night see."""
-    return (scores.c[FENCE] == _fence_of_scores(shown.unit.contract, shown.unit.as_of)) & (
-        scores.c.customer_id == rows.c.customer_id
-    )
+    fence = _fence_of_scores(shown.unit.contract, shown.unit.as_of)
+    return (scores.c[FENCE] == fence) & (scores.c.customer_id == customer)
 
 
 def _fence_of_scores(contract: str, as_of: date) -> sa.ScalarSelect[Any]:
     shown = night_pointer.c
     of_night = (shown.contract == contract, shown.kind == scores.name, shown.as_of == as_of)
     return sa.select(shown[FENCE]).where(*of_night).scalar_subquery()
-
-
-def _limits(wanted: Wanted) -> list[sa.ColumnElement[bool]]:
-    rows = outreach if wanted.status == Status.LISTED else statuses
-    of_team = [rows.c.team == wanted.team] if wanted.team is not None else []
-    return of_team + _may_see(wanted)
 
 
 def _may_see(wanted: Wanted) -> list[sa.ColumnElement[bool]]:
