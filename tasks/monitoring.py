@@ -51,10 +51,11 @@ from store.policies import kept_policy, policy_for, read_policy
 from store.publication import Publisher, open_publisher
 from store.runs import Run, published_runs, shown_run
 from store.settings import Settings, current_settings
+from tasks.backtest import follow_up
 from tasks.events import DRIFT_DETECTED, tell
 from tasks.night import Night
 from tasks.orchestrator import worth_no_failure
-from tasks.progress import begun
+from tasks.progress import begun, warned
 from tasks.scoring import base_rows
 from tasks.step import SOON, step
 
@@ -150,6 +151,17 @@ def tell_of(seen: Seen) -> Seen:
         with worth_no_failure("the event of the alarms"):
             tell(DRIFT_DETECTED, about=seen.base, payload=_payload(seen))
     return seen
+
+
+@step("watch {night.base} as of {night.as_of}")
+def watch_published(night: Night) -> Seen | None:
+    """The same for a night that was just published, which stays so whatever becomes of watching it; None if it failed."""
+    try:
+        follow_up.fn(night.contract, night.as_of)
+        return tell_of.fn(watch_night.fn(night.contract, night.as_of))
+    except Exception as failure:
+        warned(f"The night is published, and could not be watched: {type(failure).__name__} {failure}")
+        return None
 
 
 def _payload(seen: Seen) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -101,3 +102,10 @@ def test_a_night_without_a_list_cannot_be_watched(settings):
     open_publisher(settings)
     with pytest.raises(RequestError, match="not published"):
         steps.chosen_night.fn("telco", "2026-01-01")
+
+
+def test_a_night_that_cannot_be_watched_stays_published(settings, digest, caplog):
+    published = publish_night(settings, night(0), customers(), digest)
+    shutil.rmtree(published.snapshot)
+    assert steps.watch_published.fn(published) is None
+    assert "The night is published, and could not be watched: RequestError" in caplog.text
