@@ -46,7 +46,7 @@ from api.standing import Standing
 from api.versions import OtherVersions
 from churn.errors import ContractError, NoChampion
 from schemas.jobs import LARGEST_FILE
-from schemas.messages import customer_model
+from schemas.messages import changes_schema, customer_model
 from store.answer_shelves import open_shelf
 from store.contracts import read_contract
 from store.service_database import service_engine
@@ -80,7 +80,9 @@ class Service(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document, with the shapes that no route declares."""
         document = super().openapi()
-        document["components"]["schemas"] |= {"Customer": self._customer(), "Problem": Problem.model_json_schema()}
+        customer = self._customer()
+        shapes = {"Customer": customer, "Changes": changes_schema(customer), "Problem": Problem.model_json_schema()}
+        document["components"]["schemas"] |= shapes
         return document
 
     def _customer(self) -> dict[str, Any]:
@@ -162,6 +164,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
     watching.cancel()
     app.state.standing.end()
     app.state.sight.close()
+    gc.unfreeze()  # or DuckDB, where it was loaded, takes what is left at the end of the process for leaks of its own
     leave(app)
     app.state.engine.dispose()
 

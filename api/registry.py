@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException, Path
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from api.answers import ModelStamp
 from api.environment import Environment
@@ -23,6 +23,7 @@ from churn.contract import parse_contract
 from churn.errors import ArtifactRefused, NoChampion, PromotionRefused, RegistryError
 from churn.segments import ALL, require_places
 from schemas import columns
+from schemas.messages import no_disguise
 from schemas.users import Role
 from store.artifacts import load_model, verify_model
 from store.registry import Event, Promotion, Registry, Rollback, Version
@@ -42,7 +43,7 @@ REFUSALS = described(
 MOVES = REFUSALS | described(HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT)
 LIMITED = [Depends(limited("operations"))]
 
-Number = Annotated[int, Field(ge=1, le=LARGEST_VERSION, strict=True)]
+Number = Annotated[int, Field(ge=1, le=LARGEST_VERSION), BeforeValidator(no_disguise)]
 Why = Annotated[str, Field(min_length=3, max_length=500, pattern=r"^[^\x00-\x1f\x7f]+$", examples=["found a fault"])]
 Segment = Annotated[
     str, Path(max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$", description="Segment, or all", examples=[ALL])

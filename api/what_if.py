@@ -24,18 +24,12 @@ router = APIRouter(prefix="/api/v1", tags=["customers"])
 
 MOST_CHANGES = 100
 GONE = "The snapshot of the newest night is kept no longer, or has no such customer."
+# The champion's contract gives the shape, as it does that of a prediction.
 _CHANGES = {
     "type": "object",
     "required": ["changes"],
     "additionalProperties": False,
-    "properties": {
-        "changes": {
-            "type": "object",
-            "description": "Columns of the customer, as in a prediction, with other values; not the key",
-            "minProperties": 1,
-            "maxProperties": MOST_CHANGES,
-        }
-    },
+    "properties": {"changes": {"$ref": "#/components/schemas/Changes"}},
 }
 BODY = {"requestBody": {"required": True, "content": {JSON: {"schema": _CHANGES}}}}
 

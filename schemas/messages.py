@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Any, Literal
 
@@ -33,6 +34,12 @@ def customer_model(contract: Contract) -> type[CustomerMessage]:
     fields: dict[str, Any] = {column.name: _field(column) for column in contract.customer.with_role(*ASKED)}
     name = "".join(part.capitalize() for part in contract.name.split("_"))
     return create_model(f"{name}Customer", __base__=CustomerMessage, __doc__=contract.customer.description, **fields)
+
+
+def changes_schema(customer: Mapping[str, Any]) -> dict[str, Any]:
+    """The JSON schema of some of a customer's columns, at least one, from that of all of them."""
+    told = {name: part for name, part in customer.items() if name not in ("required", "title", "description")}
+    return {**told, "title": "Changes", "minProperties": 1, "description": "Columns of the customer, but for the key"}
 
 
 def example_of(column: Column) -> bool | float | str:
@@ -90,7 +97,7 @@ def _bounded(number: type, column: Column, *, reach: int | None) -> Any:
     low, high = (None, None) if _takes_anything(column) else (column.minimum, column.maximum)
     smallest = low if low is not None or reach is None else -reach
     largest = high if high is not None or reach is None else reach
-    return Annotated[number, Field(ge=smallest, le=largest), BeforeValidator(_no_disguise)]
+    return Annotated[number, Field(ge=smallest, le=largest), BeforeValidator(no_disguise)]
 
 
 def _text(column: Column) -> Any:
@@ -103,7 +110,7 @@ def _takes_anything(column: Column) -> bool:
     return column.when_invalid is WhenInvalid.UNKNOWN
 
 
-def _no_disguise(value: object) -> object:
+def no_disguise(value: object) -> object:
     """426.0 is a whole number; true and "426" are not numbers at all, though Pydantic would take them for some."""
     if isinstance(value, bool | str | bytes):
         raise ValueError("must be a number, neither text nor true or false")

@@ -117,3 +117,9 @@ def test_without_a_snapshot_nobody_can_tell(settings: Settings, champion: Versio
     publish(settings, "scores", NIGHT, scores=scored(ROWS, champion, NIGHT))
     with running(create_app(settings, TINY.name)) as ask:
         assert ask("POST", PATH, json={"changes": {"tenure": 1}}).status_code == 404
+
+
+def test_the_openapi_document_has_the_columns_of_the_champions_contract(asked: Ask):
+    shapes = asked("GET", "/openapi.json").json()["components"]["schemas"]
+    assert shapes["Changes"]["properties"] == shapes["Customer"]["properties"]
+    assert "required" not in shapes["Changes"]
