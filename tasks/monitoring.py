@@ -155,7 +155,7 @@ def tell_of(seen: Seen) -> Seen:
 
 @step("watch {night.base} as of {night.as_of}")
 def watch_published(night: Night) -> Seen | None:
-    """The same for a night that was just published, which stays so whatever becomes of watching it; None if it failed."""
+    """The same for a night that was just published, and stays so whatever becomes of watching it: None if it failed."""
     try:
         follow_up.fn(night.contract, night.as_of)
         return tell_of.fn(watch_night.fn(night.contract, night.as_of))
