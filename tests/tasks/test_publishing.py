@@ -129,8 +129,13 @@ def test_a_run_renews_its_claim_while_it_works(publisher: Publisher) -> None:
 
 
 @pytest.mark.parametrize(("force", "revision"), [(False, 1), (True, 2)])
-def test_rows_that_readers_see_already_are_published_again_by_force_alone(
-    publisher: Publisher, monkeypatch: pytest.MonkeyPatch, force: bool, revision: int
+def test_rows_that_readers_see_already_are_published_again_and_told_of_by_force_alone(
+    publisher: Publisher,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    *,
+    force: bool,
+    revision: int,
 ) -> None:
     for step in ("seal_files", "load_tables", "show"):
         monkeypatch.setattr(publishing, step, getattr(publishing, step).fn)  # there is no flow here to run them
@@ -138,8 +143,10 @@ def test_rows_that_readers_see_already_are_published_again_by_force_alone(
     claim = publisher.claim(shown.unit, Content("new code", "extract"), force=force)
     assert isinstance(claim, Claim)
     write(publisher, claim)
-    result = publishing.publish(claim)
+    with caplog.at_level(logging.INFO, "churn.events"):
+        result = publishing.publish(claim)
     assert (result.new, result.revision, result.rows) == (force, revision, shown.rows)
+    assert ("churn.night.published about telco" in caplog.text) == force
 
 
 LISTS = [
