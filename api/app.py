@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import Any
 
 from anyio.to_thread import current_default_thread_limiter
@@ -40,7 +41,7 @@ from api.headers import Headers
 from api.live import Sight
 from api.metrics import Metrics
 from api.models import ChampionPlace
-from api.problems import OversizeAsProblem, Problem, answer_with_problems
+from api.problems import OversizeAsProblem, Problem, answer_with_problems, described
 from api.request_log import RequestLog
 from api.standing import Standing
 from api.versions import OtherVersions
@@ -72,6 +73,8 @@ ROUTERS = (
 LARGER_BODIES = {f"{PREDICTIONS}/batch": LARGEST_BATCH, jobs.router.prefix: LARGEST_FILE}
 WORTH_PACKING = 4 * 1024  # bytes of an answer
 OPENAPI = "/openapi.json"
+# What no route answers by itself: a body that is no JSON, that comes too slowly, or that is too large.
+BY_ANY_BODY = described(HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
 
 class Service(FastAPI):
@@ -83,6 +86,8 @@ class Service(FastAPI):
         customer = self._customer()
         shapes = {"Customer": customer, "Changes": changes_schema(customer), "Problem": Problem.model_json_schema()}
         document["components"]["schemas"] |= shapes
+        for operation in _with_body(document):
+            operation["responses"] |= {str(status): told for status, told in BY_ANY_BODY.items()}
         return document
 
     def _customer(self) -> dict[str, Any]:
@@ -167,6 +172,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
     gc.unfreeze()  # or DuckDB, where it was loaded, takes what is left at the end of the process for leaks of its own
     leave(app)
     app.state.engine.dispose()
+
+
+def _with_body(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The document's operations that are sent something."""
+    for path in document["paths"].values():
+        yield from (operation for operation in path.values() if "requestBody" in operation)
 
 
 def _by_file(contract: str) -> dict[str, Any]:
