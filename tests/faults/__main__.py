@@ -15,6 +15,10 @@ from types import MappingProxyType
 
 from rich.console import Console
 
+from tests.faults.long.api_bodies import odd_bodies
+from tests.faults.long.api_outages import outages
+from tests.faults.long.api_overload import overload
+from tests.faults.long.api_swaps import swaps_and_restarts
 from tests.faults.long.detaching import no_detaching
 from tests.faults.long.doubles import double_starts
 from tests.faults.long.full_disks import full_disks
@@ -36,6 +40,10 @@ FAULTS: Mapping[str, Callable[[Ground], Iterator[Tally]]] = MappingProxyType(
         "F11": full_disks,
         "F14": long_queries,
         "F15": orchestrator_kills,
+        "F17": overload,
+        "F18": outages,
+        "F19": swaps_and_restarts,
+        "F20": odd_bodies,
     }
 )
 WIDTH = 150

@@ -13,6 +13,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,11 @@ from store.settings import Settings, read_settings
 from tests import cards
 from tests.api.service import OPERATOR, TINY, promoted, registered
 
+PREDICTIONS, JSON = "/api/v1/predictions", "application/json"
 ROOT = Path(__file__).parent.parent.parent.parent
 CUSTOMER = {"customer_id": "C1", "bill": 31.5, "tenure": 12, "dropped": 0.03, "in_contract": False, "plan": "P2"}
 START_SECONDS = 120.0  # on a machine that does a lot besides
+TICKS = os.sysconf("SC_CLK_TCK")
 BOUNDLESS = "predictions=60000000,lookups=60000000"
 
 
@@ -54,15 +57,21 @@ class Standing:
     token: str
     lines: list[Line] = field(default_factory=list)
 
-    def request(self, path: str, body: bytes = b"", method: str = "") -> bytes:
-        given = {"host": "churn", "authorization": f"Bearer {self.token}", "x-purpose": "tests"}
-        given |= {"content-type": "application/json", "content-length": str(len(body))} if body else {}
-        told = "".join(f"{name}: {value}\r\n" for name, value in given.items())
-        return f"{method or ('POST' if body else 'GET')} {path} HTTP/1.1\r\n{told}\r\n".encode() + body
+    def request(
+        self, path: str, body: bytes = b"", method: str = "", *, kind: str | None = JSON, length: str = ""
+    ) -> bytes:
+        """A request as it goes over the wire; `length` is the header that tells it, if another than the body's own."""
+        method = method or ("POST" if body else "GET")
+        lines = [f"{method} {path} HTTP/1.1", "host: churn", f"authorization: Bearer {self.token}", "x-purpose: tests"]
+        if method == "POST":
+            lines += [f"content-type: {kind}"] if kind else []
+            lines += [length or f"content-length: {len(body)}"]
+        return "\r\n".join([*lines, "", ""]).encode() + body
 
     @property
     def prediction(self) -> bytes:
-        return self.request("/api/v1/predictions", json.dumps(CUSTOMER).encode())
+        """A usual request for one."""
+        return self.request(PREDICTIONS, json.dumps(CUSTOMER).encode())
 
     async def ask(self, request: bytes) -> Answer:
         """Over a connection that is free, or a new one; from one that had been closed meanwhile it asks anew."""
@@ -93,12 +102,29 @@ class Standing:
     def workers(self) -> list[int]:
         """The processes that serve."""
         listed = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return [pid for pid in map(int, listed) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        return [pid for pid in map(int, listed) if _is_worker(pid)]
+
+    def await_ready(self) -> None:
+        """Waits until it says so."""
+        asyncio.run(self.until(lambda answer: answer.status == HTTPStatus.OK))
+        self.lines.clear()  # they belong to the loop that has just ended
+
+    def cpu_seconds(self) -> float:
+        """The processor's time that the workers have taken."""
+        told = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in self.workers()]
+        return sum(int(ticks) for fields in told for ticks in fields[11:13]) / TICKS
 
     def memory(self) -> float:
         """Megabytes that the workers hold."""
         told = [Path(f"/proc/{pid}/status").read_text() for pid in self.workers()]
         return sum(int(text.split("VmRSS:")[1].split()[0]) for text in told) / 1024
+
+
+def _is_worker(process: int) -> bool:
+    try:
+        return b"spawn_main" in Path(f"/proc/{process}/cmdline").read_bytes()
+    except OSError:  # it has ended meanwhile
+        return False
 
 
 class Line:

@@ -1,0 +1,156 @@
+"""Callers of a service in a process of their own: `python -m tests.callers`, asked and answering in JSON.
+
+They keep raw connections open and look at nothing but the status and the length of an answer: one takes them 0.05 ms,
+so that on two cores the callers have one to themselves, and the service the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from itertools import cycle
+
+LARGEST_HEAD = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """What to ask of a port, for how long: by so many callers who wait for their answers or, with a rate, by any."""
+
+    port: int
+    requests: list[str]
+    seconds: float
+    callers: int = 0
+    per_second: float = 0.0
+
+
+@dataclass(slots=True)
+class Heard:
+    """What came of it: how many answers of each status, as `503 retry-after`, and the milliseconds that each took."""
+
+    statuses: dict[str, int] = field(default_factory=dict)
+    milliseconds: list[float] = field(default_factory=list)
+    late: list[float] = field(default_factory=list)  # milliseconds by which the callers missed their own times
+    seconds: float = 0.0
+
+    @property
+    def answers(self) -> int:
+        """All of them, good or not."""
+        return sum(self.statuses.values())
+
+    @property
+    def good(self) -> int:
+        """Those that came with 200."""
+        return self.statuses.get("200", 0)
+
+    @property
+    def good_per_second(self) -> float:
+        """Of all the time that the callers called."""
+        return self.good / self.seconds
+
+
+def heard(calls: Calls) -> Heard:
+    """Lets the callers call."""
+    told = subprocess.run(
+        [sys.executable, "-m", "tests.callers"],
+        input=json.dumps(asdict(calls)),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return Heard(**json.loads(told.stdout))
+
+
+class Line(asyncio.Protocol):
+    """A connection with one request under way at most."""
+
+    def __init__(self) -> None:
+        self._came = bytearray()
+        self._answer: asyncio.Future[bytes] | None = None
+        self.closes = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._came += data
+        head = self._came.find(b"\r\n\r\n", 0, LARGEST_HEAD)
+        if head < 0 or self._answer is None:
+            return
+        begins = self._came.find(b"content-length: ", 0, head) + len(b"content-length: ")
+        length = int(self._came[begins : self._came.find(b"\r\n", begins)])
+        if len(self._came) >= head + 4 + length:
+            status = bytes(self._came[9:12])
+            later = b" retry-after" if self._came.find(b"retry-after: ", 0, head) > 0 else b""
+            self.closes = self._came.find(b"connection: close", 0, head) > 0
+            self._came.clear()
+            self._answer.set_result(status + later)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.closes = True
+        if self._answer and not self._answer.done():
+            self._answer.set_result(b"cut off")
+
+    async def ask(self, request: bytes) -> str:
+        self._answer = asyncio.get_running_loop().create_future()
+        self._transport.write(request)  # type: ignore[attr-defined]
+        return (await self._answer).decode()
+
+
+async def called(calls: Calls) -> Heard:
+    """Asks one request after the other, from the first again once all were asked."""
+    result, statuses = Heard(), Counter[str]()
+    requests = cycle([request.encode() for request in calls.requests])
+    lines = [await _line(calls.port) for _ in range(calls.callers or 8)]
+    began = time.perf_counter()
+
+    async def ask(line: Line) -> None:
+        sent = time.perf_counter()
+        statuses[await line.ask(next(requests))] += 1
+        result.milliseconds.append(1_000 * (time.perf_counter() - sent))
+
+    async def in_turn(line: Line) -> None:
+        while time.perf_counter() - began < calls.seconds:
+            await ask(line)
+
+    async def once() -> None:
+        try:
+            line = lines.pop() if lines else await _line(calls.port)
+            await ask(line)
+        except OSError as failed:
+            statuses[type(failed).__name__] += 1
+            return
+        if not line.closes:
+            lines.append(line)
+
+    if calls.per_second:
+        await _at_rate(once, calls, began, result.late)
+    else:
+        await asyncio.gather(*map(in_turn, lines))
+    result.seconds, result.statuses = time.perf_counter() - began, dict(statuses)
+    return result
+
+
+async def _at_rate(once, calls: Calls, began: float, late: list[float]) -> None:  # type: ignore[no-untyped-def]
+    """Begins each at its time, whether or not those before have ended."""
+    begun = []
+    for number in range(int(calls.per_second * calls.seconds)):
+        due = began + number / calls.per_second
+        while (wait := due - time.perf_counter()) > 0:
+            await asyncio.sleep(wait)
+        late.append(1_000 * -wait)
+        begun.append(asyncio.create_task(once()))
+    await asyncio.gather(*begun)
+
+
+async def _line(port: int) -> Line:
+    return (await asyncio.get_running_loop().create_connection(Line, "127.0.0.1", port))[1]
+
+
+if __name__ == "__main__":
+    print(json.dumps(asdict(asyncio.run(called(Calls(**json.loads(sys.stdin.read())))))))
