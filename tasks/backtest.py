@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from churn.backtest import SEGMENT, Matured, backtest_rows, untouched
 from churn.campaign import PUBLISHED, Campaign
+from churn.errors import ArtifactRefused
 from churn.outcomes import matured
 from churn.scorecard import Floats
 from schemas.columns import Role
@@ -32,12 +33,12 @@ from store.runs import Run, published_runs, shown_run
 from store.settings import Settings, current_settings
 from store.snapshots import known_departures
 from tasks.night import Night
-from tasks.progress import begun, part_done
+from tasks.progress import begun, part_done, warned
 from tasks.scoring import base_rows
 from tasks.step import SOON, step
 
 STEP = "see what became of past nights"
-NIGHTS_AT_ONCE = 31  # of a base that was never looked back on; the others follow on the next nights
+NIGHTS_AT_ONCE = 31  # of a base that was never looked back on, the newest; the others follow on the next nights
 _IN_SCORES = ["customer_id", "segment", "log_odds", "model_version", "model_digest"]
 
 
@@ -61,15 +62,23 @@ def follow_up(contract: str, as_of: date) -> int:
     settings, terms = current_settings(), read_contract(contract)
     publisher = open_publisher(settings)
     tonight = shown_run(publisher, terms.name, SCORES.name, as_of)
-    ready = [] if terms.flat or tonight is None else _ready(publisher, terms, tonight, settings)[:NIGHTS_AT_ONCE]
+    ready = [] if terms.flat or tonight is None else _ready(publisher, terms, tonight, settings)[-NIGHTS_AT_ONCE:]
     if tonight is None or not ready:
         return 0
     begun(STEP)
     asked = _asked(tonight, ready, terms, settings)
-    for run in ready:
-        keep_backtest(settings, backtest_rows(_matured(run, asked)))
-        part_done(STEP, len(ready))
-    return len(ready)
+    return sum(_followed_up(run, asked, len(ready)) for run in ready)
+
+
+def _followed_up(run: Run, asked: _Asked, of: int) -> bool:
+    """Whether it could be seen what became of the night: its model may be gone, and the others are still told of."""
+    try:
+        keep_backtest(asked.settings, backtest_rows(_matured(run, asked)))
+    except ArtifactRefused as refused:
+        warned(f"{run}: nobody can say what became of its scores: {refused.what}")
+        return False
+    part_done(STEP, of)
+    return True
 
 
 def _ready(publisher: Publisher, terms: Contract, tonight: Run, settings: Settings) -> list[Run]:
