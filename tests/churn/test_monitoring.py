@@ -1,0 +1,129 @@
+"""A night is told in rows: every feature, every segment, and one decision, against the model and a month ago."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from churn.alarms import Alarm, Mute
+from churn.drift_price import Part, Terms
+from churn.findings import Finding
+from churn.lookup import score
+from churn.monitoring import (
+    Before,
+    Night,
+    Numbers,
+    PartFacts,
+    Reasons,
+    Scores,
+    Watched,
+    alarm_rows,
+    bins_of,
+    is_open,
+    numbers_of,
+    together,
+    watch,
+    with_alarms,
+)
+from churn.scorecard import binned
+from schemas.monitoring import AlarmKind, AlarmState
+from schemas.policy import Action
+from tests.cards import card, customers
+
+AS_OF = date(2026, 2, 1)
+TERMS = Terms(
+    Action(name="call", channel="phone", offer_cost=10, contact_cost=1, keep_probability=0.3, says="hello"), 50
+)
+MATURED = {
+    "feature": "all",
+    "value": "all",
+    "as_of": date(2026, 1, 1),
+    "observed": 0.03,
+    "predicted": 0.02,
+    "observed_to_predicted": 1.5,
+    "observed_to_predicted_low": 1.3,
+    "observed_to_predicted_high": 1.7,
+    "churners": 30.0,
+    "customers": 1_000.0,
+    "auc": 0.7,
+    "auc_before": 0.7,
+    "diagnosis": "calibration",
+}
+
+
+def night(rows: pa.Table) -> Night:
+    """A night that is just like the one that the model learnt from."""
+    model, many = card(), rows.num_rows
+    spread = zip(model.features, binned(model, rows), strict=True)
+    reference = {each.name: (np.bincount(bins, minlength=each.bins) / many).tolist() for each, bins in spread}
+    scores = Scores(
+        customer_id=rows["customer_id"].combine_chunks(),
+        segment=rows["segment"].combine_chunks(),
+        log_odds=score(model, rows).log_odds,
+        customer_value=rows["bill"].to_numpy() * 12.0,
+        open=np.ones(many, np.bool_),
+    )
+    part = Part("all", model, reference, np.arange(many), bins_of(model, rows))
+    facts = PartFacts(part, model, {each.name: numbers_of(each, rows[each.name]) for each in model.features})
+    watched = Watched("tiny", AS_OF, "run")
+    return Night(watched, scores, (facts,), TERMS, Reasons({"tenure": 1.0}, {"tenure": 0.5, "plan": 0.5}))
+
+
+@pytest.fixture(scope="module")
+def usual() -> Night:
+    return night(customers(2_000))
+
+
+def test_a_night_like_the_one_that_the_model_learnt_from_has_nothing_to_tell(usual: Night) -> None:
+    found = watch(usual)
+    assert found.features["psi"].to_pylist() == pytest.approx([0.0] * 4)
+    assert found.features["forgone"].to_pylist() == pytest.approx([0.0] * 4)
+    assert [one.kind for one in found.findings if one.size >= 1.0] == [AlarmKind.REASONS]
+    assert found.features["first_reason"].to_pylist() == [1.0, 0.0, 0.0, 0.0]
+
+
+def test_a_base_that_holds_itself_against_itself_has_the_same_list(usual: Night) -> None:
+    [row] = watch(replace(usual, before=Before(date(2026, 1, 1), usual.scores))).decision.to_pylist()
+    assert (row["overlap_before"], row["expected_profit"]) == (1.0, row["expected_profit_before"])
+    assert (row["places"], row["open"], row["reasons_moved"]) == (50, 2_000, 0.5)
+
+
+def test_estimates_go_by_the_latest_matured_night(usual: Night) -> None:
+    found = watch(replace(usual, backtest=[MATURED]))
+    everybody, *segments = found.scores.to_pylist()
+    assert everybody["expected_rate"] == pytest.approx(1.5 * everybody["mean"])
+    assert (everybody["matured_rate"], everybody["matured_as_of"]) == (0.03, date(2026, 1, 1))
+    assert everybody["em_rate"] is not None
+    assert [row["em_rate"] for row in segments] == [None, None], "they have no champion of their own"
+    [calibration] = [one for one in found.findings if one.kind is AlarmKind.CALIBRATION]
+    assert calibration.money is not None
+    assert calibration.money > 0.0, "more leave, so there is more to be saved"
+
+
+def test_customers_of_whom_nobody_may_be_contacted_have_no_list(usual: Night) -> None:
+    closed = replace(usual.scores, open=np.zeros(2_000, np.bool_))
+    [row] = watch(replace(usual, scores=closed)).decision.to_pylist()
+    assert (row["expected_profit"], row["forgone_feature"]) == (0.0, None)
+
+
+def test_who_rests_is_open_and_who_is_suppressed_is_not() -> None:
+    status = pa.array(["listed", "cooling_down", "beyond_capacity", "no_consent"]).dictionary_encode()
+    assert is_open(status).tolist() == [True, True, True, False]
+
+
+def test_the_numbers_of_parts_are_those_of_all_together() -> None:
+    nobody = Numbers(None, None, None)
+    assert together([Numbers(1.0, 3.0, 2.0, 2), nobody, Numbers(0.0, 9.0, 5.0, 4)]) == Numbers(0.0, 9.0, 4.0, 6)
+    assert together([nobody]) == nobody
+
+
+def test_an_alarm_says_who_muted_it(usual: Night) -> None:
+    finding = Finding(AlarmKind.DRIFT, "tenure", 3.0, 10.0, "it moved", "Look.")
+    alarm = Alarm(finding, AlarmState.MUTED, None, Mute("tenure", AS_OF, "Ada"))
+    [row] = alarm_rows([alarm], usual.watched).to_pylist()
+    assert (row["state"], row["muted_by"], row["muted_until"], row["subject"]) == ("muted", "Ada", AS_OF, "tenure")
+    assert with_alarms(watch(usual).decision, 2)["alarms"].to_pylist() == [2]
