@@ -169,7 +169,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
     watching.cancel()
     app.state.standing.end()
     app.state.sight.close()
-    gc.unfreeze()  # or DuckDB, where it was loaded, takes what is left at the end of the process for leaks of its own
     leave(app)
     app.state.engine.dispose()
 

@@ -28,7 +28,7 @@ NO_NIGHT = "That night has no such customer, or is kept no longer."
 Night = Annotated[date | None, Query(description="Date of the night; the newest if it is left out")]
 
 
-@router.get("/customers/{customer_id}/receipt", dependencies=[Depends(limited("operations"))], responses=REFUSALS)
+@router.get("/customers/{customer_id}/receipt", dependencies=[Depends(limited("lookups"))], responses=REFUSALS)
 def receipt(
     customer_id: CustomerId, visit: Visiting, champions: Pinned, settings: Environment, as_of: Night = None
 ) -> Receipt | AgentReceipt:

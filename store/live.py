@@ -30,7 +30,7 @@ from store.decisions import OF_SCORES, snapshot_of
 from store.lake import Lake, bucket_file, duck
 from store.publication import Publisher
 from store.runs import shown_run
-from store.service_database import service_engine
+from store.service_database import CONNECT_SECONDS, STATEMENT_SECONDS
 from store.settings import Settings
 from store.snapshots import CONTEXT
 
@@ -39,6 +39,7 @@ Row = Mapping[str, Any]
 DAYS_BEHIND = 2  # a base whose newest night is older than this may lack the months since
 MOST_FACTS = 5_000  # of one customer in one table
 MEMORY = "256MB"
+_READ_ONLY = f"-c default_transaction_read_only=on -c statement_timeout={STATEMENT_SECONDS * 1000}"
 _OF_CONTEXT = {"households": "household_id", "regions": "region"}  # each with what it tells of
 
 
@@ -121,8 +122,9 @@ class LiveSource:
             file = f"sqlite:///file:{quote(str(Path(str(url.database)).resolve()))}?mode=ro&uri=true"
             return sa.create_engine(file, poolclass=NullPool)
         if url.get_backend_name() == "postgresql":
-            return service_engine(url.set(drivername="postgresql+psycopg").render_as_string(hide_password=False))
-        return sa.create_engine(url)
+            patience = {"connect_timeout": CONNECT_SECONDS, "options": _READ_ONLY}
+            return sa.create_engine(url.set(drivername="postgresql+psycopg"), poolclass=NullPool, connect_args=patience)
+        return sa.create_engine(url, poolclass=NullPool)
 
     def _facts(self, customer_id: str) -> Iterator[tuple[Table, Sequence[Any]]]:
         """The customer's rows of each source table, at one moment."""

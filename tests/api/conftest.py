@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +12,12 @@ from api.app import create_app
 from store.registry import Version
 from store.settings import Settings
 from tests.api.service import TINY, Ask, promoted, running
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_stays_frozen() -> None:
+    """A service freezes what it starts with; left so, DuckDB tells of it as leaks of its own when the tests end."""
+    atexit.register(gc.unfreeze)
 
 
 @pytest.fixture

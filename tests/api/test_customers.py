@@ -212,6 +212,9 @@ def test_postgresql_shows_what_sqlite_shows(ask: Ask, settings: Settings, champi
         publish_list(place, FIRST, C000003="listed")
     with running(create_app(on_postgres, TINY.name)) as ask_postgres:
         one, other = (shown(asked, "C000003") for asked in (ask, ask_postgres))
+        trends = [asked("GET", "/api/v1/customers/C000003/history").json() for asked in (ask, ask_postgres)]
         assert ask_postgres("GET", "/api/v1/customers/C999999").status_code == 404
     assert one.pop("age_hours") == pytest.approx(other.pop("age_hours"), abs=0.1)
     assert one == other
+    assert trends[0] == trends[1]
+    assert [night["status"] for night in trends[0]["nights"]] == ["listed"]

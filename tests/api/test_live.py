@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from datetime import date
@@ -31,6 +33,7 @@ def rounded(values: pa.ChunkedArray) -> pa.ChunkedArray:
 
 NIGHT = date(2026, 1, 1)
 PATH = "/api/v1/customers/C000003"
+ROOT = Path(__file__).parent.parent.parent
 DRAWN = cards.customers(20)
 ROWS = pa.table({name: rounded(DRAWN[name]) for name in DRAWN.column_names})
 
@@ -126,3 +129,29 @@ def test_without_a_snapshot_nothing_tells_what_changed(settings: Settings, champ
 def test_what_is_neither_yes_nor_no_is_refused(asked: Ask, live: str):
     answer = asked("GET", f"{PATH}?live={live}")
     assert (answer.status_code, answer.json()["fields"][0]["field"]) == (422, "live")
+
+
+ASKED = ("", "?live=true", "/history")
+
+
+def test_nothing_that_is_asked_of_a_customer_brings_what_only_nights_need(
+    settings: Settings, champion: Version, source: Path
+):
+    """DuckDB comes with the first question to the source; a compiler, data frames and what learns never do."""
+    publish_with_snapshot(settings, champion, ROWS, NIGHT)
+    code = f"""
+import sys
+from api.app import create_app
+from store.settings import read_settings
+from tests.api.service import running
+settings = read_settings({{"CHURN_HOME": {str(settings.data.parent)!r}, "CHURN_MODE": "development"}})
+with running(create_app(settings, {TINY.name!r})) as ask:
+    before = set(sys.modules)
+    statuses = [ask("GET", {PATH!r} + asked).status_code for asked in {ASKED!r}]
+    statuses.append(ask("POST", {PATH!r} + "/what-if", json={{"changes": {{"tenure": 3}}}}).status_code)
+    statuses += [ask("GET", "/api/v1/models").status_code, ask("GET", "/api/v1/models/all").status_code]
+assert set(statuses) == {{200}}, statuses
+print([name for name in ("numba", "sklearn", "prefect", "pandas") if name in set(sys.modules) - before])
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"

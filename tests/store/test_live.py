@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from churn.errors import SourceMismatch, SourceUnreachable
+from schemas.columns import Table
 from store.lake import bucket_file, read_parquet
 from store.live import Kept, LiveSource, date_described
 from store.snapshots import build_bucket, build_context
+from store.tables import column_of
 from tests.small_telecom import BUCKETS, moment, telco, write_extract
 
 NIGHT = moment("2026-01-01")
@@ -55,13 +58,18 @@ def source(extract: Path, tmp_path: Path) -> LiveSource:
     path = tmp_path / "it's a source.db"
     database = sqlite3.connect(path)
     for table in telco().sources:
-        rows = read_parquet([extract / table.name / bucket_file(bucket) for bucket in range(BUCKETS)]).to_pylist()
         database.execute(f"CREATE TABLE {table.name} ({', '.join(table.names)})")
         places = ", ".join("?" * len(table.names))
-        database.executemany(f"INSERT INTO {table.name} VALUES ({places})", [_stored(row) for row in rows])
+        database.executemany(
+            f"INSERT INTO {table.name} VALUES ({places})", [_stored(row) for row in facts(extract, table)]
+        )
     database.commit()
     database.close()
     return LiveSource(f"sqlite:///{path}", telco())
+
+
+def facts(extract: Path, table: Table) -> list[dict[str, Any]]:
+    return read_parquet([extract / table.name / bucket_file(bucket) for bucket in range(BUCKETS)]).to_pylist()
 
 
 def _stored(row: Mapping[str, Any]) -> list[Any]:
@@ -78,6 +86,20 @@ def test_by_the_nights_own_moment_the_source_tells_of_everybody_what_the_night_k
     assert {customer: live(source, kept, customer) for customer in CUSTOMERS} == rows
     assert rows["C02"] is not None
     assert rows["C02"]["complaints_open"] == 1
+
+
+def test_postgresql_tells_what_sqlite_tells(source: LiveSource, kept: Kept, extract: Path, postgres_url: str):
+    engine = sa.create_engine(postgres_url)
+    with engine.begin() as connection:
+        for table in telco().sources:
+            made = sa.Table(table.name, sa.MetaData(), *(column_of(column) for column in table.columns))
+            made.create(connection)
+            if rows := facts(extract, table):
+                connection.execute(sa.insert(made), rows)
+    engine.dispose()
+    on_postgres = LiveSource(postgres_url, telco())
+    for customer in CUSTOMERS:
+        assert live(on_postgres, kept, customer, LATER) == live(source, kept, customer, LATER)
 
 
 LATER_KNOWN = [
