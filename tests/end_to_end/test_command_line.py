@@ -9,7 +9,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import pytest
 from prefect.settings import PREFECT_API_URL
 
 from tests.command import Done, churn
@@ -17,14 +16,14 @@ from tests.end_to_end.nights import Nights
 from tests.end_to_end.telecom import FIRST_NIGHT, NEXT_NIGHT, delivered, replaced, tables
 
 
-def night(nights: Nights, as_of: str, source: str, **environment: str) -> Done:
+def command(nights: Nights, *words: str, source: str = "", **environment: str) -> Done:
     """The command on the server of the tests: one of its own takes twenty seconds to start."""
     served = {"PREFECT_API_URL": str(PREFECT_API_URL.value()), "CHURN_BUCKETS": "4"} | environment
-    return churn("night", "--as-of", as_of, "--source", source, home=nights.home, **served)
+    return churn(*words, "--source", source or nights.source, home=nights.home, **served)
 
 
 def test_a_night_that_is_published_already_says_so_and_shows_where_everything_is(nights: Nights) -> None:
-    done = night(nights, FIRST_NIGHT, nights.source)
+    done = command(nights, "night", "--as-of", FIRST_NIGHT)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("already published, nothing to do") == 2
     for words in (f"telco as of {FIRST_NIGHT}", "Top of the outreach list", "Where everything is", str(nights.home)):
@@ -37,24 +36,21 @@ def test_a_night_that_fails_its_checks_ends_with_their_code_and_readers_keep_wha
     customers = tables()["customers"]["customer_id"]
     feed = delivered(replaced(tables(), "customers", "segment", "hybrid", customers), tmp_path / "feed")
     before = nights.shown()
-    done = night(nights, NEXT_NIGHT, feed)
+    done = command(nights, "night", "--as-of", NEXT_NIGHT, source=feed)
     assert done.returncode == 6
     assert done.stderr.startswith("QualityError telco customer/segment: segment is one of prepaid, postpaid: broken in")
     assert "Traceback" not in done.stdout + done.stderr
     assert nights.shown() == before
 
 
-@pytest.mark.timeout(600)
-def test_an_orchestrator_that_is_lost_in_mid_night_is_told_in_sentences(nights: Nights) -> None:
-    with door_that_shuts(str(PREFECT_API_URL.value()), at=b"POST /api/artifacts/") as url:
-        done = night(nights, NEXT_NIGHT, nights.source, PREFECT_API_URL=url, PREFECT_CLIENT_MAX_RETRIES="0")
+def test_an_orchestrator_that_is_lost_before_the_end_is_told_in_sentences(nights: Nights) -> None:
+    """A run with little to do, since any of them loses it in the same way."""
+    with door_that_shuts(str(PREFECT_API_URL.value()), at=b'"COMPLETED"') as url:
+        done = command(nights, "catch-up", "--until", FIRST_NIGHT, PREFECT_API_URL=url, PREFECT_CLIENT_MAX_RETRIES="0")
     assert done.returncode == 12, done.stderr
-    *before, error, _ = [line for line in done.stderr.splitlines() if "development mode" not in line]
+    error, advice = [line for line in done.stderr.splitlines() if "development mode" not in line]
     assert error == f"OrchestratorUnreachable PREFECT_API_URL {url}: the orchestrator does not answer"
-    assert before[0].startswith("Warning The orchestrator does not answer")
-    assert all(line.startswith(("Warning The orchestrator", "Published and there to stay: ")) for line in before), (
-        before
-    )
+    assert advice.startswith("  Start it")
 
 
 @contextmanager
