@@ -7,8 +7,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from datetime import time as time_of_day
 from pathlib import Path
 from traceback import format_exception
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
@@ -543,6 +545,14 @@ def test_the_newest_night_is_stale_once_the_next_one_is_due(publisher: Publisher
     with publisher.engine.connect() as connection:
         assert {bool(row.stale) for row in connection.execute(sa.text("SELECT stale FROM score_current"))} == {stale}
     assert bool(night_status(publisher, as_of)["stale"]) is stale
+
+
+def test_when_the_next_night_is_due_goes_by_the_clock_of_the_business(settings: Settings) -> None:
+    publisher = open_publisher(replace(settings, zone=ZoneInfo("America/Los_Angeles"), due=time_of_day(7, 30)))
+    published(publisher, FIRST)
+    with publisher.engine.connect() as connection:
+        behind_from = connection.scalar(sa.select(publication_table.c.behind_from))
+    assert behind_from == datetime.fromisoformat("2026-01-02T15:30")
 
 
 @pytest.mark.parametrize(("days", "stale"), [(0, False), (3, True)])
