@@ -33,7 +33,7 @@ def recommended(
     )
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def advice_beside(champions: Champions) -> Advice | None:
     """The contract's own policy as it ships, read once for these champions; a broken one takes no score with it."""
     contract = champions.contract
