@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import log, sqrt
-from typing import Any
+from math import erfc, log, sqrt
+from typing import Any, NamedTuple
 
-from churn.backtest import AUC_LOST, TOLERATED
+from churn.backtest import AUC_LOST, SEGMENT, TOLERATED
 from churn.drift import Drift
 from churn.drift_price import Price
 from schemas.monitoring import EVERYTHING, AlarmKind, Diagnosis
@@ -19,9 +19,9 @@ WORTH_A_PAGE = 0.05
 LOST_AT_ONCE, COSTS_AT_ALL = 0.05, 0.001
 PROFIT_LOST = 0.25  # of what a list is expected to earn; seasons move it by less
 REASONS_MOVED = 0.40  # of the first reasons on the list
-# Of as many values as a feature may have, one is so far off by chance in one feature of a thousand.
-UNLIKELY = 4.0  # standard deviations of the root of a count, which are alike for few and for many churners
-LOCALLY = 1.15  # times as many churners as elsewhere, against what was predicted
+# Of the values of a feature that are called so, at most so many are by chance (Benjamini and Hochberg 1995).
+BY_CHANCE = 0.01
+LOCALLY = 1.10  # times as many churners as elsewhere, against what was predicted
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,17 +159,44 @@ def _local(backtest: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
     everybody = [row for row in backtest if row["feature"] == EVERYTHING]
     predicted = sum(row["predicted"] * row["customers"] for row in everybody)
     level = sum(row["churners"] for row in everybody) / predicted if predicted else 0.0
-    found: dict[tuple[str, str], list[float]] = {}
+    counts: dict[str, dict[str, _Count]] = {}
     for row in backtest:
-        if row["feature"] not in (EVERYTHING, "segment"):
-            sums = found.setdefault((row["feature"], row["value"]), [0.0, 0.0])
-            sums[0] += row["churners"]
-            sums[1] += row["predicted"] * row["customers"] * level
-    for (feature, value), (left, expected) in found.items():
-        if expected > 0.0 and left > LOCALLY * expected:
-            size = 2.0 * (sqrt(left) - sqrt(expected)) / UNLIKELY
-            says = f"{feature} {value}: {left:,.0f} left and {expected:,.0f} were to be expected, as it is elsewhere"
-            to_do = (
-                f"Ask the market team what changed for {feature} {value} since; then retrain with months that know it."
+        if row["feature"] not in (EVERYTHING, SEGMENT):
+            of_feature = counts.setdefault(row["feature"], {})
+            before = of_feature.get(row["value"], _Count(0.0, 0.0))
+            expected = row["predicted"] * row["customers"] * level
+            of_feature[row["value"]] = _Count(before.left + row["churners"], before.expected + expected)
+    for feature, of_feature in counts.items():
+        yield from _local_findings(feature, of_feature)
+
+
+def _local_findings(feature: str, counts: Mapping[str, _Count]) -> Iterator[Finding]:
+    limit = _limit([count.chance for count in counts.values()])
+    for value, count in counts.items():
+        if count.left > LOCALLY * count.expected:
+            size = log(max(count.chance, 1e-300)) / log(limit)
+            says = (
+                f"{feature} {value}: {count.left:,.0f} left and {count.expected:,.0f} were to be expected, "
+                "were it as elsewhere"
             )
+            to_do = f"Ask the market team what changed for {feature} {value}; then retrain with months that know it."
             yield Finding(AlarmKind.LOCAL, f"{feature} {value}", size, None, says, to_do)
+
+
+class _Count(NamedTuple):
+    """How many of the customers of a value left, and how many would have, were it as elsewhere."""
+
+    left: float
+    expected: float
+
+    @property
+    def chance(self) -> float:
+        """How likely so many are by chance: the root of a count varies alike, be the churners few or many."""
+        return erfc(sqrt(2.0) * (sqrt(self.left) - sqrt(self.expected))) / 2.0
+
+
+def _limit(chances: Sequence[float]) -> float:
+    """The chance below which a value is called so, when so many are looked at."""
+    in_order = sorted(chances)
+    passed = [rank for rank, chance in enumerate(in_order, start=1) if chance <= BY_CHANCE * rank / len(in_order)]
+    return BY_CHANCE * max(passed, default=1) / max(len(in_order), 1)

@@ -131,7 +131,8 @@ def test_a_region_where_more_leave_than_elsewhere_is_named() -> None:
     assert found[0].size > 1.0
 
 
-def test_a_handful_of_churners_in_a_small_region_is_chance() -> None:
+def test_a_handful_of_churners_in_one_small_region_of_forty_is_chance() -> None:
     everybody = matured("all", "all", 200.0, 0.02, Diagnosis.SOUND)
     few = matured("region", "R19", 8.0, 0.0002, Diagnosis.TOO_FEW)
-    assert all(one.size < 1.0 for one in matured_findings([everybody, few], {}))
+    others = [matured("region", f"other {number}", 5.0, 0.0005, Diagnosis.TOO_FEW) for number in range(39)]
+    assert all(one.size < 1.0 for one in matured_findings([everybody, few, *others], {}))
