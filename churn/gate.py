@@ -10,12 +10,14 @@ from pydantic import ValidationError
 
 from churn.errors import PolicyError
 from churn.judging import Compared, Comparison, Difference
+from churn.labels import HELD_OUT
 from churn.training.split import OUT_OF_TIME
 from schemas.contract import Contract
 from schemas.gate import (
     CalibrationRule,
     ContractRule,
     Gate,
+    HoldoutRule,
     LeakageRule,
     ProbeRule,
     ProfitRule,
@@ -133,6 +135,8 @@ def _finding(rule: Rule, evidence: Evidence) -> Finding:
             return _profit(rule, evidence)
         case CalibrationRule():
             return _calibration(rule, evidence)
+        case HoldoutRule():
+            return _held_out(rule, evidence)
         case SegmentRule():
             return _segments(rule, evidence)
         case ProbeRule():
@@ -198,6 +202,18 @@ def _calibration(rule: CalibrationRule, evidence: Evidence) -> Finding:
         f"predicted / observed {level}, to be {lowest:g} to {highest:g}."
     )
     return Finding("calibration", passed, says)
+
+
+def _held_out(rule: HoldoutRule, evidence: Evidence) -> Finding:
+    part = next((part for part in evidence.slices if part.by == "arm" and part.name == HELD_OUT), None)
+    if part is None:
+        return Finding("holdout_calibration", True, "Nobody who was tested on had been held out of a list by lot.")
+    counted = f"{part.rows:,} held out by lot, of whom {part.churners:,} left"
+    if not part.figures:
+        return Finding("holdout_calibration", True, f"{counted}, are too few to tell.")
+    level, lowest, highest = part.figures["predicted_to_observed"], 1.0 - rule.ratio_within, 1.0 + rule.ratio_within
+    says = f"Of {counted}, predicted / observed is {level}, to be {lowest:g} to {highest:g}."
+    return Finding("holdout_calibration", _reaches(level, lowest, highest), says)
 
 
 def _segments(rule: SegmentRule, evidence: Evidence) -> Finding:

@@ -102,9 +102,12 @@ class Line(NamedTuple):
     shift: float
 
 
-def calibration_line(labels: Labels, log_odds: Floats) -> Line:
-    """The line of log-odds under which the labels are likeliest; (1, 0) says that nothing needs mending."""
-    return _line_of(curve_of(labels, log_odds))
+def calibration_line(labels: Labels, log_odds: Floats, weights: Floats | None = None) -> Line:
+    """The line of log-odds under which the labels are likeliest; (1, 0) says that nothing needs mending.
+
+    Each row counts `weights` times, or once.
+    """
+    return _line_of(curve_of(labels, log_odds, weights))
 
 
 def _line_of(curve: Curve) -> Line:

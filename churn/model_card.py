@@ -81,6 +81,8 @@ MEASURES = {
 # What tells parts of the test rows apart at a glance; a table with every figure would be too wide to read.
 SLICED = ("auc", "lift_10", "observed", "predicted", "calibration_slope", "empc", "profit_at_capacity")
 
+SLICED_BY = ("month", "segment", "arm")
+
 Row = tuple[str, ...]
 
 
@@ -108,7 +110,7 @@ def model_page(manifest: ModelManifest, card: Scorecard | None, digest: str, ver
         training=_training(manifest),
         fallbacks=[(each.segment, f"{each.churners:,}", f"{each.needed:,}") for each in manifest.training.fallbacks],
         measures=_measured(manifest),
-        slices=[_sliced(manifest, by) for by in ("month", "segment") if _slices_by(manifest, by)],
+        slices=[_sliced(manifest, by) for by in SLICED_BY if _slices_by(manifest, by)],
         curves=_curves(manifest),
         shapes=alone,
         pairs=pairs,
@@ -125,7 +127,7 @@ def model_markdown(manifest: ModelManifest, digest: str, version: int | None = N
         _grid(("figure", "value", "95 % interval", "how to read it"), _measured(manifest)),
         *(
             f"### By {part.by}\n\n{_grid(part.heads, part.rows)}"
-            for part in (_sliced(manifest, by) for by in ("month", "segment") if _slices_by(manifest, by))
+            for part in (_sliced(manifest, by) for by in SLICED_BY if _slices_by(manifest, by))
         ),
         "### Training\n\n" + _grid(("fact", "value"), (*_facts(manifest, digest, version), *_training(manifest))),
         "### What it must not be used for\n\n" + "\n".join(f"- {purpose}" for purpose in NOT_FOR),
@@ -230,7 +232,21 @@ def _training(manifest: ModelManifest) -> list[Row]:
         ("columns left out, as they never vary", ", ".join(training.constants) or "none"),
         ("strongest column alone", _strongest(manifest)),
         ("money reckoned with", _campaign(manifest)),
+        ("whom lists had named while labels came", _treatment(manifest)),
     ]
+
+
+def _treatment(manifest: ModelManifest) -> str:
+    named = manifest.training.treatment
+    if named is None:
+        return "not known"
+    if not named.listed + named.contacted:
+        return "nobody"
+    lists = ", ".join(digest[:12] for digest in named.policies)
+    return (
+        f"{named.listed + named.contacted:,} called, of whom nothing was learnt; {named.held_out:,} held out, who"
+        f" stand for them in the level, and in the shapes count {named.shapes}; by the policies {lists}"
+    )
 
 
 def _corrected(manifest: ModelManifest) -> str:

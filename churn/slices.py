@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
+import pyarrow.compute as pc
 
 from churn.bootstrap import intervals
 from churn.judging import Judged
+from churn.labels import ARM, HELD_OUT
 from churn.metrics import figures_of, probability
 from churn.ranking import curve_of, ranked
 from schemas.contract import Contract
@@ -39,6 +41,14 @@ def slice_of_month(judged: Judged, figures: Mapping[str, Figure] | None = None) 
     return _slice("month", judged.as_of.isoformat(), judged, figures or _figures(judged))
 
 
+def slices_of_held_out(judged: Judged) -> tuple[SliceEntry, ...]:
+    """The figures on those who were held out by lot while the labels came; none where nobody was."""
+    if ARM not in judged.rows.column_names:
+        return ()
+    part = judged.part(pc.fill_null(pc.equal(judged.rows[ARM], HELD_OUT), False).to_numpy())
+    return (_slice("arm", HELD_OUT, part, _figures(part)),) if len(part.labels) else ()
+
+
 def calibration_points(judged: Judged) -> tuple[CalibrationPoint, ...]:
     """What was predicted and what came in ten equally large groups, from the safest to the riskiest."""
     groups = np.array_split(np.argsort(judged.log_odds, kind="stable"), CALIBRATION_POINTS)
@@ -57,7 +67,9 @@ def _figures(judged: Judged) -> Mapping[str, Figure]:
     return figures_with_intervals(judged) if judged.tellable else {}
 
 
-def _slice(by: Literal["month", "segment"], name: str, judged: Judged, figures: Mapping[str, Figure]) -> SliceEntry:
+def _slice(
+    by: Literal["month", "segment", "arm"], name: str, judged: Judged, figures: Mapping[str, Figure]
+) -> SliceEntry:
     rows, churners = len(judged.labels), int(judged.labels.sum())
     return SliceEntry(by=by, name=name, rows=rows, churners=churners, figures=dict(figures))
 

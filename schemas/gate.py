@@ -56,6 +56,17 @@ class CalibrationRule(_Rule):
     level_within: Limit = 0.15
 
 
+class HoldoutRule(_Rule):
+    """Of those held out by lot while the labels came, predicted / observed is within `ratio_within` of 1.
+
+    They are the only ones among the riskiest whom nobody called, so that they alone tell how risky these are. It
+    refuses what no value in the figure's interval would satisfy, and nothing where too few of them left to tell.
+    """
+
+    rule: Literal["holdout_calibration"]
+    ratio_within: Limit = 0.15
+
+
 class SegmentRule(_Rule):
     """In each segment with at least so many churners: lift and EMPC not below their floors, beyond the interval."""
 
@@ -72,7 +83,7 @@ class ProbeRule(_Rule):
     log_odds_within: Limit = 1e-9
 
 
-Rule = ContractRule | LeakageRule | ProfitRule | CalibrationRule | SegmentRule | ProbeRule
+Rule = ContractRule | LeakageRule | ProfitRule | CalibrationRule | HoldoutRule | SegmentRule | ProbeRule
 
 
 class Gate(BaseModel):

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=0)]
 FeatureKind = Literal["number", "whole", "yes_no", "category"]
+Shapes = Literal["by the lot", "the untouched alike"]
 ModelKind = Literal["scorecard", "hist_gradient_boosting", "logistic_regression", "random_forest"]
 
 
@@ -81,12 +82,12 @@ class Figure(_Part):
 
 
 class SliceEntry(_Part):
-    """The figures on one of the months that the shapes have not seen, or on one segment of the test rows.
+    """The figures on one of the months that the shapes have not seen, or on a segment or an arm of the test rows.
 
     Where churners were too few to tell, there are no figures.
     """
 
-    by: Literal["month", "segment"]
+    by: Literal["month", "segment", "arm"]
     name: str
     rows: Count
     churners: Count
@@ -130,6 +131,22 @@ class CampaignEntry(_Part):
     capacity: Share
 
 
+class TreatmentEntry(_Part):
+    """Whom lists had named while the labels came, and how the model learnt from the others.
+
+    Customer-months were `listed`, `held_out` by lot, or `contacted` for an older list; the listed and the contacted
+    taught nothing. `policies` are the digests of those that listed. The shapes were fitted with each who was held out
+    counting for the listed, `by the lot`, or once, with `the untouched alike`, whichever told the churners of the
+    calibration month better; the level is by the lot in either case.
+    """
+
+    listed: Count
+    held_out: Count
+    contacted: Count
+    policies: tuple[str, ...]
+    shapes: Shapes
+
+
 class TrainingEntry(_Part):
     """What the model learnt from, and how.
 
@@ -152,6 +169,7 @@ class TrainingEntry(_Part):
     embargo_days: Count = 0
     strongest_alone: tuple[str, Share] | None = None
     fallbacks: tuple[FallbackEntry, ...] = ()
+    treatment: TreatmentEntry | None = None
     data_digest: str
 
 

@@ -151,6 +151,7 @@ def _training(trained: Trained) -> TrainingEntry:
         embargo_days=trained.embargo_days,
         strongest_alone=trained.strongest_alone,
         fallbacks=trained.fallbacks,
+        treatment=trained.treatment,
         data_digest=trained.data_digest,
     )
 

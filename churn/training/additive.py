@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from churn.binning import round_cuts
-from churn.metrics import Labels
+from churn.metrics import Floats, Labels
 from churn.scorecard import KINDS, Kind, Scorecard, compile_ebm
 from churn.training.lessons import inputs
 from churn.training.plan import TrainingPlan
@@ -21,9 +21,12 @@ from schemas.columns import Column
 BINS = 32
 
 
-def fit(rows: pa.Table, labels: Labels, columns: Sequence[Column], plan: TrainingPlan) -> Scorecard:
+def fit(
+    rows: pa.Table, labels: Labels, columns: Sequence[Column], plan: TrainingPlan, *, weights: Floats | None = None
+) -> Scorecard:
     """The additive model of the rows as they are, neither calibrated nor corrected for sampling.
 
+    Each row counts `weights` times, or once.
     The same rows and plan give the same card, whatever `plan.jobs`.
     """
     from interpret.glassbox import ExplainableBoostingClassifier  # takes seconds, which scoring must not pay
@@ -43,7 +46,7 @@ def fit(rows: pa.Table, labels: Labels, columns: Sequence[Column], plan: Trainin
     with warnings.catch_warnings():
         # Missing values have a bin of their own, which our own reasons do show.
         warnings.filterwarnings("ignore", message="Missing values detected")
-        ebm.fit(values, labels)
+        ebm.fit(values, labels, sample_weight=weights)
     return compile_ebm(ebm, columns, float(labels.mean()))
 
 

@@ -33,7 +33,7 @@ def log_odds_of(model: Model, rows: pa.Table) -> Floats:
 
 def line_on(raw: Model, lessons: Lessons) -> Line:
     """The line under which the model's log-odds make the lessons likeliest."""
-    return calibration_line(lessons.labels, log_odds_of(raw, lessons.rows))
+    return calibration_line(lessons.labels, log_odds_of(raw, lessons.rows), lessons.weights)
 
 
 def held_out_line(raw: Model, held: Lessons) -> Line:
@@ -54,6 +54,11 @@ def held_out_line(raw: Model, held: Lessons) -> Line:
 def at_source(line: Line, contract: Contract) -> Line:
     """The line for the base that the rows came from: where its stayers had been sampled, the odds are lower by it."""
     return Line(line.slope, line.shift + log(contract.training.sampling_rate))
+
+
+def in_the_base(lessons: Lessons, contract: Contract) -> Floats:
+    """How many customers of the base each lesson stands for, had nobody of it been called."""
+    return stood_for(lessons.labels, contract) * lessons.weights
 
 
 def stood_for(labels: Labels, contract: Contract) -> Floats:

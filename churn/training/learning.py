@@ -15,25 +15,50 @@ from churn.judging import Judged
 from churn.metrics import Evaluation, Floats, Line, evaluate
 from churn.scorecard import Scorecard, binned
 from churn.segments import ALL
-from churn.slices import calibration_points, figures_with_intervals, gains_points, slice_of_month, slices_by_segment
+from churn.slices import (
+    calibration_points,
+    figures_with_intervals,
+    gains_points,
+    slice_of_month,
+    slices_by_segment,
+    slices_of_held_out,
+)
 from churn.training.additive import fit
 from churn.training.calibration import (
     Model,
     at_source,
     calibrated,
     held_out_line,
+    in_the_base,
     line_on,
     log_odds_of,
-    stood_for,
 )
 from churn.training.leaks import strongest_alone
-from churn.training.lessons import AS_OF, Lessons, digest_of, distinct_lessons, of_segment, varying
+from churn.training.lessons import (
+    AS_OF,
+    Lessons,
+    digest_of,
+    distinct_lessons,
+    of_segment,
+    untouched,
+    varying,
+)
 from churn.training.plan import TrainingPlan
 from churn.training.sampling import sampled
 from churn.training.split import OUT_OF_TIME, Split, split_lessons
+from churn.training.treatment import shaped, treatment_of
 from schemas.columns import Column
 from schemas.contract import Contract
-from schemas.manifest import CalibrationPoint, FallbackEntry, Figure, GainsPoint, ModelKind, SliceEntry
+from schemas.manifest import (
+    CalibrationPoint,
+    FallbackEntry,
+    Figure,
+    GainsPoint,
+    ModelKind,
+    Shapes,
+    SliceEntry,
+    TreatmentEntry,
+)
 
 # Rows that go into the artifact with their exact log-odds, so that whoever loads it can see that it still scores so.
 PROBE_ROWS = 16
@@ -70,6 +95,7 @@ class Trained:
     embargo_days: int = 0
     strongest_alone: tuple[str, float] | None = None
     fallbacks: tuple[FallbackEntry, ...] = ()  # filled in by whoever trains all the segments
+    treatment: TreatmentEntry | None = None
     figures: Mapping[str, Figure] = field(default_factory=dict, repr=False)
     slices: tuple[SliceEntry, ...] = field(default=(), repr=False)
     calibration_points: tuple[CalibrationPoint, ...] = field(default=(), repr=False)
@@ -86,13 +112,15 @@ class Trained:
 def train(rows: pa.Table, contract: Contract, plan: TrainingPlan) -> Trained:
     """The model learnt from `rows`: the contract's customer columns, `as_of` (date32) and `label` (0 or 1).
 
+    Where the rows also say who was in a wave (see churn.labels), it learns the risk of who is not called.
     Its figures come from a twin calibrated without the test rows. The model returned is calibrated with them, since
     they are the newest. Raises TrainingError where churners are too few, a column leaks, or nothing was learnt.
     """
     given = of_segment(rows, contract, plan.segment)
-    fitted = _fitted(distinct_lessons(given, contract), contract, plan)
+    distinct = distinct_lessons(given, contract)
+    fitted = _fitted(untouched(distinct), contract, plan)
     line = at_source(held_out_line(fitted.raw, fitted.held), contract)
-    stand_for = stood_for(fitted.held.labels, contract)
+    stand_for = in_the_base(fitted.held, contract)
     model = calibrated(fitted.raw, fitted.held.rows, line, stand_for)
     judged = _judged(fitted, held_out_line(fitted.raw, fitted.calibrate), fitted.test, contract)
     trained = Trained(
@@ -103,7 +131,7 @@ def train(rows: pa.Table, contract: Contract, plan: TrainingPlan) -> Trained:
         test_as_of=pc.max(fitted.held.rows[AS_OF]).as_py(),
         rows=len(fitted.learnt.labels),
         churners=int(fitted.learnt.labels.sum()),
-        duplicates=given.num_rows - fitted.lessons.rows.num_rows,
+        duplicates=given.num_rows - distinct.rows.num_rows,
         constants=tuple(column.name for column in contract.features if column not in fitted.columns),
         sampling_rate=fitted.sampling_rate,
         calibration=line,
@@ -117,6 +145,7 @@ def train(rows: pa.Table, contract: Contract, plan: TrainingPlan) -> Trained:
         source_sampling_rate=contract.training.sampling_rate,
         embargo_days=plan.embargo_days,
         strongest_alone=fitted.strongest_alone,
+        treatment=treatment_of(given, fitted.shapes),
     )
     return _with_figures(trained, judged, fitted, contract)
 
@@ -132,6 +161,7 @@ class _Fitted:
     strongest_alone: tuple[str, float] | None
     sampling_rate: float
     campaign: Campaign
+    shapes: Shapes
 
     @property
     def learnt(self) -> Lessons:
@@ -156,22 +186,24 @@ def _fitted(lessons: Lessons, contract: Contract, plan: TrainingPlan) -> _Fitted
     columns = varying(learnt.rows, contract.features)
     alone = strongest_alone(learnt, columns)
     sample = sampled(learnt, plan)
-    return _Fitted(_model(sample.lessons, columns, plan), lessons, split, columns, alone, sample.rate, plan.campaign)
+    raw, shapes = shaped(sample.lessons, lessons.part(split.calibrate), lambda taught: _model(taught, columns, plan))
+    return _Fitted(raw, lessons, split, columns, alone, sample.rate, plan.campaign, shapes)
 
 
 def _model(lessons: Lessons, columns: Sequence[Column], plan: TrainingPlan) -> Model:
+    weights = lessons.weights if np.ptp(lessons.weights) else None  # the same weight for all is none
     if plan.kind == "scorecard":
-        return fit(lessons.rows, lessons.labels, columns, plan)
+        return fit(lessons.rows, lessons.labels, columns, plan, weights=weights)
     from churn.training.estimators import fit_estimator  # scikit-learn takes seconds, which a scorecard need not pay
 
-    return fit_estimator(lessons.rows, lessons.labels, columns, plan)
+    return fit_estimator(lessons.rows, lessons.labels, columns, plan, weights=weights)
 
 
 def _judged(fitted: _Fitted, line: Line, lessons: Lessons, contract: Contract) -> Judged:
     """The lessons with the log-odds of a twin of the model that this line calibrates."""
     line = at_source(line, contract)
     log_odds = line.slope * log_odds_of(fitted.raw, lessons.rows) + line.shift
-    return Judged(lessons.rows, lessons.labels, log_odds, stood_for(lessons.labels, contract), fitted.campaign)
+    return Judged(lessons.rows, lessons.labels, log_odds, in_the_base(lessons, contract), fitted.campaign)
 
 
 def _with_figures(trained: Trained, judged: Judged, fitted: _Fitted, contract: Contract) -> Trained:
@@ -182,7 +214,7 @@ def _with_figures(trained: Trained, judged: Judged, fitted: _Fitted, contract: C
     return replace(
         trained,
         figures=figures,
-        slices=(*months, *slices_by_segment(judged, contract)),
+        slices=(*months, *slices_by_segment(judged, contract), *slices_of_held_out(judged)),
         calibration_points=calibration_points(judged),
         gains=gains_points(judged),
     )

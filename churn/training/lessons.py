@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from churn.errors import TrainingError
-from churn.metrics import Labels
+from churn.labels import lot_weights
+from churn.metrics import Floats, Labels
 from churn.scorecard import KINDS, Kind, one_array
 from churn.segments import ALL
 from schemas.columns import Column, Role
@@ -23,14 +24,23 @@ AS_OF, LABEL = "as_of", "label"  # the two columns that rows to learn from have 
 
 
 class Lessons(NamedTuple):
-    """Customers as they were on a date, and what came of them: 1 for a churner, 0 for a stayer; [rows]."""
+    """Customers as they were on a date, and what came of them: 1 for a churner, 0 for a stayer; [rows].
+
+    Each stands for `weights` of those who would be here, had nobody been called.
+    """
 
     rows: pa.Table
     labels: Labels
+    weights: Floats
 
-    def part(self, mask: npt.NDArray[np.bool_]) -> Lessons:
-        """The lessons where `mask` is true."""
-        return Lessons(self.rows.filter(pa.array(mask)), self.labels[mask])
+    def part(self, which: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> Lessons:
+        """The lessons where `which` is true, or at these places."""
+        rows = self.rows.filter(pa.array(which)) if which.dtype == np.bool_ else self.rows.take(pa.array(which))
+        return Lessons(rows, self.labels[which], self.weights[which])
+
+    def alike(self) -> Lessons:
+        """The same lessons, each of which counts once."""
+        return self._replace(weights=np.ones(len(self.labels)))
 
 
 def distinct_lessons(rows: pa.Table, contract: Contract) -> Lessons:
@@ -46,7 +56,12 @@ def distinct_lessons(rows: pa.Table, contract: Contract) -> Lessons:
             where=f"{contract.name}, all columns",
             to_do=f"Look for what doubles them, or write `duplicates: {copies}` among the contract's training facts.",
         )
-    return Lessons(distinct, labels_of(distinct))
+    return Lessons(distinct, labels_of(distinct), lot_weights(distinct))
+
+
+def untouched(lessons: Lessons) -> Lessons:
+    """Without the customers who were called: nobody knows what had come of them."""
+    return lessons if lessons.weights.all() else lessons.part(lessons.weights > 0.0)
 
 
 def of_segment(rows: pa.Table, contract: Contract, segment: str) -> pa.Table:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
 
 from churn.training.lessons import Lessons
 from churn.training.plan import TrainingPlan
@@ -24,4 +23,4 @@ def sampled(lessons: Lessons, plan: TrainingPlan) -> Sample:
     kept = min(len(stayers), max(plan.sampled_rows - len(churners), len(churners)))
     drawn = np.random.default_rng(plan.seed).choice(stayers, kept, replace=False)
     places = np.sort(np.concatenate([churners, drawn]))
-    return Sample(Lessons(lessons.rows.take(pa.array(places)), lessons.labels[places]), kept / len(stayers))
+    return Sample(lessons.part(places), kept / len(stayers))

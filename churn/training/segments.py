@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from churn.metrics import Labels
-from churn.training.lessons import distinct_lessons
+from churn.training.lessons import distinct_lessons, untouched
 from churn.training.plan import TrainingPlan
 from churn.training.split import Mask, Split, split_lessons
 from schemas.columns import Role
@@ -33,7 +33,7 @@ def segments_to_train(
     column = contract.one(Role.SEGMENT)
     if column is None:
         return (), ()
-    lessons = distinct_lessons(rows, contract)
+    lessons = untouched(distinct_lessons(rows, contract))
     split = split_lessons(lessons, contract, plan)
     names = lessons.rows[column.name].cast(pa.string())
     segments = sorted(pc.unique(names.drop_null()).to_pylist())

@@ -52,6 +52,13 @@ def segment(name: str, lift: str, churners: int = 200) -> SliceEntry:
     return SliceEntry(by="segment", name=name, rows=5_000, churners=churners, figures={"lift_10": figure(lift)})
 
 
+def held_out(level: str) -> SliceEntry:
+    """Those whom a lot kept from being called, and how many of them were predicted for each who left."""
+    figures = {"predicted_to_observed": figure(level)}
+    return SliceEntry(by="arm", name="held_out", rows=900, churners=200, figures=figures)
+
+
+HOLDOUT, FEW_HELD_OUT = "holdout_calibration", SliceEntry(by="arm", name="held_out", rows=9, churners=2, figures={})
 SOUND = Evidence(
     kind="scorecard",
     contract=TELCO,
@@ -124,6 +131,12 @@ TABLE = [
     ("a third too many, beyond doubt", figures(predicted_to_observed="1.33 (1.20 to 1.46)"), "calibration"),
     ("a third too many, perhaps", figures(predicted_to_observed="1.33 (1.00 to 1.66)"), None),
     ("a third too few, beyond doubt", figures(predicted_to_observed=".67 (.55 to .79)"), "calibration"),
+    # holdout_calibration
+    ("of those held out a third too few, beyond doubt", known(slices=(held_out(".67 (.55 to .79)"),)), HOLDOUT),
+    ("of those held out a third too many, beyond doubt", known(slices=(held_out("1.33 (1.20 to 1.46)"),)), HOLDOUT),
+    ("of those held out a third too few, perhaps", known(slices=(held_out(".67 (.45 to .89)"),)), None),
+    ("of those held out as many as left", known(slices=(held_out("1.02 (.92 to 1.12)"),)), None),
+    ("too few held out to tell", known(slices=(FEW_HELD_OUT,)), None),
     # segment_floors
     (
         "earns less in one segment, beyond doubt",
