@@ -64,6 +64,8 @@ def _show(console: Console, trial: Trial) -> None:
     for row in _rows(trial.tried, trial.in_force):
         table.add_row(*row)
     console.print(table)
+    if trial.measured:
+        console.print(f"Valued by measured effects: {', '.join(trial.measured)}; others by the policy's beliefs.")
     if trial.in_force is None:
         console.print("No list of that night is published.")
         return

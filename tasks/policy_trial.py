@@ -36,11 +36,15 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A policy's list of a night beside the one that was published; None where none was."""
+    """A policy's list of a night beside the one that was published; None where none was.
+
+    `measured` names the actions whose contacts are valued by effects that lots have told, as that night's are.
+    """
 
     as_of: date
     tried: Listed
     in_force: Listed | None
+    measured: tuple[str, ...] = ()
 
     @property
     def in_both(self) -> int:
@@ -61,7 +65,8 @@ def tried_on(contract: str, policy: str, as_of: date) -> Trial:
     decided = decision(_night(contract, run, publisher.lake), _scores(run), rules)
     pairs = zip(decided.parts, decided.wave.parts, strict=True)
     tried = _listed([status_rows(judged, places, decided.terms) for judged, places in pairs])
-    return Trial(as_of, tried, _in_force(publisher, terms.name, as_of))
+    uplift = decided.terms.uplift
+    return Trial(as_of, tried, _in_force(publisher, terms.name, as_of), tuple(sorted(uplift.cards)) if uplift else ())
 
 
 _ADVICE = "Ask for a night that is published: see night_status."

@@ -52,6 +52,7 @@ def test_the_list_leaves_out_whom_an_action_would_drive_away(nights: Nights) -> 
     trial = tried_on("telco", "telco", NIGHT)
     assert trial.in_force is not None
     assert trial.tried.customers != trial.in_force.customers
+    assert trial.measured == (action,)
 
     nights.run(FIRST_NIGHT)
     listed = view_rows("outreach_current")
