@@ -102,55 +102,67 @@ class Line(asyncio.Protocol):
         return (await self._answer).decode()
 
 
-async def called(calls: Calls) -> Heard:
-    """Asks one request after the other, from the first again once all were asked."""
-    result, statuses = Heard(), Counter[str]()
-    requests = cycle([request.encode() for request in calls.requests])
-    lines = [await _line(calls.port) for _ in range(calls.callers or 8)]
-    began = time.perf_counter()
+class Callers:
+    """Ask one request after the other, from the first again once all were asked."""
 
-    async def ask(line: Line) -> None:
-        sent = time.perf_counter()
-        statuses[await line.ask(next(requests))] += 1
-        result.milliseconds.append(1_000 * (time.perf_counter() - sent))
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+        self._requests = cycle([request.encode() for request in calls.requests])
+        self._statuses = Counter[str]()
+        self._free: list[Line] = []
+        self._heard = Heard()
+        self._began = time.perf_counter()
 
-    async def in_turn(line: Line) -> None:
-        while time.perf_counter() - began < calls.seconds:
-            await ask(line)
+    async def call(self) -> Heard:
+        """What came of it all."""
+        if self._calls.per_second:
+            await self._at_rate()
+        else:
+            await asyncio.gather(*(self._in_turn() for _ in range(self._calls.callers)))
+        self._heard.seconds, self._heard.statuses = time.perf_counter() - self._began, dict(self._statuses)
+        return self._heard
 
-    async def once() -> None:
+    async def _in_turn(self) -> None:
+        line = await self._line()
+        while time.perf_counter() - self._began < self._calls.seconds:
+            await self._ask(line)
+
+    async def _at_rate(self) -> None:
+        """Begins each at its time, whether or not those before have ended."""
+        begun = []
+        for number in range(int(self._calls.per_second * self._calls.seconds)):
+            due = self._began + number / self._calls.per_second
+            while (wait := due - time.perf_counter()) > 0:
+                await asyncio.sleep(wait)
+            self._heard.late.append(1_000 * -wait)
+            begun.append(asyncio.create_task(self._once()))
+        await asyncio.gather(*begun)
+
+    async def _once(self) -> None:
         try:
-            line = lines.pop() if lines else await _line(calls.port)
-            await ask(line)
+            line = await self._line()
+            await self._ask(line)
         except OSError as failed:
-            statuses[type(failed).__name__] += 1
-            return
-        if not line.closes:
-            lines.append(line)
+            self._statuses[type(failed).__name__] += 1
+        else:
+            self._free.append(line)
 
-    if calls.per_second:
-        await _at_rate(once, calls, began, result.late)
-    else:
-        await asyncio.gather(*map(in_turn, lines))
-    result.seconds, result.statuses = time.perf_counter() - began, dict(statuses)
-    return result
+    async def _ask(self, line: Line) -> None:
+        sent = time.perf_counter()
+        self._statuses[await line.ask(next(self._requests))] += 1
+        self._heard.milliseconds.append(1_000 * (time.perf_counter() - sent))
 
-
-async def _at_rate(once, calls: Calls, began: float, late: list[float]) -> None:  # type: ignore[no-untyped-def]
-    """Begins each at its time, whether or not those before have ended."""
-    begun = []
-    for number in range(int(calls.per_second * calls.seconds)):
-        due = began + number / calls.per_second
-        while (wait := due - time.perf_counter()) > 0:
-            await asyncio.sleep(wait)
-        late.append(1_000 * -wait)
-        begun.append(asyncio.create_task(once()))
-    await asyncio.gather(*begun)
+    async def _line(self) -> Line:
+        """One that is free; those that the service has closed meanwhile are left."""
+        while self._free:
+            if not (line := self._free.pop()).closes:
+                return line
+        return (await asyncio.get_running_loop().create_connection(Line, "127.0.0.1", self._calls.port))[1]
 
 
-async def _line(port: int) -> Line:
-    return (await asyncio.get_running_loop().create_connection(Line, "127.0.0.1", port))[1]
+async def _called(calls: Calls) -> Heard:
+    return await Callers(calls).call()
 
 
 if __name__ == "__main__":
-    print(json.dumps(asdict(asyncio.run(called(Calls(**json.loads(sys.stdin.read())))))))
+    print(json.dumps(asdict(asyncio.run(_called(Calls(**json.loads(sys.stdin.read())))))))

@@ -15,11 +15,12 @@ from tests.faults.long.trials import Ground
 
 HUGE, PIECE = 100_000_000, 64 * 1024  # bytes
 SLOW_SENDERS = 150
+APART = 0.03  # seconds; all at once would fill the queue, and those beyond it be told to come again
 LONGEST_ANSWER = 4_000  # bytes
 LATEST = 20.0  # seconds until the slowest sender is answered; he has five himself
 LIVE_SECONDS, LIVE_PER_SECOND = 20.0, 50.0
 SLOWEST_LIVE = 100.0  # milliseconds
-TIMES_AT_EASE = 2.0  # on a machine so busy that even at ease the slowest takes nearly as long
+TIMES_AT_EASE = 4.0  # on a machine so busy that even at ease the slowest takes nearly as long
 GROWTH = 20.0  # megabytes
 
 
@@ -120,11 +121,15 @@ async def _drained(writes: asyncio.StreamWriter) -> None:
 
 async def _slow_ones(service: Standing, tally: Tally, name: str, begins: bytes) -> None:
     """Many who send the begin of a request, and then nothing."""
-    alike = (_answered(tally, HTTPStatus.REQUEST_TIMEOUT, name, _begun(service, begins)) for _ in range(SLOW_SENDERS))
+    alike = (
+        _answered(tally, HTTPStatus.REQUEST_TIMEOUT, name, _begun(service, begins, number * APART))
+        for number in range(SLOW_SENDERS)
+    )
     await asyncio.gather(*alike)
 
 
-async def _begun(service: Standing, begins: bytes) -> Answer:
+async def _begun(service: Standing, begins: bytes, wait: float) -> Answer:
+    await asyncio.sleep(wait)
     reads, writes = await asyncio.open_connection("127.0.0.1", service.port)
     writes.write(begins)
     answer = await read_answer(reads, time.monotonic())
