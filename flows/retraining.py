@@ -7,8 +7,8 @@ from pathlib import Path
 from prefect import flow, unmapped
 
 from flows.etl import take_in
+from tasks import labels, lift, promotion
 from tasks import model_reports as reports
-from tasks import promotion
 from tasks import training as steps
 from tasks.night import Candidate, Course, Night, Retraining
 from tasks.parameters import (
@@ -50,6 +50,7 @@ def retraining(
     course = steps.course_of(estimator, gate, explanation, learning)
     night = take_in(contract, as_of, known_at, source)
     lessons = gather_lessons(night)
+    course = labels.say_who_was_called(night, lift.keep_waves(contract), lessons, course)
     if per_segment:
         course = steps.choose_segments(night, lessons, course)
     whole = steps.train_candidate(night, lessons, course)

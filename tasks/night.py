@@ -112,14 +112,15 @@ class Course:
     """How candidates are trained and judged: which kind of model, for which segments beside all, and by which gate.
 
     `fallbacks` are the segments that have too few churners for a model of their own. `explanation` says why a
-    candidate's contract may be another than the champion's. `learning` is what was chosen about how they learn. `whole`
-    is the candidate for all, once it is there.
+    candidate's contract may be another than the champion's. `learning` is what was chosen about how they learn,
+    `treated` the file of who was called while the labels came. `whole` is the candidate for all, once it is there.
     """
 
     estimator: ModelKind
     gate: str
     explanation: str = ""
     learning: Learning = Learning()
+    treated: Path | None = None
     segments: tuple[str, ...] = ()
     fallbacks: tuple[FallbackEntry, ...] = ()
     whole: Candidate | None = None

@@ -34,6 +34,7 @@ from store.settings import current_settings
 from store.signatures import require_trust
 from store.snapshots import first_as_of, training_rows
 from tasks.judging import Judgement, judged
+from tasks.labels import lessons_of
 from tasks.night import Candidate, Course, Learning, Night
 from tasks.progress import begun, part_done
 from tasks.step import SOON, step
@@ -94,7 +95,8 @@ def gather_lesson(night: Night, as_ofs: tuple[date, ...], as_of: date) -> Path:
 def choose_segments(night: Night, lessons: Sequence[Path], course: Course) -> Course:
     """The course for each segment with churners enough as well; the others are named in log and card."""
     contract = read_contract(night.contract)
-    segments, fallbacks = segments_to_train(read_parquet(lessons), contract, plan_of(course, contract, ALL))
+    rows = lessons_of(lessons, contract, course)
+    segments, fallbacks = segments_to_train(rows, contract, plan_of(course, contract, ALL))
     for one in fallbacks:
         log.info("no model of its own for %s: %d churners, %d are needed", one.segment, one.churners, one.needed)
     return replace(course, segments=segments, fallbacks=fallbacks)
@@ -105,7 +107,7 @@ def train_candidate(night: Night, lessons: Sequence[Path], course: Course, segme
     """Trains, registers and judges a candidate for the segment's place; nobody is promoted."""
     begun(f"train for {segment}")
     settings, contract = current_settings(), read_contract(night.contract)
-    rows = read_parquet(lessons)
+    rows = lessons_of(lessons, contract, course)
     trained = train(rows, contract, plan_of(course, contract, segment, _campaign(rows, contract)))
     if segment == ALL:
         trained = replace(trained, fallbacks=course.fallbacks)

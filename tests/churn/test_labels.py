@@ -90,7 +90,7 @@ def weighed(*customers: tuple[str | None, float | None]) -> list[float]:
     arms, shares = zip(*customers, strict=True)
     days = pa.array([JUNE] * len(arms), pa.date32())
     columns = {"as_of": days, ARM: pa.array(arms, pa.string()), "wave_share": pa.array(shares, pa.float64())}
-    return lot_weights(pa.table(columns)).tolist()
+    return [float(weight) for weight in lot_weights(pa.table(columns))]
 
 
 def test_who_was_held_out_stands_for_the_listed_and_nobody_else_counts_otherwise() -> None:
