@@ -114,9 +114,10 @@ def _part(shown: ShownList, wanted: Wanted, after: Place | None, rows: int) -> s
         part = part.where(table.c.team == wanted.team)
     if after is not None:
         part = part.where(order > after)
-    limits = _may_see(wanted)
-    scored = table.join(scores, _scored(table.c.customer_id, shown))
-    return part.select_from(scored).where(*limits) if limits else part
+    if limits := _may_see(wanted):
+        # No join: SQLite would go through all scores of the night for the few who are listed.
+        part = part.where(sa.exists().where(_scored(table.c.customer_id, shown), *limits))
+    return part
 
 
 def _with_rule(part: sa.Subquery, shown: ShownList) -> sa.Select[Any]:
