@@ -11,6 +11,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException, Path
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from sqlalchemy.exc import ProgrammingError
 
 from api.answers import ModelStamp
 from api.environment import Environment
@@ -41,6 +42,7 @@ REFUSALS = described(
     HTTPStatus.SERVICE_UNAVAILABLE,
 )
 MOVES = REFUSALS | described(HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT)
+MAY_NOT = "The service's user in the database may move no champion: use `churn model`, as its owner."
 LIMITED = [Depends(limited("operations"))]
 
 Number = Annotated[int, Field(ge=1, le=LARGEST_VERSION), BeforeValidator(no_disguise)]
@@ -238,6 +240,9 @@ def _refusals_told() -> Iterator[None]:
         raise HTTPException(HTTPStatus.CONFLICT, in_sentences(refused)) from None
     except RegistryError as unknown:
         raise HTTPException(HTTPStatus.NOT_FOUND, in_sentences(unknown)) from None
+    except ProgrammingError:
+        # The database's own role for the service moves nobody, so that who breaks into the service does not either.
+        raise HTTPException(HTTPStatus.FORBIDDEN, MAY_NOT) from None
 
 
 def _registered(version: Version, held: Mapping[str, Version]) -> RegisteredModel:

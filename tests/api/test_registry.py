@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy.engine import make_url
 
 from api.app import create_app
 from churn.contract import parse_contract
@@ -16,8 +18,11 @@ from schemas.odcs_text import contract_text
 from schemas.users import Role, User
 from store.artifacts import model_folder
 from store.registry import Promotion, VerdictEntry, Version, open_registry
+from store.roles import grant_roles
 from store.settings import Settings
+from store.tables import engine_for
 from tests import cards
+from tests.api.lists import customer, publish_list
 from tests.api.service import TINY, Ask, promoted, registered, running
 
 PATH = "/api/v1/models"
@@ -176,3 +181,30 @@ def test_what_is_no_wish_is_refused_by_field(asked: Ask, body: dict[str, Any], f
     answer = asked("POST", f"{PATH}/all/promote", content=given, headers={"content-type": "application/json"})
     assert (answer.status_code, answer.json()["fields"][0]["field"]) == (422, field)
     assert asked("GET", f"{PATH}/all").json()["model"]["version"] == 1
+
+
+def test_as_the_databases_role_for_services_it_shows_everything_and_moves_nobody(settings: Settings, postgres_url: str):
+    owner = replace(settings, database_url=postgres_url)
+    promoted(owner)
+    number = registered(owner, RISKIER)
+    publish_list(owner, [1, 2, 3])
+    with running(create_app(as_service(owner), TINY.name)) as ask:
+        one = f"/api/v1/customers/{customer(1)}"
+        seen = {path: ask("GET", path).status_code for path in (PATH, f"{PATH}/all", f"{PATH}/all/history", one)}
+        seen |= {path: ask("GET", path).status_code for path in (f"{one}/history", f"{one}?live=true")}
+        moved = [promote(ask, number, 1, override=True), roll_back(ask, 1, to=1)]
+    assert set(seen.values()) == {200}, seen
+    assert moved[0].status_code == 403
+    assert "churn model" in moved[0].json()["detail"]
+    assert open_registry(owner).resolve(TINY.name).version == 1
+
+
+def as_service(owner: Settings) -> Settings:
+    """The settings of a user of the database who has the service's role alone."""
+    url, name = make_url(owner.database_url), f"web_{secrets.token_hex(4)}"
+    engine = engine_for(owner.database_url)
+    role = grant_roles(engine, name)["service"]
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"CREATE ROLE {name} LOGIN PASSWORD '{name}' IN ROLE {role}")
+    engine.dispose()
+    return replace(owner, database_url=url.set(username=name, password=name).render_as_string(hide_password=False))
