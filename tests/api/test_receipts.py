@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from api.admission import lanes
 from api.app import create_app
 from churn.contract import parse_contract
 from schemas.odcs_text import contract_text
@@ -91,3 +92,17 @@ def test_what_was_never_scored_has_no_receipt(ask: Ask, path: str):
 def test_what_is_no_date_is_refused(ask: Ask, as_of: str):
     answer = ask("GET", f"{PATH}?as_of={as_of}")
     assert (answer.status_code, answer.json()["fields"][0]["field"]) == (422, "as_of")
+
+
+LANES = [
+    # path                          lane
+    ("", "look-ups"),
+    ("/history", "look-ups"),
+    ("/receipt", "inquiries"),
+    ("/what-if", "inquiries"),
+]
+
+
+@pytest.mark.parametrize(("path", "lane"), LANES)
+def test_what_takes_seconds_holds_no_look_up_up(path: str, lane: str):
+    assert next(one.name for one in lanes() if one.leads(f"/api/v1/customers/C1{path}")) == lane
