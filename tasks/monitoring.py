@@ -38,7 +38,7 @@ from churn.monitoring import (
 from churn.monitoring import Night as WatchedNight
 from churn.monitoring_page import history_svg, night_html, night_markdown
 from schemas.contract import Contract
-from schemas.monitoring import ALARMS, BACKTEST, DECISIONS, FEATURES, OF_A_NIGHT, SCORE_SPREADS, AlarmState
+from schemas.monitoring import ALARMS, BACKTEST, DECISIONS, EVERYTHING, FEATURES, OF_A_NIGHT, SCORE_SPREADS, AlarmState
 from schemas.outreach import OUTREACH, STATUSES
 from schemas.policy import Policy
 from schemas.scores import SCORES
@@ -258,21 +258,31 @@ def _scores(rows: pa.Table, buckets: Sequence[_Bucket]) -> Scores:
 
 def _parts(buckets: Sequence[_Bucket], settings: Settings) -> tuple[PartFacts, ...]:
     """The customers of each model, from all buckets."""
-    starts = np.cumsum([0, *(bucket.scores.num_rows for bucket in buckets)])
     digests = sorted({digest for bucket in buckets for digest in bucket.by_model})
-    return tuple(_part(digest, buckets, starts, settings) for digest in digests)
+    places = {digest: _place(digest, buckets) if len(digests) > 1 else EVERYTHING for digest in digests}
+    return tuple(_part(digest, places[digest], buckets, settings) for digest in digests)
 
 
-def _part(digest: str, buckets: Sequence[_Bucket], starts: np.ndarray, settings: Settings) -> PartFacts:
+def _place(digest: str, buckets: Sequence[_Bucket]) -> str:
+    """The segment whose customers alone the model scored, or all: a model that learnt from all may hold any place."""
+    theirs = [bucket.scores for bucket in buckets if digest in bucket.by_model]
+    scored = pa.concat_tables(
+        [rows.filter(pc.equal(rows["model_digest"].cast(pa.string()), digest)) for rows in theirs]
+    )
+    segments: list[str] = pc.unique(scored["segment"].cast(pa.string())).to_pylist()
+    return segments[0] if len(segments) == 1 else EVERYTHING
+
+
+def _part(digest: str, place: str, buckets: Sequence[_Bucket], settings: Settings) -> PartFacts:
     model = load_model(digest, settings)
+    starts = np.cumsum([0, *(bucket.scores.num_rows for bucket in buckets)])
     pairs = zip(starts, buckets, strict=False)
     theirs = [(start, bucket.by_model[digest]) for start, bucket in pairs if digest in bucket.by_model]
     rows = np.concatenate([start + places for start, (places, _, _) in theirs])
     bins = np.concatenate([bins for _, (_, bins, _) in theirs], axis=1)
     card = card_for_bins(model.model)
     numbers = {f.name: together([numbers[f.name] for _, (_, _, numbers) in theirs]) for f in card.features}
-    part = Part(model.manifest.segment, card, model.manifest.reference, rows, bins)
-    return PartFacts(part, model.model, numbers)
+    return PartFacts(Part(place, card, model.manifest.reference, rows, bins), model.model, numbers)
 
 
 def _a_month_before(published: Published) -> tuple[Run, Run] | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from churn.contract import arrow_schema
 from churn.scorecard import Feature, Kind, Scorecard, Term, binned
@@ -86,7 +87,7 @@ def _slope(feature: Feature, weight: float) -> np.ndarray:
     return np.concatenate([[0.0], weight * (middles - middles.mean())])
 
 
-def save_card(settings: Settings) -> str:
+def save_card(settings: Settings, intercept: float = -3.5) -> str:
     """Saves the small model with the spread of its features as a training leaves it, and gives its digest."""
     rows = customers(seed=99)
     shares = {
@@ -94,15 +95,18 @@ def save_card(settings: Settings) -> str:
         for feature, bins in zip(card().features, binned(card(), rows), strict=True)
     }
     probe = rows.slice(0, 20).select([feature.name for feature in card().features])
-    learnt = replace(trained(card(), probe), reference=shares)
+    learnt = replace(trained(replace(card(), intercept=intercept), probe), reference=shares)
     return save_model(model_of(learnt, contract(), "0.1.0"), settings)
 
 
-def publish_night(settings: Settings, as_of: date, rows: pa.Table, digest: str) -> Night:
-    """Publishes the scores of these customers and the list that the telecom's policy makes of them."""
+def publish_night(settings: Settings, as_of: date, rows: pa.Table, digest: str, prepaid: str = "") -> Night:
+    """Publishes the scores of these customers and the list that the telecom's policy makes of them.
+
+    `prepaid` is the model that is said to have scored that segment, where it is another.
+    """
     publisher = open_publisher(settings)
     night = _night(publisher, as_of, rows)
-    scores = _publish(publisher, night, "scores", lambda folder: _write_scores(night, rows, digest, folder))
+    scores = _publish(publisher, night, "scores", lambda folder: _write_scores(night, rows, (digest, prepaid), folder))
     rules = read_policy("telco")
     _publish(
         publisher,
@@ -129,13 +133,21 @@ def _bucket(rows: pa.Table, bucket: int) -> pa.Table:
     return rows.slice(bucket * half, half)
 
 
-def _write_scores(night: Night, rows: pa.Table, digest: str, folder: Path) -> None:
-    stamp = Stamp(night.as_of, contract(), 1, digest)
+def _write_scores(night: Night, rows: pa.Table, digests: tuple[str, str], folder: Path) -> None:
+    stamp = Stamp(night.as_of, contract(), 1, digests[0])
     scored = [score_rows(card(), _bucket(rows, bucket), stamp) for bucket in range(BUCKETS)]
+    if digests[1]:
+        scored = [_by_another(part, digests) for part in scored]
     edges = percentile_edges(part["log_odds"].to_numpy() for part in scored)
     for bucket, part in enumerate(scored):
         write_parquet(with_percentile(part, edges), folder / SCORES.name / bucket_file(bucket))
     write_parquet(arrow_schema(QUARANTINE).empty_table(), folder / QUARANTINE.name / ASIDE)
+
+
+def _by_another(scores: pa.Table, digests: tuple[str, str]) -> pa.Table:
+    theirs = pc.equal(scores["segment"].cast(pa.string()), "prepaid")
+    place = scores.column_names.index("model_digest")
+    return scores.set_column(place, "model_digest", pc.if_else(theirs, digests[1], digests[0]))
 
 
 def _publish(publisher: Publisher, night: Night, kind: str, write) -> Result:  # type: ignore[no-untyped-def]

@@ -109,3 +109,13 @@ def test_a_night_that_cannot_be_watched_stays_published(settings, digest, caplog
     shutil.rmtree(published.snapshot)
     assert steps.watch_published.fn(published) is None
     assert "The night is published, and could not be watched: RequestError" in caplog.text
+
+
+def test_two_models_that_learnt_from_all_are_told_apart_by_whom_they_score(settings, digest):
+    publish_night(settings, night(0), zeroed(customers(), KEY), digest, prepaid=save_card(settings, -3.0))
+    seen = steps.watch_night.fn("telco", night(0))
+    assert {row["place"] for row in monitoring.kept_night(settings, FEATURES, "telco").to_pylist()} == {
+        "postpaid",
+        "prepaid",
+    }
+    assert {(alarm.finding.subject, alarm.finding.place) for alarm in seen.alarms} >= {(KEY, "postpaid")}
