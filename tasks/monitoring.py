@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -64,8 +63,6 @@ A_MONTH_AGO = timedelta(days=28)
 NIGHTS_TOGETHER = 3  # whose churners are counted together, to tell where more leave than elsewhere
 _IN_SCORES = ["customer_id", "segment", "log_odds", "customer_value", "model_digest"]
 _REASON = "reason_1_feature"
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +143,7 @@ def tell_of(seen: Seen) -> Seen:
         image = f"data:image/svg+xml;base64,{picture}"
         create_image_artifact(key="monitoring-plot", description=title, image_url=image)
     for alarm in seen.new:
-        log.warning("%s as of %s: %s %s", seen.base, seen.as_of, alarm.finding.says, alarm.finding.to_do)
+        warned(f"{seen.base} as of {seen.as_of}: {alarm.finding.says.rstrip('.')}. {alarm.finding.to_do}")
     if seen.new:
         with worth_no_failure("the event of the alarms"):
             tell(DRIFT_DETECTED, about=seen.base, payload=_payload(seen))
