@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # The rooms find their data below the checkout, wherever make was called from.
 export CHURN_HOME := $(CURDIR)
 
-.PHONY: help setup night serve test test-faults check fix lock clean
+.PHONY: help setup night serve up down screenshots test test-faults check fix lock clean
 
 help:  ## show the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -13,13 +13,22 @@ setup:  ## make .venv from requirements.lock (the others call it)
 	@scripts/setup
 
 # Models are signed where there is a key (`churn model key`); without one a trial runs unsigned, and says so.
-night serve: export CHURN_MODE := $(or $(CHURN_MODE),$(if $(CHURN_SIGNING_KEY),production,development))
+night serve up: export CHURN_MODE := $(or $(CHURN_MODE),$(if $(CHURN_SIGNING_KEY),production,development))
 night: setup  ## simulate a telecom once, then score its latest night and write the outreach list
 	@churn simulate --customers 20000 --months 24 --seed 42 --if-missing
 	@churn night --as-of latest
 
 serve: setup  ## answer look-ups and predictions on http://127.0.0.1:8000 (after make night)
 	@churn serve
+
+up: setup  ## start Prefect's server, its worker and the API, and set the server up; says where they are
+	@scripts/up
+
+down:  ## stop what make up started
+	@scripts/down
+
+screenshots: setup  ## take the pictures of docs/operations.md from what make up started
+	@scripts/screenshots
 
 test: setup  ## every test; starts servers of its own and installs those that are missing
 	@pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
