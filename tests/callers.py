@@ -20,12 +20,12 @@ LARGEST_HEAD = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """What to ask of a port, for how long: by so many callers who wait for their answers or, with a rate, by any."""
+    """What to ask of a port, for how long, over how many lines; in turn on each or, with a rate, at that rate."""
 
     port: int
     requests: list[str]
     seconds: float
-    callers: int = 0
+    callers: int = 512
     per_second: float = 0.0
 
 
@@ -109,7 +109,9 @@ class Callers:
         self._calls = calls
         self._requests = cycle([request.encode() for request in calls.requests])
         self._statuses = Counter[str]()
-        self._free: list[Line] = []
+        self._free: asyncio.LifoQueue[Line | None] = asyncio.LifoQueue()
+        for _ in range(calls.callers):
+            self._free.put_nowait(None)
         self._heard = Heard()
         self._began = time.perf_counter()
 
@@ -123,41 +125,36 @@ class Callers:
         return self._heard
 
     async def _in_turn(self) -> None:
-        line = await self._line()
         while time.perf_counter() - self._began < self._calls.seconds:
-            await self._ask(line)
+            await self._once()
 
     async def _at_rate(self) -> None:
         """Begins each at its time, whether or not those before have ended."""
         begun = []
         for number in range(int(self._calls.per_second * self._calls.seconds)):
             due = self._began + number / self._calls.per_second
-            while (wait := due - time.perf_counter()) > 0:
-                await asyncio.sleep(wait)
-            self._heard.late.append(1_000 * -wait)
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))  # also where it is late, so that answers are read
+            self._heard.late.append(1_000 * (time.perf_counter() - due))
             begun.append(asyncio.create_task(self._once()))
         await asyncio.gather(*begun)
 
     async def _once(self) -> None:
+        """One request over the line that was free last, as a proxy does who keeps some."""
+        line = await self._free.get()
+        asked = time.perf_counter()
         try:
-            line = await self._line()
-            await self._ask(line)
+            if line is None or line.closes:  # the service waits for a while for another request on it
+                line = await _line(self._calls.port)
+            self._statuses[await line.ask(next(self._requests))] += 1
         except OSError as failed:
             self._statuses[type(failed).__name__] += 1
-        else:
-            self._free.append(line)
+        finally:
+            self._free.put_nowait(line)
+        self._heard.milliseconds.append(1_000 * (time.perf_counter() - asked))
 
-    async def _ask(self, line: Line) -> None:
-        sent = time.perf_counter()
-        self._statuses[await line.ask(next(self._requests))] += 1
-        self._heard.milliseconds.append(1_000 * (time.perf_counter() - sent))
 
-    async def _line(self) -> Line:
-        """One that is free; those that the service has closed meanwhile are left."""
-        while self._free:
-            if not (line := self._free.pop()).closes:
-                return line
-        return (await asyncio.get_running_loop().create_connection(Line, "127.0.0.1", self._calls.port))[1]
+async def _line(port: int) -> Line:
+    return (await asyncio.get_running_loop().create_connection(Line, "127.0.0.1", port))[1]
 
 
 async def _called(calls: Calls) -> Heard:

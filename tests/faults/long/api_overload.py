@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from tests.callers import Calls, Heard, heard
 from tests.faults.long.api_service import Standing, served
 from tests.faults.long.tally import Tally
@@ -15,6 +17,9 @@ CALLERS, MEASURED_SECONDS = 8, 3.0
 PROPER = {"200", "503 retry-after"}
 GOODPUT = 0.8  # of what it does unhurried, for the same of the processor's time: callers take theirs from it, too
 LATEST = 2.0  # seconds; the deadline, and as long again for callers who are as hurried as the service
+# Milliseconds by which callers may miss their times. Where a busy machine holds them up for longer they come in bursts,
+# which is another load than five times what the worker can do: how much of it was good is told then, and not judged.
+EVEN = 20.0
 GROWTH = 20.0  # megabytes
 
 
@@ -40,14 +45,16 @@ def _flood(service: Standing, tally: Tally) -> None:
     tally.reads = flooded.good + after.good
     tally.lost += [f"{number} x {how} in overload" for how, number in flooded.statuses.items() if how not in PROPER]
     tally.lost += [f"{number} x {how} right after it" for how, number in after.statuses.items() if how != "200"]
-    tally.broken += [f"an answer took {slowest:.2f} s"] if slowest > LATEST else []
+    tally.broken += [f"an answer took {slowest:.2f} s"] if slowest > LATEST + max(flooded.late) / 1_000 else []
     tally.broken += [f"grew by {grown:.0f} MB"] if grown > GROWTH else []
-    good = max(by_processor, by_clock)
-    tally.broken += [f"{good:.2f} of its predictions, even for the same processor's time"] if good < GOODPUT else []
+    good, late = max(by_processor, by_clock), float(np.quantile(flooded.late, 0.99))
+    if good < GOODPUT and late < EVEN:
+        tally.broken.append(f"{good:.2f} of its predictions, even for the same processor's time")
     tally.remark = (
         f"able {able:.0f}/s, asked {flooded.answers / flooded.seconds / able:.1f}x,"
         f" good by processor {by_processor:.2f}"
-        f" and by clock {by_clock:.2f}, slowest {slowest:.2f} s, {grown:+.0f} MB"
+        f" and by clock {by_clock:.2f}, slowest {slowest:.2f} s,"
+        f" callers late by {late:.0f} ms, {grown:+.0f} MB"
     )
 
 
