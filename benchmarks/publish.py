@@ -83,13 +83,13 @@ def _publisher(home: Path, url: str) -> Publisher:
 
 
 def _postgres(publisher: Publisher, rows: Path, customers: int) -> dict[str, float]:
-    _published(publisher, rows, 0)
+    published(publisher, rows, 0)
     _vacuumed(publisher)
-    alone = _published(publisher, rows, 1)
+    alone = published(publisher, rows, 1)
     with _long_query(publisher, customers) as report, _reads(publisher) as waits:
         time.sleep(SECONDS_BEFORE)
         before = len(waits)
-        beside = _published(publisher, rows, 2)
+        beside = published(publisher, rows, 2)
         outlived = report.is_alive()
     return {
         "postgres_rows_per_s": customers / alone["load"],
@@ -108,12 +108,12 @@ def _waits(who: str, seconds: list[float]) -> dict[str, float]:
 
 
 def _sqlite(publisher: Publisher, rows: Path, customers: int) -> dict[str, float]:
-    taken = _published(publisher, rows, 0)
+    taken = published(publisher, rows, 0)
     return {"sqlite_rows_per_s": customers / taken["load"], "sqlite_swap_ms": 1000 * taken["swap"]}
 
 
-def _published(publisher: Publisher, rows: Path, day: int) -> dict[str, float]:
-    """The seconds of each step of a publication."""
+def published(publisher: Publisher, rows: Path, day: int) -> dict[str, float]:
+    """Publishes the rows as the night so many days after the first; the seconds of each step."""
     unit = replace(FIRST, as_of=FIRST.as_of + timedelta(days=day))
     claim = publisher.claim(unit, Content(str(day), str(day)))
     assert isinstance(claim, Claim)

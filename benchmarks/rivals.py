@@ -1,0 +1,89 @@
+"""What the service is held against: itself with a constant answer, and the endpoint that most tutorials end with."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from fastapi import Depends, FastAPI
+
+MODEL = "model.joblib"
+
+
+def constant(answer: str) -> FastAPI:
+    """The service with all that surrounds a prediction, door and limits too, and a prediction that is always this."""
+    from api.admission import PREDICTIONS
+    from api.app import create_app
+    from api.limits import limited
+    from api.predictions import Prediction
+
+    told = Prediction.model_validate_json(Path(answer).read_bytes())
+    app = create_app(contract="telco")
+
+    @app.post(PREDICTIONS, response_model=Prediction, dependencies=[Depends(limited("predictions"))])
+    async def predict() -> Any:
+        return told
+
+    app.router.routes.insert(0, app.router.routes.pop())  # before the one that scores
+    return app
+
+
+def naive(folder: str) -> FastAPI:
+    """A pipeline from a joblib file, fed a frame of one row."""
+    import joblib
+    import pandas as pd
+
+    model, app = joblib.load(Path(folder) / MODEL), FastAPI()
+
+    @app.post("/api/v1/predictions")
+    def predict(customer: dict[str, Any]) -> dict[str, float]:
+        return {"probability": float(model.predict_proba(pd.DataFrame([customer]))[0, 1])}
+
+    return app
+
+
+def train_naive(customer: dict[str, Any], folder: Path) -> None:
+    """Fits and keeps the pipeline on rows like this customer."""
+    import joblib
+    import numpy as np
+    import pandas as pd
+    from sklearn.compose import make_column_selector, make_column_transformer
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder
+
+    dice = np.random.default_rng(1)
+    rows = pd.DataFrame([customer] * 2_000)
+    for name in rows.select_dtypes("number"):
+        rows[name] = rows[name] * dice.uniform(0.5, 2.0, len(rows))
+    words = make_column_selector(dtype_exclude="number")
+    columns = make_column_transformer(
+        (SimpleImputer(), make_column_selector(dtype_include="number")),
+        (OneHotEncoder(handle_unknown="ignore", sparse_output=False), words),
+    )
+    model = make_pipeline(columns, HistGradientBoostingClassifier())
+    joblib.dump(model.fit(rows, dice.random(len(rows)) < 0.1), folder / MODEL)
+
+
+def serve(which: str, port: int, given: str) -> None:
+    """Serves one of them, as `churn serve` would."""
+    import uvicorn
+
+    from api.logs import log_as_json
+    from api.server import configuration
+
+    log_as_json()
+    if which == "naive":
+        uvicorn.run(naive(given), port=port, log_config=None, access_log=False)
+        return
+    config = configuration("telco", "127.0.0.1", port, 1)
+    config.app = partial(constant, given)
+    asyncio.run(uvicorn.Server(config).serve())
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1], int(sys.argv[2]), sys.argv[3])
