@@ -9,9 +9,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from datetime import date
-from typing import Annotated, TypeVar
+from typing import TypeVar
 
-from fastapi import Depends, Request
 from pydantic import BaseModel
 
 from api.models import Champions
@@ -48,12 +47,3 @@ def key_of(customer: CustomerMessage, champions: Champions, as_of: date) -> byte
     models = sorted((segment, of.stamp.version, of.stamp.digest) for segment, of in champions.of_segment.items())
     told = f"{champions.contract.digest} {models} {as_of} {customer.model_dump_json()}"
     return hashlib.sha256(told.encode()).hexdigest().encode()
-
-
-async def answer_cache(request: Request) -> AnswerCache:
-    """The cache that the service was made with."""
-    cache: AnswerCache = request.app.state.cache
-    return cache
-
-
-Cache = Annotated[AnswerCache, Depends(answer_cache)]

@@ -48,6 +48,9 @@ class Champions:
     of_segment: Mapping[str, Champion]
     contract: Contract
     customer: type[CustomerMessage]
+    # Looked up once: to look through the contract's columns again for each customer takes as long as to score him.
+    key: str
+    segment: str | None
 
     @property
     def stamp(self) -> ModelStamp:
@@ -56,8 +59,7 @@ class Champions:
 
     def of(self, customer: Mapping[str, Any]) -> Champion:
         """Who scores the customer, given by column; a segment that is missing or unknown is scored as all are."""
-        column = self.contract.one(Role.SEGMENT)
-        return self.of_segment.get(customer[column.name], self.of_all) if column else self.of_all
+        return self.of_segment.get(customer[self.segment], self.of_all) if self.segment else self.of_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,8 @@ def load_champions(contract: str, versions: Versions, settings: Settings) -> Cha
     for model in models.values():
         _require_fit(model, contract, customer)
     champions = {segment: _champion(model, versions[segment]) for segment, model in models.items()}
-    return Champions(champions[ALL], champions, asked, customer)
+    column = asked.one(Role.SEGMENT)
+    return Champions(champions[ALL], champions, asked, customer, asked.key, column.name if column else None)
 
 
 def _require_fit(model: Model, contract: str, customer: type[CustomerMessage]) -> None:
@@ -175,8 +178,9 @@ async def champion_place(request: Request) -> ChampionPlace:
     return place
 
 
-async def pinned_champions(request: Request, place: Annotated[ChampionPlace, Depends(champion_place)]) -> Champions:
+async def pinned_champions(request: Request) -> Champions:
     """The champions for this one request; its line in the log names the model that stands for them."""
+    place: ChampionPlace = request.app.state.place
     champions = place.pinned
     request.state.model = champions.stamp.digest
     return champions

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from fastapi import APIRouter, Depends, HTTPException, Request
@@ -15,8 +15,8 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field, ValidationError
 
 from api.answers import ModelStamp, Reason, RecommendedAction
-from api.cache import Cache, key_of
-from api.environment import Today
+from api.cache import AnswerCache, key_of
+from api.environment import today
 from api.limits import limited
 from api.models import Champion, Champions
 from api.problems import described
@@ -48,14 +48,21 @@ class Prediction(BaseModel):
     model: ModelStamp
 
 
-async def asked(request: Request, champions: Chosen) -> CustomerMessage:
+class Asked(NamedTuple):
+    """A customer, and the model that scores him. FastAPI walks through each dependency of a route for every request."""
+
+    customer: CustomerMessage
+    champions: Champions
+
+
+async def asked(request: Request, champions: Chosen) -> Asked:
     """The customer in the request's body, checked against the contract of the model that scores.
 
     Pydantic reads the bytes itself: Python's own parser would let lone surrogates and numbers without end through.
     """
     require_json(request)
     try:
-        return champions.customer.model_validate_json(await request.body())
+        return Asked(champions.customer.model_validate_json(await request.body()), champions)
     except ValidationError as refused:
         raise as_refusal(refused) from None
 
@@ -76,16 +83,15 @@ async def asked(request: Request, champions: Chosen) -> CustomerMessage:
         HTTPStatus.SERVICE_UNAVAILABLE,
     ),
 )
-async def predict(
-    customer: Annotated[CustomerMessage, Depends(asked)], champions: Chosen, today: Today, cache: Cache
-) -> Prediction:
+async def predict(request: Request, told: Annotated[Asked, Depends(asked)]) -> Prediction:
     """The customer's probability of leaving and why, to the bit what the night would write for the same row.
 
     It takes microseconds and no database, so it stays on the event loop and off the threads that look-ups wait in;
     only an operator who names another version waits for the registry.
     """
-    make = partial(predicted, customer, champions, today)
-    return await cache.once(partial(key_of, customer, champions, today), make, Prediction)
+    question = (*told, await today(request.app.state.settings))
+    cache: AnswerCache = request.app.state.cache
+    return await cache.once(partial(key_of, *question), partial(predicted, *question), Prediction)
 
 
 def predicted(customer: CustomerMessage, champions: Champions, as_of: date) -> Prediction:
@@ -108,7 +114,7 @@ class Told:
         chance = probability(np.array([scored.log_odds])).item()
         reasons = self.champion.reasons.of(scored.raising)
         return Prediction(
-            customer_id=row[self.champions.contract.key],
+            customer_id=row[self.champions.key],
             as_of=self.as_of,
             probability=chance,
             log_odds=scored.log_odds,
