@@ -8,7 +8,7 @@ from flows.etl import take_in
 from flows.outreach import decide_list
 from flows.retraining import gather_lessons, train_first
 from flows.scoring import score_base
-from tasks import intake, monitoring, promotion, publishing, reports, training
+from tasks import intake, monitoring, promotion, publishing, reports, shadow, training
 from tasks import outreach as policies
 from tasks.night import Summary
 from tasks.parameters import FOR_THE_LIST, AsOf, ContractName, Evaluate, Force, KnownAt, PolicyName, Reasons, Source
@@ -38,5 +38,6 @@ def nightly(
         scores = score_base(night, reasons, force=force)
         outreach = decide_list(night, scores, rules, force=force)
         monitoring.watch_published(night)
+        shadow.run_in_shadow(night, scores)
         evaluation = training.cross_validated(night, gather_lessons(night)) if evaluate else None
         return reports.report_night(night, scores, outreach, evaluation)

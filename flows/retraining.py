@@ -56,7 +56,7 @@ def retraining(
     whole = steps.train_candidate(night, lessons, course)
     beside = course.beside(whole)
     candidates = [whole, *(steps.train_candidate(night, lessons, beside, segment) for segment in course.segments)]
-    promoted = promotion.promote_passed(night.base, candidates) if promote == AUTO else ()
+    promoted = promotion.promote_passed(night.base, candidates, gate) if promote == AUTO else ()
     if promote == ASK:
         reports.ask_for_approval(night, candidates)
     return reports.report_training(night, course, candidates, promoted)

@@ -87,13 +87,18 @@ Rule = ContractRule | LeakageRule | ProfitRule | CalibrationRule | HoldoutRule |
 
 
 class Gate(BaseModel):
-    """A versioned gate file; the rules are asked in its order."""
+    """A versioned gate file; the rules are asked in its order.
+
+    Who passes scores `shadow_nights` nights in the shadow of the champion before he may take his place; with none he
+    takes it at once.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Name
     version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
     description: str
+    shadow_nights: Annotated[int, Field(ge=0, le=90)] = 0
     rules: Annotated[tuple[Annotated[Rule, Field(discriminator="rule")], ...], Field(min_length=1)]
 
     @field_validator("rules")

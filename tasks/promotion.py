@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 
 from prefect.artifacts import create_table_artifact
@@ -9,28 +10,39 @@ from prefect.artifacts import create_table_artifact
 from churn.contract import parse_contract
 from churn.errors import RequestError
 from churn.segments import require_places
+from schemas.gate import Gate
 from store.artifacts import load_model, verify_model
 from store.contracts import read_contract
+from store.gates import DEFAULT, read_gate
 from store.registry import Event, Promotion, Registry, Rollback, open_registry
 from store.settings import current_settings
+from store.shadows import Wish, send_into_shadow
 from tasks.events import MODEL_PROMOTED, tell
 from tasks.night import Candidate, Move
 from tasks.orchestrator import worth_no_failure
 from tasks.step import SOON, step
 
-WHO = "the retraining flow"
+WHO, PASSED = "the retraining flow", "it passed the gate"
 NOBODY = 0  # what is expected where no champion is; versions count from 1
+
+log = logging.getLogger(__name__)
 
 
 @step("promote who passed for {base}", again_after=SOON)
-def promote_passed(base: str, candidates: Sequence[Candidate]) -> tuple[str, ...]:
-    """Gives all candidates that passed the gate their segments' places at once.
+def promote_passed(base: str, candidates: Sequence[Candidate], gate: str = DEFAULT) -> tuple[str, ...]:
+    """Gives all candidates that passed the gate their segments' places at once, or sends them into the shadow.
 
     Gives the segments that have a new champion. Nobody is promoted where somebody else has got one of the places
     meanwhile: the segments' models were judged beside each other.
     """
+    settings = current_settings()
     passed = [candidate for candidate in candidates if candidate.verdict.passed]
-    _grant(*(_wish(base, candidate, "it passed the gate") for candidate in passed))
+    asks = read_gate(gate)
+    if asks.shadow_nights and open_registry(settings).resolve_all(base):
+        send_into_shadow(settings, [_shadow(base, candidate, asks) for candidate in passed])
+        log.info("%d challengers score %d nights in the shadow first", len(passed), asks.shadow_nights)
+        return ()
+    _grant(*(_wish(base, candidate, PASSED) for candidate in passed))
     return tuple(candidate.segment for candidate in passed)
 
 
@@ -123,6 +135,19 @@ def _told(event: Event) -> dict[str, str]:
         "why": event.why,
         "against the gate": event.overridden or "",
     }
+
+
+def _shadow(base: str, candidate: Candidate, gate: Gate) -> Wish:
+    return Wish(
+        contract=base,
+        segment=candidate.segment,
+        version=candidate.version,
+        expected_version=candidate.expected,
+        nights=gate.shadow_nights,
+        gate=gate.name,
+        who=WHO,
+        why=PASSED,
+    )
 
 
 def _wish(base: str, candidate: Candidate, why: str, *, override: bool = False) -> Promotion:

@@ -13,7 +13,7 @@ from store.gates import GATES
 from store.registry import open_registry
 from store.settings import current_settings
 from tasks.night import Retraining
-from tests.end_to_end.nights import Nights, published_rows
+from tests.end_to_end.nights import Nights, published_rows, view_rows
 from tests.end_to_end.telecom import FIRST_NIGHT, NEXT_NIGHT
 
 REASONS = [f"reason_{place}_feature" for place in (1, 2, 3)]
@@ -86,6 +86,24 @@ def test_who_is_refused_is_registered_and_told_why_and_changes_nothing(nights: N
     said = open_registry(current_settings()).verdict("telco", candidate.version)
     assert said is not None
     assert (said.passed, said.rule, said.says) == (False, refused.rule, refused.says)
+
+
+def test_who_passes_scores_in_the_shadow_first_where_the_gate_asks_for_nights(nights: Nights, tmp_path: Path) -> None:
+    lenient(tmp_path)
+    asks = (tmp_path / "gate.yaml").read_text().replace("shadow_nights: 0", "shadow_nights: 1")
+    (tmp_path / "gate.yaml").write_text(asks)
+    done = retrained(nights, per_segment=False, gate=str(tmp_path / "gate.yaml"))
+    [candidate] = done.candidates
+    assert candidate.verdict.passed
+    assert (done.promoted, champions()) == ((), {"all": 1})
+    summary = nights.run(NEXT_NIGHT)
+    listed = published_rows(summary.outreach.folder, "outreach")
+    assert set(published_rows(summary.scores.folder, "scores")["model_version"].to_pylist()) == {1}
+    assert candidate.digest not in listed["model_digest"].to_pylist()
+    [night] = view_rows("shadow_comparison")
+    assert (night["version"], night["red"], night["ending"]) == (candidate.version, None, "promoted")
+    assert night["customers"] == summary.scores.rows
+    assert champions() == {"all": candidate.version}
 
 
 def test_another_kind_of_model_scores_a_night_and_explains_whom_the_list_names(nights: Nights, tmp_path: Path) -> None:
