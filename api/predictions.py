@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from http import HTTPStatus
-from typing import Annotated, Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from fastapi import APIRouter, Depends, HTTPException, Request
@@ -18,10 +18,11 @@ from api.answers import ModelStamp, Reason, RecommendedAction
 from api.cache import AnswerCache, key_of
 from api.environment import today
 from api.limits import limited
-from api.models import Champion, Champions
+from api.models import Champion, Champions, pinned_champions
 from api.problems import described
 from api.recommended import recommended
-from api.versions import Chosen
+from api.security import Anyone
+from api.versions import ModelVersion, chosen_model
 from churn.lookup import ScoredOne, score_one
 from churn.metrics import probability
 from churn.scoring import BANDS
@@ -48,21 +49,14 @@ class Prediction(BaseModel):
     model: ModelStamp
 
 
-class Asked(NamedTuple):
-    """A customer, and the model that scores him. FastAPI walks through each dependency of a route for every request."""
-
-    customer: CustomerMessage
-    champions: Champions
-
-
-async def asked(request: Request, champions: Chosen) -> Asked:
+async def asked(request: Request, champions: Champions) -> CustomerMessage:
     """The customer in the request's body, checked against the contract of the model that scores.
 
     Pydantic reads the bytes itself: Python's own parser would let lone surrogates and numbers without end through.
     """
     require_json(request)
     try:
-        return Asked(champions.customer.model_validate_json(await request.body()), champions)
+        return champions.customer.model_validate_json(await request.body())
     except ValidationError as refused:
         raise as_refusal(refused) from None
 
@@ -83,13 +77,15 @@ async def asked(request: Request, champions: Chosen) -> Asked:
         HTTPStatus.SERVICE_UNAVAILABLE,
     ),
 )
-async def predict(request: Request, told: Annotated[Asked, Depends(asked)]) -> Prediction:
+async def predict(request: Request, principal: Anyone, model_version: ModelVersion = None) -> Prediction:
     """The customer's probability of leaving and why, to the bit what the night would write for the same row.
 
     It takes microseconds and no database, so it stays on the event loop and off the threads that look-ups wait in;
     only an operator who names another version waits for the registry.
     """
-    question = (*told, await today(request.app.state.settings))
+    # FastAPI walks through every dependency of a route for every request, and a walk takes as long as a score.
+    champions = await chosen_model(request, await pinned_champions(request), principal, model_version)
+    question = await asked(request, champions), champions, await today(request.app.state.settings)
     cache: AnswerCache = request.app.state.cache
     return await cache.once(partial(key_of, *question), partial(predicted, *question), Prediction)
 
