@@ -69,11 +69,11 @@ class RedisShelf:
         if time.monotonic() < self._away_until:
             return None
         try:
-            found: bytes | None = await self._redis.get(PREFIX + key)
+            found = await self._redis.get(PREFIX + key)
         except (RedisError, OSError):
             self._away_until = time.monotonic() + AWAY_SECONDS
             return None
-        return found
+        return found if isinstance(found, bytes) else None
 
     async def put(self, key: bytes, answer: bytes) -> None:
         """As `Shelf.put`."""
