@@ -26,6 +26,7 @@ from store.settings import current_settings
 from store.shadows import Wish, in_shadow, keep_shadow_night, settle
 from tasks.events import MODEL_PROMOTED, tell
 from tasks.night import Night, Result
+from tasks.progress import warned
 from tasks.scoring import base_rows, model_of
 from tasks.step import SOON, step
 
@@ -39,8 +40,17 @@ log = logging.getLogger(__name__)
 def run_in_shadow(night: Night, scores: Result) -> dict[int, str]:
     """Lets each challenger that waits score the night, keeps how it went, and promotes those whose nights are over.
 
-    Says by version how the waiting of those ended whose waiting did. A night is counted once, however often it runs.
+    Says by version how the waiting of those ended whose waiting did. A night is counted once, however often it runs; it
+    is published, and stays so whatever becomes of its shadow.
     """
+    try:
+        return _run(night, scores)
+    except Exception as failure:
+        warned(f"The night is published, and challengers could not score it: {type(failure).__name__} {failure}")
+        return {}
+
+
+def _run(night: Night, scores: Result) -> dict[int, str]:
     settings = current_settings()
     for wish in in_shadow(settings, night.base):
         rows, found = _night_of(wish, night, scores)

@@ -1,0 +1,240 @@
+"""A year of nights by the real flows on a simulated telecom, in which contacts change who leaves, and its story.
+
+Lists are made on the nights of each month's first week. Who comes onto one lives on as the simulator's truth has it
+under the action that he was listed for; nobody else does. What a night's watching raises an alarm for starts a
+retraining, as the automation does; the gate decides who is champion. The telecom is 24 months old at the end, so that
+its price rise and its competitor fall into the year.
+
+A year that was broken off goes on where it was: give the same folder as --home.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+MONTHS, YEAR = 24, 12
+NIGHTS = 7  # of each month, from its first on
+LEAVES_ON = 20  # day of the month on which those leave whom a call drives away, or who were kept for a month
+Told = dict[str, Any]
+
+
+def main() -> None:
+    """Runs what is left of the year, and writes its page once nothing is."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--customers", type=int, default=20_000)
+    parser.add_argument("--months", type=int, default=YEAR, help="of the year, the first ones")
+    parser.add_argument("--nights", type=int, default=NIGHTS, help="of each month's first week")
+    parser.add_argument("--seed", type=int, default=42)
+    parser.add_argument("--minutes", type=float, default=24 * 60.0, help="after which it breaks off between two nights")
+    parser.add_argument("--home", type=Path, required=True, help="a folder for the telecom, the nights and the story")
+    parser.add_argument("--to", type=Path, help="where to write the page, such as docs/year.md")
+    chosen = parser.parse_args()
+    _settle(chosen.home)
+    telecom = _telecom(chosen.home, chosen.customers, chosen.seed)
+    ends = time.monotonic() + 60.0 * chosen.minutes
+    story = _story(chosen.home)
+    left = [
+        night for night in _nights(chosen.months, chosen.nights) if str(night) not in {one["night"] for one in story}
+    ]
+    while left and time.monotonic() < ends:
+        story.append(_lived(telecom, left.pop(0)))
+        (chosen.home / "story.json").write_text(json.dumps(story, indent=1), encoding="utf-8")
+        print(json.dumps(story[-1]), flush=True)
+    print(json.dumps({"nights": len(story), "left": len(left)}))
+    if not left and chosen.to:
+        chosen.to.write_text(_page(story, _measured(telecom), chosen.customers), encoding="utf-8")
+
+
+def _settle(home: Path) -> None:
+    home.mkdir(parents=True, exist_ok=True)
+    os.environ["CHURN_HOME"] = str(home)
+    os.environ.setdefault("CHURN_MODE", "development")  # the models of a benchmark need no signature
+    from store.settings import current_settings, settle_libraries
+
+    settle_libraries(current_settings(), quiet=True)
+
+
+def _telecom(home: Path, customers: int, seed: int) -> Path:
+    """The folder of the source; its truth lies beside it. Both are made once."""
+    from churn.simulator import Simulation, blocks
+    from store.simulated import write_simulation
+
+    source = home / "source"
+    if not source.exists():
+        write_simulation(blocks(Simulation(customers, MONTHS, seed)), str(source), home / "truth")
+    return source
+
+
+def _story(home: Path) -> list[Told]:
+    file = home / "story.json"
+    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
+
+
+def _nights(months: int, nights: int) -> Iterator[date]:
+    from churn.simulator import Simulation
+
+    firsts = [first.astype(object) for first in _firsts(Simulation(1, MONTHS))][MONTHS - YEAR :][:months]
+    yield from (first + timedelta(days=day) for first in firsts for day in range(nights))
+
+
+def _firsts(simulation: Any) -> np.ndarray:
+    start = np.datetime64(simulation.start, "M")
+    return np.arange(start, start + simulation.months).astype("datetime64[D]")
+
+
+def _lived(source: Path, night: date) -> Told:
+    """Runs the night, lets the listed live on as the truth has it, and retrains where an alarm asks for it."""
+    from flows.nightly import nightly
+
+    summary = nightly(as_of=str(night), source=str(source))
+    listed = _entered(summary.outreach.folder, night)
+    told = {
+        "night": str(night),
+        "customers": summary.scores.rows,
+        "entered": listed.num_rows,
+        "held_out": summary.statuses.get("held_out", 0),
+        **_live_on(source, night, listed),
+        "alarms": _alarms(night),
+    }
+    return told | (_retrained(source, night) if told["alarms"] else {})
+
+
+def _entered(folder: Path, night: date) -> pa.Table:
+    """Who came onto the list that night."""
+    rows = pa.concat_tables(pq.read_table(file) for file in sorted((folder / "outreach").glob("*.parquet")))
+    return rows.filter(pc.equal(rows["listed_since"], pa.scalar(night))).select(
+        ["customer_id", "action", "customer_value", "probability"]
+    )
+
+
+def _live_on(source: Path, night: date, listed: pa.Table) -> Told:
+    """Changes the source by what the calls change, and says what they are worth by the truth."""
+    truth = pq.read_table(source.with_name("truth"), filters=[("month", "=", night.replace(day=1))])
+    place = pc.index_in(listed["customer_id"].cast(pa.string()), value_set=truth["customer_id"].combine_chunks())
+    known = pc.is_valid(place)
+    listed, theirs = listed.filter(known), truth.take(place.filter(known))
+    action = np.asarray(listed["action"].cast(pa.string()).to_pylist(), object)
+    risk, stays = _of_action(theirs, action, "p1_"), ~_of_action(theirs, action, "churned_").astype(np.bool_)
+    left = np.asarray(theirs["churned_untouched"].to_numpy(), np.bool_)
+    value, before = np.asarray(listed["customer_value"]), np.asarray(theirs["p0"])
+    names = np.asarray(listed["customer_id"].cast(pa.string()).to_pylist(), object)
+    _write_departures(source, night, set(names[left & stays]), list(names[~left & ~stays]))
+    costs = np.array([_cost(name, chance) for name, chance in zip(action, risk, strict=True)])
+    return {
+        "predicted": round(float(np.sum(listed["probability"].to_numpy())), 2),
+        "expected_to_leave": round(float(before.sum()), 2),
+        "truly_kept": round(float((before - risk).sum()), 2),
+        "true_money": round(float(((before - risk) * value - costs).sum()), 2),
+    }
+
+
+def _of_action(truth: pa.Table, action: np.ndarray, prefix: str) -> np.ndarray:
+    """Of each customer the truth's column for his action."""
+    found = np.zeros(len(action))
+    for name in set(action):
+        theirs = action == name
+        found[theirs] = np.asarray(truth[f"{prefix}{name}"].to_numpy(), np.float64)[theirs]
+    return found
+
+
+def _cost(action: str, risk: float) -> float:
+    """A contact, and the offer of whoever stays."""
+    from store.policies import read_policy
+
+    known = next(one for one in read_policy("telco").policy.actions if one.name == action)
+    return known.contact_cost + known.offer_cost * (1.0 - risk)
+
+
+def _write_departures(source: Path, night: date, kept: set[str], driven: Sequence[str]) -> None:
+    """Who is kept leaves a month later, since the simulator knows no more of him; who is driven away leaves now."""
+    file = source / "churn_events.parquet"
+    rows = pq.read_table(file).to_pylist()
+    later = (night.replace(day=1) + timedelta(days=31)).replace(day=LEAVES_ON)
+    for row in rows:
+        if row["customer_id"] in kept and night < row["churned_on"] < later.replace(day=1):
+            row["recorded_at"] += later - row["churned_on"]
+            row["churned_on"] = later
+    sample, day = rows[0], night.replace(day=LEAVES_ON)
+    moment = sample["recorded_at"].replace(year=day.year, month=day.month, day=day.day + 1)
+    rows += [sample | {"customer_id": name, "churned_on": day, "recorded_at": moment} for name in driven]
+    part = file.with_suffix(".part")
+    pq.write_table(pa.Table.from_pylist(rows, schema=pq.read_schema(file)), part)
+    part.replace(file)
+
+
+def _alarms(night: date) -> list[str]:
+    """What was raised that night, in words."""
+    from store.monitoring import alarms_since
+    from store.settings import current_settings
+
+    rows = alarms_since(current_settings(), "telco", night).to_pylist()
+    return [f"{row['kind']}: {row['says']}" for row in rows if row["as_of"] == night and row["state"] == "raised"]
+
+
+def _retrained(source: Path, night: date) -> Told:
+    from flows.retraining import retraining
+
+    done = retraining(as_of=str(night), source=str(source), per_segment=False)
+    [candidate] = done.candidates
+    refused = candidate.verdict.refused_by
+    return {"trained": candidate.version, "promoted": bool(done.promoted), "refused": refused.says if refused else ""}
+
+
+def _measured(source: Path) -> list[str]:
+    """What the waves saved by what the company can see, as sentences."""
+    from flows.outcomes import outcomes
+
+    measured = outcomes(source=str(source))
+    return [f"{one.dates}, {one.action}: {one.says}" for one in measured.lifts if one.scope == "waves"]
+
+
+def _page(story: Sequence[Told], lifts: Sequence[str], customers: int) -> str:
+    trained, alarms = [one for one in story if "trained" in one], sum(len(one["alarms"]) for one in story)
+    lines = [
+        "# A year of nights\n",
+        f"A simulated telecom of {customers:,} customers; {len(story)} nights, lists on the first nights of each month."
+        f" {alarms} alarms, {len(trained)} retrainings, {sum(one['promoted'] for one in trained)} promotions;"
+        f" by the truth the calls kept {sum(one['truly_kept'] for one in story):,.1f} customers and brought"
+        f" {sum(one['true_money'] for one in story):,.0f} EUR.\n",
+        "Made by `python -m benchmarks.year --home FOLDER --to docs/year.md`.\n",
+        "| month | came onto a list | held out | would leave, predicted | in truth | truly kept | true money, EUR |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+        *_months(story),
+        "\n## What was told, and what came of it\n",
+        *_events(story),
+        "\n## What the waves saved, as the company sees it\n",
+        *(f"- {said}" for said in lifts),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _months(story: Sequence[Told]) -> Iterator[str]:
+    for month in sorted({one["night"][:7] for one in story}):
+        of = [one for one in story if one["night"].startswith(month)]
+        sums = [sum(one[name] for one in of) for name in ("entered", "held_out", "predicted", "expected_to_leave")]
+        kept, money = (sum(one[name] for one in of) for name in ("truly_kept", "true_money"))
+        yield f"| {month} | {sums[0]:,} | {sums[1]:,} | {sums[2]:,.1f} | {sums[3]:,.1f} | {kept:,.1f} | {money:,.0f} |"
+
+
+def _events(story: Sequence[Told]) -> Iterator[str]:
+    for one in story:
+        yield from (f"- {one['night']}: alarm, {said}" for said in one["alarms"])
+        if "trained" in one:
+            became = "became champion" if one["promoted"] else f"was refused: {one['refused']}"
+            yield f"- {one['night']}: version {one['trained']} was trained and {became}"
+
+
+if __name__ == "__main__":
+    main()
