@@ -180,7 +180,7 @@ def test_without_the_model_the_decision_is_still_recomputed(home: Path) -> None:
 
 def test_without_the_policys_text_the_score_is_still_recomputed(home: Path) -> None:
     with without(home / "artifacts" / "texts"):
-        (made,) = receipts(customers_of(THIRD, "listed")[:1], THIRD)
+        (made,) = receipts(customers_of(THIRD)[:1], THIRD)
     assert made.decision is not None
     assert made.missing == (
         f"the text of policy {made.decision.policy_digest}: what its actions would have been worth, and the decision",
