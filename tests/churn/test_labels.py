@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import numpy as np
@@ -10,9 +11,14 @@ import pytest
 
 from churn.labels import ACTION, ARM, POLICY, lot_weights, treated, with_treatment
 from churn.metrics import probability
-from churn.training import TrainingPlan, train
+from churn.scorecard import Feature, Kind, Scorecard, Term
+from churn.training import TrainingPlan, fit, labels_of, train
 from churn.training.calibration import log_odds_of
+from churn.training.estimators import fit_estimator
+from churn.training.lessons import Lessons
+from churn.training.treatment import shaped
 from schemas.columns import Column, LogicalType, Role
+from schemas.manifest import ModelKind
 from tests import cards
 
 JUNE, JULY = date(2026, 6, 1), date(2026, 7, 1)
@@ -157,3 +163,42 @@ def test_a_model_that_knows_who_was_called_sees_the_riskiest_as_they_are_and_a_n
     assert naive.treatment is None
     [held_out] = [part for part in knowing.slices if part.by == "arm"]
     assert held_out.rows == pytest.approx(80, abs=25)
+
+
+@pytest.mark.parametrize("kind", ["scorecard", "hist_gradient_boosting", "random_forest", "logistic_regression"])
+def test_every_kind_of_model_counts_a_row_as_often_as_it_weighs(kind: ModelKind) -> None:
+    """So the level that a model learns is that of those for whom its rows stand."""
+    rows, _ = called(2_000)
+    columns, plan = (RISK,), replace(QUICK, kind=kind)
+    labels = labels_of(rows)
+    fits = fit if kind == "scorecard" else fit_estimator
+    weights = np.where(labels == 1, 4.0, 1.0)
+    alike, weighed_so = (fits(rows, labels, columns, plan, weights=each) for each in (None, weights))
+    odds = [np.exp(log_odds_of(model, rows)).mean() for model in (alike, weighed_so)]
+    assert odds[1] > 2.0 * odds[0]
+
+
+def test_the_shapes_are_of_those_who_tell_the_newest_month_better() -> None:
+    """Where those held out are few and weigh much, each of them alike is the less noisy."""
+    learnt, calibrate = (
+        Lessons(rows, labels_of(rows), np.where(np.arange(rows.num_rows) % 2, 1.0, 9.0))
+        for rows in (called(400, seed)[0] for seed in (5, 6))
+    )
+    asked: list[bool] = []
+
+    def remembered(lessons: Lessons) -> Scorecard:
+        asked.append(bool(np.ptp(lessons.weights)))
+        by_lot = replace(cards_of_risk(), intercept=-2.0)
+        return by_lot if asked[-1] else replace(by_lot, terms=())
+
+    assert shaped(learnt, calibrate, remembered).shapes == "by the lot", "the other knows nothing of risk"
+    assert asked == [True, False]
+    asked.clear()
+    shaped(learnt.alike(), calibrate, remembered)
+    assert asked == [False], "where all weigh alike, there is one way to learn"
+
+
+def cards_of_risk() -> Scorecard:
+    """A card that says of a customer's risk what is true of it, in three steps."""
+    feature = Feature("risk", Kind.NUMBER, "risk", cuts=np.array([-3.0, -1.0]))
+    return Scorecard(0.0, (feature,), (Term((0,), (np.arange(4),), np.array([0.0, -1.5, 0.0, 1.5])),), 0.1)
