@@ -19,7 +19,7 @@ def _column(name: str, logical_type: LogicalType, description: str, *, may_lack:
     return Column(name, logical_type, description, required=not may_lack)
 
 
-_STRING, _INTEGER = LogicalType.STRING, LogicalType.INTEGER
+_STRING, _INTEGER, _NUMBER = LogicalType.STRING, LogicalType.INTEGER, LogicalType.NUMBER
 
 PARITY = Table(
     name="parity",
@@ -32,17 +32,10 @@ PARITY = Table(
         _column("service", _STRING, "Address of the service; empty where the night started one for itself"),
         Column("state", _STRING, "What came of it", required=True, allowed=tuple(ParityState)),
         _column("sampled", _INTEGER, "Customers of the night who were drawn"),
-        _column(
-            "compared", _INTEGER, "Those of them whom the night's own model scored in the service, or who were refused"
-        ),
+        _column("compared", _INTEGER, "Those whom the night's own model scored in the service, or who were refused"),
         _column("unequal", _INTEGER, "Those of the compared whose scores differ, or whom one side did not score"),
-        _column("worst", LogicalType.NUMBER, "Largest difference in probability or log-odds", may_lack=True),
-        _column(
-            "columns",
-            _STRING,
-            "Columns that the service takes otherwise, with commas; the likeliest first",
-            may_lack=True,
-        ),
+        _column("worst", _NUMBER, "Largest difference in probability or log-odds", may_lack=True),
+        _column("differs_in", _STRING, "Columns that the service takes otherwise, the likeliest first", may_lack=True),
         _column("says", _STRING, "All of it in a sentence"),
     ),
     primary_key=("contract", "as_of", "run_id"),

@@ -7,13 +7,14 @@ from sqlalchemy.engine import Connection
 
 from store.list_views import list_views
 from store.monitoring_views import monitoring_views
+from store.parity_tables import parity_views
 from store.shadow_tables import shadow_views
 from store.views import View
 
 
 def migrated_views() -> tuple[View, ...]:
     """All of them."""
-    return (*list_views(), *monitoring_views(), *shadow_views())
+    return (*list_views(), *monitoring_views(), *parity_views(), *shadow_views())
 
 
 MIGRATED_VIEWS = tuple(view.name for view in migrated_views())

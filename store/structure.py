@@ -17,7 +17,14 @@ from sqlalchemy.engine import Connection, Dialect, Engine
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.schema import CreateIndex, CreateTable, DDLElement, SetColumnComment, SetTableComment
 
-from store import access_tables, intervention_tables, monitoring_tables, registry_tables
+from store import (
+    access_tables,
+    intervention_tables,
+    monitoring_tables,
+    parity_tables,
+    registry_tables,
+    shadow_tables,
+)
 from store.claims import lease_functions
 from store.migrated_views import migrated_views
 from store.partitions import attach_function
@@ -149,7 +156,7 @@ def _descriptions(dialect: str) -> Iterator[dict[str, str | int]]:
 
 def _migrated() -> list[sa.Table]:
     """The tables of the migrations, whoever of them this process uses: else the digest would differ by process."""
-    modules = (access_tables, intervention_tables, monitoring_tables, registry_tables)
+    modules = (access_tables, intervention_tables, monitoring_tables, parity_tables, registry_tables, shadow_tables)
     found = {table.name: table for module in modules for table in vars(module).values() if isinstance(table, sa.Table)}
     return [found[name] for name in sorted(found)]
 
