@@ -104,7 +104,7 @@ def _lived(source: Path, night: date) -> Told:
         "night": str(night),
         "customers": summary.scores.rows,
         "entered": listed.num_rows,
-        "held_out": summary.statuses.get("held_out", 0),
+        "held_out": _held_out(summary.outreach.folder, night),
         **_live_on(source, night, listed),
         "alarms": _alarms(night),
     }
@@ -113,10 +113,21 @@ def _lived(source: Path, night: date) -> Told:
 
 def _entered(folder: Path, night: date) -> pa.Table:
     """Who came onto the list that night."""
-    rows = pa.concat_tables(pq.read_table(file) for file in sorted((folder / "outreach").glob("*.parquet")))
+    rows = _rows(folder / "outreach")
     return rows.filter(pc.equal(rows["listed_since"], pa.scalar(night))).select(
         ["customer_id", "action", "customer_value", "probability"]
     )
+
+
+def _held_out(folder: Path, night: date) -> int:
+    """How many would have come onto it, but for the lot."""
+    rows = _rows(folder / "outreach_status")
+    spared = pc.equal(rows["status"].cast(pa.string()), "held_out")
+    return int(rows.filter(pc.and_(spared, pc.equal(rows["wave_since"], pa.scalar(night)))).num_rows)
+
+
+def _rows(folder: Path) -> pa.Table:
+    return pa.concat_tables(pq.read_table(file) for file in sorted(folder.glob("*.parquet")))
 
 
 def _live_on(source: Path, night: date, listed: pa.Table) -> Told:
