@@ -6,7 +6,7 @@ import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -38,8 +38,9 @@ def say_who_was_called(night: Night, waves: Sequence[KeptWave], lessons: Sequenc
     if contract.flat or not lessons:
         return course
     as_ofs = [date.fromisoformat(path.stem) for path in lessons]
-    members = _with_shares(_members(waves), settings)
-    events = events_since(settings, night.base, date.min, known_at=night.known_at)
+    members = _with_shares(_members([wave for wave in waves if wave.as_of >= min(as_ofs)]), settings)
+    since = min(as_ofs) - timedelta(days=contract.horizon_days)  # nobody works off a list that is older
+    events = events_since(settings, night.base, since, known_at=night.known_at)
     found = treated(members, events, as_ofs, contract.horizon_days)
     for arm in pc.value_counts(found["wave_arm"].combine_chunks()).to_pylist():
         log.info("%d customer-months of the lessons are %s", arm["counts"], arm["values"])
