@@ -56,10 +56,10 @@ from store.settings import Settings, current_settings
 
 VERSION = "1"  # of the interface, as its paths have it
 ROUTERS = (
+    predictions.router,  # first, since a request is held against one route after the other
     health.router,
     metrics.router,
     security.router,
-    predictions.router,
     batch.router,
     customers.router,
     what_if.router,

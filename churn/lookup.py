@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Mapping
-from functools import lru_cache, partial
+from collections.abc import Mapping
+from functools import lru_cache
+from heapq import nsmallest
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -23,7 +24,6 @@ NO_CELL = -1  # stands where a customer has no further reason
 SLICE_ROWS = 16_384
 
 Cells = npt.NDArray[np.int32]
-Bin = Callable[[Any], int]
 
 
 class Scored(NamedTuple):
@@ -68,14 +68,21 @@ def score_one(card: Scorecard, row: Mapping[str, Any]) -> ScoredOne:
     It needs neither compiled code nor a table, so the first answer of a process is as quick as the next.
     """
     steps = _steps(card)
-    bins = [find(row[name]) for name, find in steps.features]
+    bins = [
+        0 if (value := row[name]) is None or value != value else bisect_right(cuts, value) + 1
+        for name, cuts in steps.numbers
+    ]
+    bins += [
+        known.get(value, unseen) if (value := row[name]) == value else 0  # NaN is missing, and equals nothing
+        for name, known, unseen in steps.categories
+    ]
     cells = [first[bins[one]] + second[bins[two]] for one, first, two, second in steps.terms]
     addends = [steps.cells[cell] for cell in cells]
     log_odds = card.intercept
     for addend in addends:  # not sum(), which compensates for rounding where the kernel does not
         log_odds += addend
     rising = sorted(range(len(cells)), key=addends.__getitem__, reverse=True)[:REASONS_UP]
-    falling = sorted(range(len(cells)), key=addends.__getitem__)[:REASONS_DOWN]
+    falling = nsmallest(REASONS_DOWN, range(len(cells)), key=addends.__getitem__)  # for one it need not sort
     return ScoredOne(
         log_odds,
         raising=tuple(cells[term] for term in rising if addends[term] > 0.0),
@@ -100,7 +107,10 @@ def _bin(feature: Feature, column: pa.Array, grid: Grid, bins: Bins) -> None:
 
 
 class _Steps(NamedTuple):
-    features: list[tuple[str, Bin]]
+    """Numbers come before categories, and terms name features by their places in that order."""
+
+    numbers: list[tuple[str, list[float]]]  # name, and where its bins begin
+    categories: list[tuple[str, dict[str | None, int], int]]  # name, bins, and that of what was never seen
     terms: list[tuple[int, list[int], int, list[int]]]
     cells: list[float]
 
@@ -108,28 +118,20 @@ class _Steps(NamedTuple):
 @lru_cache(maxsize=32)
 def _steps(card: Scorecard) -> _Steps:
     """The card as Python's own lists, which are quicker to look one value up in than arrays are."""
+    order = sorted(range(len(card.features)), key=lambda place: card.features[place].kind is Kind.CATEGORY)
+    place_of = {feature: place for place, feature in enumerate(order)}
     terms = []
     for term, begin in zip(card.terms, card.first_cells, strict=False):
         first, second = (part.tolist() for part in term.parts(int(begin)))
         if len(term.features) == 1:
             second = [0] * len(first)
-        terms.append((term.features[0], first, term.features[-1], second))
-    return _Steps([(feature.name, _finder(feature)) for feature in card.features], terms, card.cells.tolist())
+        terms.append((place_of[term.features[0]], first, place_of[term.features[-1]], second))
+    features = [card.features[place] for place in order]
+    numbers = [(one.name, one.cuts.tolist()) for one in features if one.kind is not Kind.CATEGORY]
+    categories = [(one.name, _bins_of(one), one.bins - 1) for one in features if one.kind is Kind.CATEGORY]
+    return _Steps(numbers, categories, terms, card.cells.tolist())
 
 
-def _finder(feature: Feature) -> Bin:
-    if feature.kind is Kind.CATEGORY:
-        bins: dict[str | None, int] = {category: place for place, category in enumerate(feature.categories, start=1)}
-        return partial(_category_bin, bins | {None: 0}, feature.bins - 1)
-    return partial(_number_bin, feature.cuts.tolist())
-
-
-def _category_bin(bins: dict[str | None, int], unseen: int, value: Any) -> int:
-    missing = value != value  # NaN, which equals nothing and so is no key of the bins
-    return 0 if missing else bins.get(value, unseen)
-
-
-def _number_bin(cuts: list[float], value: float | None) -> int:
-    if value is None or value != value:
-        return 0
-    return bisect_right(cuts, value) + 1
+def _bins_of(feature: Feature) -> dict[str | None, int]:
+    bins: dict[str | None, int] = {category: place for place, category in enumerate(feature.categories, start=1)}
+    return bins | {None: 0}

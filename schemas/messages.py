@@ -97,7 +97,10 @@ def _bounded(number: type, column: Column, *, reach: int | None) -> Any:
     low, high = (None, None) if _takes_anything(column) else (column.minimum, column.maximum)
     smallest = low if low is not None or reach is None else -reach
     largest = high if high is not None or reach is None else reach
-    return Annotated[number, Field(ge=smallest, le=largest), BeforeValidator(no_disguise)]
+    bounds = Field(ge=smallest, le=largest, strict=number is float)
+    if number is float:
+        return Annotated[float, bounds]  # strictly: whole numbers too, but neither text nor true or false
+    return Annotated[int, bounds, BeforeValidator(no_disguise)]  # 426.0 too, which strictly is none
 
 
 def _text(column: Column) -> Any:

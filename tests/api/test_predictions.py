@@ -162,7 +162,7 @@ REFUSED = [
     ("tenure", "12", "must be a number"),
     ("tenure", True, "must be a number"),
     ("tenure", 10**400, "less than or equal to 9007199254740991"),
-    ("dropped", 10**400, "valid number"),
+    ("dropped", 10**400, "finite number"),
     ("dropped", float("nan"), "finite number"),
     ("dropped", float("inf"), "finite number"),
     ("in_contract", "no", "valid boolean"),
@@ -227,3 +227,36 @@ def test_the_openapi_document_has_the_customer_of_the_champions_contract(ask: As
     asked = document["paths"][PATH]["post"]["requestBody"]["content"]["application/json"]["schema"]
     assert asked == {"$ref": "#/components/schemas/Customer"}
     assert "Problem" in document["components"]["schemas"]
+
+
+# what is sent besides a good customer
+SENT: dict[str, dict[str, Any]] = {
+    "a customer": {"json": CUSTOMER},
+    "no token": {"json": CUSTOMER, "headers": {"authorization": ""}},
+    "another's token": {"json": CUSTOMER, "headers": {"authorization": "Bearer x.y.z"}},
+    "no JSON": {"content": b"{", "headers": {"content-type": "application/json"}},
+    "another type": {"content": b"{}", "headers": {"content-type": "text/plain"}},
+    "a field that is none": {"json": {**CUSTOMER, "is_admin": True}},
+    "a number in disguise": {"json": {**CUSTOMER, "bill": "31.5"}},
+    "nothing": {"content": b""},
+}
+
+
+@pytest.mark.parametrize("sent", SENT.values(), ids=SENT)
+def test_the_quick_way_answers_as_the_way_through_the_framework(ask: Ask, sent: dict[str, Any]):
+    quick, walked = ask("POST", PATH, **sent), ask("POST", f"{PATH}?nothing=1", **sent)
+    assert quick.status_code == walked.status_code
+    assert without_number(quick.json()) == without_number(walked.json())
+    assert {*quick.headers} == {*walked.headers}
+
+
+def without_number(answer: dict[str, Any]) -> dict[str, Any]:
+    """What does not differ between two requests."""
+    return {name: value for name, value in answer.items() if name not in ("request_id", "instance")}
+
+
+def test_the_quick_way_is_limited_too(settings: Settings, champion: Version):
+    with running(create_app(replace(settings, rates={"predictions": 6}), contract=TINY.name)) as ask:
+        said = [ask("POST", PATH, json=CUSTOMER).status_code for _ in range(8)]
+    assert 429 in said
+    assert said[0] == 200

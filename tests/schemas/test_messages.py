@@ -36,7 +36,7 @@ REFUSED = [
     ("visits", 4.5, "fractional part"),
     ("visits", 32, "less than or equal to 31"),
     ("visits", None, "valid integer"),
-    ("bill", "29.85", "must be a number"),
+    ("bill", "29.85", "valid number"),
     ("bill", -1, "greater than or equal to 0"),
     ("bill", float("inf"), "finite number"),
     ("bill", float("nan"), "finite number"),
