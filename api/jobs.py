@@ -36,8 +36,14 @@ from store.jobs import Job, Jobs, NewJob, blocks_of, open_jobs
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """While the service stands, what it was asked for is worked on; SettingsError where callbacks are half set up."""
+    """While the service stands, what it was asked for is worked on; SettingsError where callbacks are half set up.
+
+    One that ends before any job would takes none: its state says so in `takes_jobs`.
+    """
     app.state.callbacks = current_callbacks()
+    if not getattr(app.state, "takes_jobs", True):
+        yield
+        return
     taker = Taker(app.state.settings)
     taker.begin()
     yield

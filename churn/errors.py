@@ -24,6 +24,7 @@ ChurnError
   x StoreUnreachable     the database of the tables and the registry does not answer
   x RequestError         a parameter of a command or a flow is not possible
   x OrchestratorUnreachable  Prefect's server does not answer
+  x ServiceUnreachable   the API does not answer, or does not let the night in
   x Stopped              a person stopped the command
 """
 
@@ -167,6 +168,12 @@ class OrchestratorUnreachable(ChurnError):
     """Prefect's server does not answer."""
 
     exit_code = 12
+
+
+class ServiceUnreachable(ChurnError):
+    """The API does not answer, or does not let the night in."""
+
+    exit_code = 13
 
 
 class Stopped(ChurnError):

@@ -9,8 +9,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from churn.scorecard import PAIRED, Ints
+from schemas.contract import Contract
+from schemas.messages import ASKED
 from schemas.parity import ParityState
 from schemas.scores import REASONS_DOWN, REASONS_UP
 
@@ -63,6 +67,14 @@ def sampled_places(rows: int, run_id: str) -> Ints:
     return np.sort(np.random.default_rng(seed).choice(rows, min(rows, CUSTOMERS), replace=False))
 
 
+def messages_of(customers: pa.Table, contract: Contract) -> list[dict[str, Any]]:
+    """The customers as a caller of the service writes them: in the contract's columns, and as JSON has them."""
+    columns = (column.name for column in contract.customer.with_role(*ASKED))
+    asked = {name: _in_json(customers[name]) for name in columns if name in customers.column_names}
+    messages: list[dict[str, Any]] = pa.table(asked).to_pylist()
+    return messages
+
+
 def published_score(row: Mapping[str, Any]) -> Score:
     """The score in a row of the table."""
     ups = (f"reason_{place}" for place in range(1, REASONS_UP + 1))
@@ -111,6 +123,15 @@ def _sentence(found: Parity) -> str:
     size = f", by up to {found.worst:.3g}" if found.worst is not None and found.worst > TOLERANCE else ""
     place = f" in {', '.join(found.columns)}" if found.columns else ""
     return f"{found.compared:,} compared, {found.unequal:,} differ{size}{place}{aside}"
+
+
+def _in_json(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """JSON has no dates, and no number that is none."""
+    if pa.types.is_temporal(values.type):
+        return values.cast(pa.string())
+    if pa.types.is_floating(values.type):
+        return pc.if_else(pc.is_finite(values), values, None)
+    return values
 
 
 def _in_row(row: Mapping[str, Any], places: Iterable[str]) -> dict[str, float]:

@@ -29,7 +29,7 @@ from tasks.outreach import decision, write_decision
 from tests.models import trained
 
 CUSTOMERS, BUCKETS, EXTRACT = 4_000, 2, "e" * 64
-KEY, MINOR, IRRELEVANT = "minutes_trend_3m", "days_out_of_contract", "birth_year"
+KEY, MINOR, IRRELEVANT = "minutes_trend_3m", "days_out_of_contract", "handset_age_days"
 REGIONS = ("R01", "R02", "R03")
 
 

@@ -1,4 +1,4 @@
-"""No request makes the service fetch an address: it has no client, and the store has one for each of two purposes."""
+"""No request makes the service fetch an address: it has no client, and the store has one for each of three purposes."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ CLIENTS = {"aiohttp", "ftplib", "http.client", "httpx", "httpx2", "requests", "s
 OF_THE_STORE = {
     "callbacks.py": "hosts that the settings name are told that a job has ended",
     "orchestrator.py": "the one server of PREFECT_API_URL is asked for a training run",
+    "service_client.py": "nights ask the service of CHURN_API_URL, or their own, for scores",
 }
 API = sorted((ROOT / "api").glob("*.py"))
 STORE = sorted(path for path in (ROOT / "store").rglob("*.py") if path.name not in OF_THE_STORE)
@@ -34,5 +35,5 @@ def test_it_imports_no_client(path: Path) -> None:
 
 
 def test_what_may_have_one_is_there_and_has_one() -> None:
-    for name in ("callbacks.py", "orchestrator.py"):
+    for name in OF_THE_STORE:
         assert "httpx" in imported(ROOT / "store" / name)
