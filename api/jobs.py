@@ -15,6 +15,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import ValidationError
+from sqlalchemy.engine import Connection
 
 from api.admission import arrival_of
 from api.customers import Database
@@ -22,7 +23,7 @@ from api.environment import Environment
 from api.job_taker import Taker
 from api.limits import limited
 from api.models import Pinned, Place
-from api.once import KeyOrNone, answered_once
+from api.once import KeyOrNone, added_once
 from api.predictions import JSON, as_refusal
 from api.problems import described
 from api.security import Looking, Principal, require
@@ -166,20 +167,23 @@ def take(
     same request is the same job.
     """
 
-    def take_once() -> JobShown:
-        return shown(_added(order, jobs, look))
+    def add(connection: Connection) -> JobShown:
+        return shown(_added(connection, order, jobs, look))
 
-    taken = answered_once(jobs.engine, order.request(key), take_once, JobShown) if key else take_once()
+    if key:
+        taken = added_once(jobs.engine, order.request(key), add, JobShown)
+    else:
+        with jobs.engine.begin() as connection:
+            taken = add(connection)
     response.headers["Location"] = f"{router.prefix}/{taken.job}"
     return taken
 
 
-def _added(order: Order, jobs: Jobs, look: Look) -> Job:
+def _added(connection: Connection, order: Order, jobs: Jobs, look: Look) -> Job:
     name = jobs.keep(order.content)
-    with jobs.engine.begin() as connection:
-        if order.customers:
-            look.record(connection, "job", *order.customers)
-        return jobs.add(connection, name, order.new)
+    if order.customers:
+        look.record(connection, "job", *order.customers)
+    return jobs.add(connection, name, order.new)
 
 
 def known(

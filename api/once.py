@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Annotated, TypeVar
 
 from fastapi import Header, HTTPException
 from pydantic import BaseModel
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Connection, Engine
 
 from api.problems import in_sentences
-from store.idempotency import KeyUsed, Request, begin, end
+from store.idempotency import KeyUsed, Request, begin, do_once, end
 
 Answer = TypeVar("Answer", bound=BaseModel)
 
@@ -30,12 +31,29 @@ KeyOrNone = Annotated[str | None, _SENT]
 def answered_once(engine: Engine, request: Request, do: Callable[[], Answer], kind: type[Answer]) -> Answer:
     """The answer of `do`, or that of the first time; 409 where the key stands for another request.
 
-    What is done must bear to be done again, since a process may die between it and its answer.
+    What is done must bear to be done again, since a process may die between it and its answer, and since the same
+    request may come twice at once.
     """
-    try:
+    with _refusing_used_keys():
         answered = begin(engine, request)
-    except KeyUsed as used:
-        raise HTTPException(HTTPStatus.CONFLICT, in_sentences(used)) from None
     if answered is None:
         answered = end(engine, request, do().model_dump_json())
     return kind.model_validate_json(answered)
+
+
+def added_once(engine: Engine, request: Request, add: Callable[[Connection], Answer], kind: type[Answer]) -> Answer:
+    """The answer of `add`, or that of the first time; 409 where the key stands for another request.
+
+    What is added over the connection is there once, even where the same request comes many times at once.
+    """
+    with _refusing_used_keys():
+        answered = do_once(engine, request, lambda connection: add(connection).model_dump_json())
+    return kind.model_validate_json(answered)
+
+
+@contextmanager
+def _refusing_used_keys() -> Iterator[None]:
+    try:
+        yield
+    except KeyUsed as used:
+        raise HTTPException(HTTPStatus.CONFLICT, in_sentences(used)) from None

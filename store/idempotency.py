@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -30,14 +31,39 @@ def begin(engine: Engine, request: Request) -> str | None:
     """Writes down that it is asked; the answer where it was answered already, None where it is to be done.
 
     KeyUsed where the principal asked something else under this key. One that was begun and never answered, since its
-    process died, is to be done again: what it does must bear that.
+    process died, is to be done again, as is one that is being done at the same time: what it does must bear that.
     """
     with engine.begin() as connection:
-        dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-        row = {"principal": request.principal, "key": request.key, "asked": request.asked}
-        stamped = row | {"recorded_at": database_now(connection)}
-        connection.execute(dialect.insert(answered_request).values(stamped).on_conflict_do_nothing())
-        asked, answer = _written_down(connection, request)
+        return _begun(connection, request)
+
+
+def end(engine: Engine, request: Request, answer: str) -> str:
+    """Keeps the answer, and gives the one that stands: the first, where the request was done twice at once."""
+    with engine.begin() as connection:
+        _keep(connection, request, answer)
+        return _written_down(connection, request)[1] or answer
+
+
+def do_once(engine: Engine, request: Request, do: Callable[[Connection], str]) -> str:
+    """The answer of `do`, or that of the first time: who asks at the same time waits for it.
+
+    What `do` writes over the connection is kept together with its answer, or not at all. KeyUsed as of `begin`.
+    """
+    with engine.begin() as connection:
+        answer = _begun(connection, request)
+        if answer is None:
+            answer = do(connection)
+            _keep(connection, request, answer)
+        return answer
+
+
+def _begun(connection: Connection, request: Request) -> str | None:
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    row = {"principal": request.principal, "key": request.key, "asked": request.asked}
+    stamped = row | {"recorded_at": database_now(connection)}
+    # It waits for a transaction that adds the same row, or in SQLite for any, and finds what that left.
+    connection.execute(dialect.insert(answered_request).values(stamped).on_conflict_do_nothing())
+    asked, answer = _written_down(connection, request)
     if asked != request.asked:
         raise KeyUsed(
             "it stands for another request already", where="Idempotency-Key", to_do="Give each request its own key."
@@ -45,17 +71,18 @@ def begin(engine: Engine, request: Request) -> str | None:
     return answer
 
 
-def end(engine: Engine, request: Request, answer: str) -> str:
-    """Keeps the answer, and gives the one that stands: the first, where the request was done twice at once."""
-    with engine.begin() as connection:
-        known = answered_request.c
-        of_it = (known.principal == request.principal, known.key == request.key, known.answer.is_(None))
-        connection.execute(sa.update(answered_request).where(*of_it).values(answer=answer))
-        return _written_down(connection, request)[1] or answer
+def _keep(connection: Connection, request: Request, answer: str) -> None:
+    unanswered = (*_of(request), answered_request.c.answer.is_(None))
+    connection.execute(sa.update(answered_request).where(*unanswered).values(answer=answer))
 
 
 def _written_down(connection: Connection, request: Request) -> tuple[str, str | None]:
     known = answered_request.c
-    of_it = (known.principal == request.principal, known.key == request.key)
-    asked, answer = connection.execute(sa.select(known.asked, known.answer).where(*of_it)).one()
+    # Locked, since a row whose process died before it answered is there for two who ask at once.
+    row = sa.select(known.asked, known.answer).where(*_of(request)).with_for_update()
+    asked, answer = connection.execute(row).one()
     return asked, answer
+
+
+def _of(request: Request) -> tuple[sa.ColumnElement[bool], ...]:
+    return answered_request.c.principal == request.principal, answered_request.c.key == request.key

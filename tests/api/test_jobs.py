@@ -6,6 +6,7 @@ import io
 import json
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -25,7 +26,7 @@ from store.registry import Version
 from store.settings import Settings
 from store.tables import engine_for
 from tests import cards
-from tests.api.service import TINY, Ask, running, scored
+from tests.api.service import TINY, Ask, promoted, running, scored
 
 PATH = "/api/v1/jobs"
 CSV, PARQUET = "text/csv", "application/vnd.apache.parquet"
@@ -171,6 +172,30 @@ def test_a_request_that_is_sent_again_under_its_key_is_the_same_job(ask: Ask, se
     assert len(places) == 1
     assert ask("POST", PATH, json={"rows": [{"customer_id": "C2"}]}, headers=key).status_code == 409
     assert begun(ask, json=one) not in places, "without a key each is a job of its own"
+
+
+def test_a_request_that_is_sent_many_times_at_once_is_one_job(ask: Ask, settings: Settings):
+    one = {"json": {"customer_ids": ["C1"]}, "headers": {"idempotency-key": "all-at-once"}}
+    with ThreadPoolExecutor(4) as at_once:
+        places = list(at_once.map(lambda _: begun(ask, **one), range(4)))
+    assert_one_job(settings, places)
+
+
+def test_postgresql_takes_a_request_that_is_sent_many_times_at_once_for_one_job(settings: Settings, postgres_url: str):
+    on_postgres = replace(settings, database_url=postgres_url)
+    promoted(on_postgres)
+    one = {"json": {"customer_ids": ["C1"]}, "headers": {"idempotency-key": "all-at-once"}}
+    with running(create_app(on_postgres, TINY.name)) as ask, ThreadPoolExecutor(4) as at_once:
+        places = list(at_once.map(lambda _: begun(ask, **one), range(4)))
+    assert_one_job(on_postgres, places)
+
+
+def assert_one_job(settings: Settings, places: list[str]) -> None:
+    assert len(set(places)) == 1
+    with engine_for(settings.database_url).connect() as connection:
+        assert connection.scalar(sa.select(sa.func.count()).select_from(job)) == 1
+        assert connection.scalar(sa.select(sa.func.count()).select_from(lookup_audit)) == 1
+    assert len(list((settings.lake / "jobs").iterdir())) == 1
 
 
 def test_a_hostile_file_takes_no_job_with_it(ask: Ask, settings: Settings):
