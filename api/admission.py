@@ -26,7 +26,7 @@ ROUTES = "/api/"  # what begins otherwise is never refused: whether the service 
 DEADLINE = 0.5  # seconds that a request may have waited before it is begun
 QUEUE = 16  # requests that may always wait
 PATIENCE = 0.05  # seconds; more than 16 may wait as long as all of them are worked off within these
-LOOKUP_THREADS = 4
+THREADS = 4  # of a lane
 _MEMORY = 16  # predictions that the pace is averaged over
 
 BUSY = Problem(
@@ -113,7 +113,7 @@ def arrival_of(scope: Scope) -> Arrival:
 
 @dataclass(slots=True)
 class Lane:
-    """How many requests of one kind may be under way at once, and for how long."""
+    """How many requests of one kind may be under way at once, for how long, and how many of them in threads."""
 
     name: str
     prefix: str
@@ -121,7 +121,12 @@ class Lane:
     seconds: float
     breaker: Breaker | None = None
     suffixes: tuple[str, ...] = ("",)
+    threads: int = THREADS
     taken: int = field(default=0, init=False)
+    free: asyncio.Semaphore = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.free = asyncio.Semaphore(self.threads)
 
     def leads(self, path: str) -> bool:
         """Whether requests of that path go through it."""
@@ -180,12 +185,15 @@ class Lanes:
         under_way = _UnderWay(lane, send)
         task = asyncio.create_task(under_way.run(partial(self.app, scope, receive)))
         await asyncio.wait({task}, timeout=lane.seconds)
-        if under_way.give_up():
-            lane.saw(failed=True)
+        if not task.done() and under_way.give_up():
+            if under_way.at_work:  # who found no thread free saw nothing of what the lane needs
+                lane.saw(failed=True)
             await problem_answer(LATE, RETRY_AFTER)(scope, receive, send)
             return
-        await task
-        lane.saw(failed=scope.get("state", {}).get("outage", False))
+        try:
+            await task
+        finally:
+            lane.saw(failed=scope.get("state", {}).get("outage", False))
 
 
 class _UnderWay:
@@ -196,12 +204,15 @@ class _UnderWay:
         self._send = send
         self._limits = CancelScope()
         self._begun = self._given_up = self._left = False
+        self.at_work = False
         lane.taken += 1
 
     async def run(self, app: Any) -> None:
         """Ends when the work does: what waits for a thread is cancelled at once, what is in one when it returns."""
         try:
             with self._limits:
+                await self._lane.free.acquire()
+                self.at_work = True
                 await app(self._pass_on)
         except Exception:
             if not self._given_up:
@@ -223,5 +234,9 @@ class _UnderWay:
             await self._send(message)
 
     def _leave(self) -> None:
-        self._lane.taken -= not self._left
+        if self._left:
+            return
         self._left = True
+        self._lane.taken -= 1
+        if self.at_work:
+            self._lane.free.release()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import math
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -33,7 +34,7 @@ from api import (
     training_runs,
     what_if,
 )
-from api.admission import LOOKUP_THREADS, PREDICTIONS, Admission, Lanes, Queue, lanes
+from api.admission import PREDICTIONS, Admission, Lanes, Queue, lanes
 from api.cache import AnswerCache
 from api.deadline import LARGEST_BATCH, BodyLimits, WholeBody
 from api.door import guard, leave, watch
@@ -160,7 +161,7 @@ def _surround(app: FastAPI, service: ServiceSettings) -> None:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
     """Pins the champion; without one the service starts all the same, and says that it is not ready."""
-    current_default_thread_limiter().total_tokens = LOOKUP_THREADS
+    current_default_thread_limiter().total_tokens = math.inf  # each lane counts its own threads, see api/admission.py
     await app.state.standing.begin()
     watching = asyncio.create_task(watch(app))
     gc.collect()

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from threading import Lock
 from typing import Annotated
 
+from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 from fastapi import Depends, HTTPException, Query, Request
 from sqlalchemy.engine import Engine
@@ -20,6 +21,7 @@ from schemas.users import Role
 from store.registry import Registry, Version
 from store.settings import Settings
 
+THREADS = 2  # that may wait for the registry at once: a prediction goes through no lane, which would count them
 KEPT = 4  # models beside the champions; each takes a few MB
 LARGEST_VERSION = 2**31 - 1  # as the registry's column has it
 
@@ -36,6 +38,7 @@ class OtherVersions:
         self._settings = settings
         self._registry = Registry(engine)
         self._contract = contract
+        self.threads = CapacityLimiter(THREADS)
         self._kept: OrderedDict[str, Champions] = OrderedDict()
         self._one_at_a_time = Lock()
 
@@ -71,7 +74,7 @@ async def chosen_model(
     if principal.role is not Role.OPERATOR:
         raise HTTPException(HTTPStatus.FORBIDDEN, "Only the role operator may choose another model than the champion.")
     versions: OtherVersions = request.app.state.versions
-    found = await run_sync(partial(versions.of, model_version))
+    found = await run_sync(partial(versions.of, model_version), limiter=versions.threads)
     request.state.model = found.stamp.digest
     return found
 

@@ -15,6 +15,7 @@ from churn.errors import StoreUnreachable
 from store.tables import engine_for
 
 CONNECTIONS = 4  # as many as threads look up
+MORE_CONNECTIONS = 8  # that other kinds of work may have opened for a while, so that look-ups need not wait for theirs
 STATEMENT_SECONDS = 1
 CONNECT_SECONDS = 2  # the least that PostgreSQL's library knows
 
@@ -41,7 +42,7 @@ def service_engine(url: str) -> Engine:
     return sa.create_engine(
         url,
         pool_size=CONNECTIONS,
-        max_overflow=0,
+        max_overflow=MORE_CONNECTIONS,
         pool_timeout=STATEMENT_SECONDS,
         pool_pre_ping=True,  # after the server was restarted all connections of the pool are dead
         connect_args={

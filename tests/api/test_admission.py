@@ -10,13 +10,26 @@ from dataclasses import replace
 
 import anyio
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
 
-from api.admission import DEADLINE, PREDICTIONS, QUEUE, Admission, Arrival, Lane, Lanes, Queue
-from api.breaker import Breaker
-from tests.api.service import Ask, running
+from api.admission import DEADLINE, PREDICTIONS, QUEUE, Admission, Arrival, Lane, Lanes, Queue, lanes
+from api.app import create_app
+from api.breaker import MOST_FAILURES, Breaker
+from store.settings import Settings
+from tests.api.service import TINY, Ask, running
 
 QUICK = Lane("look-ups", "/api/", slots=2, seconds=0.2)
+IN_A_LANE = (
+    f"{PREDICTIONS}/batch",
+    "/api/v1/token",
+    "/api/v1/training-runs",
+    "/api/v1/customers/C1/receipt",
+    "/api/v1/jobs",
+    "/api/v1/interventions",
+    "/api/v1/models",
+)
 
 
 class Jammed:
@@ -76,19 +89,59 @@ def test_a_full_lane_refuses_at_once_and_predictions_pass_it_by(jammed: Jammed):
         jammed.go_on.set()
 
 
-def test_what_waits_for_a_thread_beyond_its_time_is_never_begun(jammed: Jammed):
-    jammed.lane.slots = 9
-
-    async def only_one_thread() -> None:
-        anyio.to_thread.current_default_thread_limiter().total_tokens = 1
-
-    jammed.app.router.on_startup.append(only_one_thread)
+def test_what_waits_for_a_thread_beyond_its_time_is_never_begun_and_blames_nobody():
+    jammed = Jammed(replace(QUICK, slots=9, threads=1, breaker=Breaker()))
     with running(jammed.app) as ask:
         assert statuses(ask, 4) == [503] * 4
+        assert not jammed.lane.breaker.open
         assert eventually(lambda: (jammed.begun, jammed.lane.taken) == (1, 1))
         jammed.go_on.set()
+        assert eventually(lambda: jammed.lane.taken == 0)
         assert ask("GET", "/api/slow").json() == "done"
         assert jammed.begun == 2
+
+
+def test_a_lane_whose_threads_are_all_jammed_leaves_the_others_theirs(settings: Settings):
+    app, go_on = create_app(settings, TINY.name), threading.Event()
+    jams = {"/api/v1/customers/C/receipt": 2, "/api/v1/training-runs/x": 2, "/api/v1/jobs/x": 4}
+    app.router.routes[:0] = [Route(path, lambda request: PlainTextResponse(str(go_on.wait(20)))) for path in jams]
+    app.router.routes[:0] = [Route("/api/v1/quick", lambda request: PlainTextResponse("done"))]
+    with running(app) as ask, ThreadPoolExecutor(8) as callers:
+        asked = [callers.submit(ask, "GET", path) for path, times in jams.items() for _ in range(times)]
+        assert eventually(lambda: sum(lane.taken for lane in app.state.lanes) == len(asked))
+        took = [seconds_of(ask, "/api/v1/quick") for _ in range(5)]
+        go_on.set()
+        assert {call.result().status_code for call in asked} == {200}
+    assert min(took) < 0.2
+
+
+def seconds_of(ask: Ask, path: str) -> float:
+    began = time.monotonic()
+    assert ask("GET", path).status_code == 200
+    return time.monotonic() - began
+
+
+@pytest.mark.parametrize("path", IN_A_LANE)
+def test_what_nobody_foresaw_is_told_as_such_behind_every_lane_and_cuts_nobody_off(
+    settings: Settings, path: str, caplog: pytest.LogCaptureFixture
+):
+    def divide(request: Request) -> None:
+        raise ZeroDivisionError("C000001")
+
+    app = create_app(settings, TINY.name)
+    app.router.routes[:0] = [Route(path, divide)]
+    with running(app) as ask:
+        answers = [ask("GET", path) for _ in range(2 * MOST_FAILURES)]
+    assert [answer.status_code for answer in answers] == [500] * len(answers)
+    assert answers[0].json()["instance"] == f"urn:request:{answers[0].headers['x-request-id']}"
+    assert not any(lane.breaker.open for lane in app.state.lanes if lane.breaker)
+    assert "C000001" not in caplog.text
+
+
+def test_every_lane_is_gone_through_by_these_paths():
+    assert {next(lane.name for lane in lanes() if lane.leads(path)) for path in IN_A_LANE} == {
+        lane.name for lane in lanes()
+    }
 
 
 def test_three_late_answers_cut_the_lane_off_until_one_came_in_time():
