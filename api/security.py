@@ -33,10 +33,12 @@ NO_TOKEN = f"Send a token, as POST {TOKEN_PATH} gives it, in the header Authoriz
 BAD_TOKEN = f"The token is not good, or no longer: ask POST {TOKEN_PATH} for another."
 NOT_KNOWN = "There is nobody of this name and password, or secret."
 
-# Of names and of addresses that got it wrong: somebody who mistypes goes on, who tries passwords does not. Who gets it
-# right has his token of these back, so an office behind one address is not held up by its own mornings.
-ATTEMPTS_BY_NAME = Rate(per_minute=2, burst=10)
+# Of those who got it wrong: somebody who mistypes goes on, who tries passwords does not. Who gets it right has his
+# token of these back, so an office behind one address is not held up by its own mornings. A name is held up at one
+# address, so that no stranger locks its owner out; from all addresses together it bears more tries than one can send.
 ATTEMPTS_BY_ADDRESS = Rate(per_minute=60, burst=60)
+ATTEMPTS_BY_NAME_THERE = Rate(per_minute=2, burst=10)
+ATTEMPTS_BY_NAME = Rate(per_minute=120, burst=240)
 
 
 class AccessToken(SecurityBase):
@@ -169,7 +171,11 @@ def _let_in(request: Request, name: str, secret: str, *, of_a_program: bool) -> 
     users: Users = request.app.state.users
     buckets: Buckets = request.app.state.buckets
     address = request.client.host if request.client else ""
-    attempts = {f"name:{name}": ATTEMPTS_BY_NAME, f"address:{address}": ATTEMPTS_BY_ADDRESS}
+    attempts = {  # the address first: one that is refused leaves no trace of the names that it tried
+        f"address:{address}": ATTEMPTS_BY_ADDRESS,
+        f"name:{name} {address}": ATTEMPTS_BY_NAME_THERE,
+        f"name:{name}": ATTEMPTS_BY_NAME,
+    }
     for bucket, rate in attempts.items():
         lease = buckets.lease(bucket, 1, rate)
         if not lease.granted:

@@ -9,11 +9,15 @@ from typing import Any
 
 import httpx
 import pytest
+import sqlalchemy as sa
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.security import ATTEMPTS_BY_ADDRESS, may_see
+from api.security import ATTEMPTS_BY_ADDRESS, ATTEMPTS_BY_NAME, may_see
 from schemas.users import Role, User
+from store.access_tables import rate_bucket
 from store.rate_limits import open_buckets
 from store.settings import Settings
+from store.tables import engine_for
 from store.users import open_users
 from tests.api.doors import PASSWORD, add_users, door
 from tests.api.service import Ask, running
@@ -26,8 +30,25 @@ PATH = "/api/v1/token"
 @pytest.fixture
 def ask(settings: Settings) -> Iterator[Ask]:
     add_users(settings, ADA, OPAL, ANNA, CRM)
-    with running(door(settings), who=None) as asked:
+    app = door(settings)
+    app.add_middleware(SentFrom)
+    with running(app, who=None) as asked:
         yield asked
+
+
+class SentFrom:
+    """Takes the address of whoever asks from a header, as the server does that stands behind a proxy."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if address := dict(scope.get("headers", ())).get(b"x-from"):
+            scope["client"] = (address.decode(), 1)
+        await self.app(scope, receive, send)
+
+
+OFFICE = {"x-from": "192.0.2.7"}
 
 
 def logged_in(ask: Ask, name: str, password: str = PASSWORD, **headers: str) -> httpx.Response:
@@ -148,6 +169,18 @@ def test_who_tries_passwords_is_held_up_and_others_are_not(ask: Ask):
     assert logged_in(ask, "opal").status_code == 200
 
 
+def test_a_stranger_locks_nobody_out(ask: Ask):
+    assert {logged_in(ask, "ada", "wrong").status_code for _ in range(14)} == {401, 429}
+    assert logged_in(ask, "ada", **OFFICE).status_code == 200
+
+
+def test_a_name_that_is_tried_from_everywhere_is_held_up(ask: Ask, settings: Settings):
+    tried = ATTEMPTS_BY_NAME.burst
+    assert open_buckets(settings).lease("name:ada", tried, ATTEMPTS_BY_NAME).granted == tried
+    tries = [logged_in(ask, "ada", "wrong", **{"x-from": f"192.0.2.{number}"}).status_code for number in range(10)]
+    assert 429 in tries
+
+
 def test_who_gets_it_right_is_never_held_up(ask: Ask):
     assert {logged_in(ask, "ada").status_code for _ in range(13)} == {200}
 
@@ -157,6 +190,10 @@ def test_an_address_that_tries_names_is_held_up(ask: Ask, settings: Settings):
     assert open_buckets(settings).lease("address:127.0.0.1", tried, ATTEMPTS_BY_ADDRESS).granted == tried
     tries = [logged_in(ask, f"name{number}", "wrong").status_code for number in range(10)]
     assert 429 in tries
+    bucket = rate_bucket.c.bucket
+    with engine_for(settings.database_url).connect() as connection:
+        names = connection.scalars(sa.select(bucket).where(bucket.like("name:name% 127.0.0.1"))).all()
+    assert len(names) == tries.count(401), "whoever is refused leaves nothing behind"
 
 
 ROLES = [
