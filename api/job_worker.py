@@ -22,7 +22,7 @@ from churn.scoring import Stamp
 from churn.segments import ALL
 from schemas.contract import Contract
 from store.artifacts import load_model
-from store.callbacks import Callbacks, current_callbacks
+from store.callbacks import Callbacks, Came, current_callbacks
 from store.exports import export_table
 from store.fault_points import reached
 from store.job_content import AS_OF, read_given
@@ -151,7 +151,16 @@ def _told(jobs: Jobs, callbacks: Callbacks) -> bool:
     ended = jobs.to_be_told()
     if ended is None:
         return False
-    came = callbacks.tell(ended)
+    came = _came_of_telling(ended, callbacks)
     again = None if came.told or ended.calls >= MOST_CALLS else came.again_after(ended.calls)
     jobs.told(ended.job, came.says, again)
     return True
+
+
+def _came_of_telling(ended: Job, callbacks: Callbacks) -> Came:
+    try:
+        return callbacks.tell(ended)
+    except Exception as failed:
+        # An address is a stranger's: whatever it sets off, the next is told of his job.
+        log.exception("the end of job %s cannot be told", ended.job)
+        return Came(told=False, says=f"an unforeseen {type(failed).__name__}", worth_another=False)

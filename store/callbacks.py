@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import json
 import os
+import re
 import socket
 import time
 from base64 import b64decode
@@ -25,6 +26,7 @@ SECONDS = 5.0
 FIRST_PAUSE = timedelta(seconds=5)
 LONGER = 6  # each pause against the one before: 5 s, 30 s, 3 min, 18 min
 PORTS = {"https": 443, "http": 80}
+_PRINTED = re.compile(r"[\x21-\x7e]+")
 TIMESTAMP, SIGNATURE = "X-Churn-Timestamp", "X-Churn-Signature"
 
 
@@ -78,7 +80,7 @@ class Callbacks:
         return Came(told, f"answered {status}", worth_another=status >= HTTPStatus.INTERNAL_SERVER_ERROR)
 
     def _address(self, url: str) -> SplitResult:
-        to = urlsplit(url)
+        to = _split(url)
         schemes = ("https", "http") if self.plain else ("https",)
         if to.scheme not in schemes or not to.hostname or to.username or to.password or to.fragment:
             raise _refused(f"a callback is an address that begins with {schemes[0]}://, and names nobody")
@@ -132,6 +134,16 @@ def _request(to: SplitResult, address: str, headers: Mapping[str, str]) -> dict[
         "extensions": {"sni_hostname": to.hostname},
         "follow_redirects": False,
     }
+
+
+def _split(url: str) -> SplitResult:
+    # Python's parser leaves control characters out or in, as they come, and httpx takes none.
+    if not _PRINTED.fullmatch(url):
+        raise _refused("a callback is written in printable ASCII alone")
+    try:
+        return urlsplit(url)
+    except ValueError:
+        raise _refused("a callback is an address, and this is none") from None
 
 
 def _with_port(to: SplitResult) -> str:

@@ -144,7 +144,7 @@ class Jobs:
     def anybody_to_tell(self) -> bool:
         """Whether the end of some job is to be told now."""
         with self.engine.connect() as connection:
-            due = sa.exists().where(job.c.call_at <= database_now(connection))
+            due = sa.exists().where(*_due(database_now(connection)))
             return bool(connection.scalar(sa.select(due)))
 
     def claim(self, lease: timedelta = LEASE) -> Job | None:
@@ -187,8 +187,8 @@ class Jobs:
         """A job whose end somebody is to be told of now, for the caller alone while the lease lasts."""
         with self.engine.begin() as connection:
             now = database_now(connection)
-            due = sa.select(job.c.job).where(job.c.call_at <= now).order_by(job.c.call_at).limit(1).scalar_subquery()
-            taken = sa.update(job).where(job.c.job == due, job.c.call_at <= now)
+            due = sa.select(job.c.job).where(*_due(now)).order_by(job.c.call_at).limit(1).scalar_subquery()
+            taken = sa.update(job).where(job.c.job == due, *_due(now))
             taken = taken.values(call_at=now + lease, calls=job.c.calls + 1)
             name = connection.execute(taken.returning(job.c.job)).scalar_one_or_none()
             return self._of(connection, name) if name else None
@@ -263,6 +263,11 @@ def _free(now: datetime) -> sa.ColumnElement[bool]:
     """What somebody may take: nobody works on it, or he has not been heard of for a lease."""
     lapsed = (job.c.state == State.RUNNING) & (job.c.lease_until <= now)
     return sa.or_(job.c.state == State.WAITING, lapsed)
+
+
+def _due(now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
+    """Whose end is to be told: also who tells may die over it, and is not followed for ever."""
+    return job.c.call_at <= now, job.c.calls < MOST_CALLS
 
 
 def _job(row: Mapping[str, Any]) -> Job:

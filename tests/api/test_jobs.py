@@ -279,6 +279,13 @@ def test_a_callback_goes_to_hosts_alone_that_the_settings_name(
     one = {"rows": [{"customer_id": "C1"}]}
     with running(create_app(settings, TINY.name)) as ask:
         assert ask("POST", PATH, json=one, params={"callback": "https://crm.example.com/done"}).status_code == 202
-        for url in ("https://evil.example.com/", "file:///etc/passwd", "https://crm.example.com:22/", "x"):
+        for url in (
+            "https://evil.example.com/",
+            "file:///etc/passwd",
+            "https://crm.example.com:22/",
+            "x",
+            "https://[x",
+            "https://crm.example.com/\0",
+        ):
             refused = ask("POST", PATH, json=one, params={"callback": url})
             assert refused.status_code == 422, url

@@ -45,6 +45,11 @@ ADDRESSES = [
     ("file:///etc/passwd", False),
     ("//crm.example.com/", False),
     ("", False),
+    ("https://[x", False),
+    ("https://crm.example.com/\x00", False),
+    ("https://crm.example.com/a\nb", False),
+    ("https://crm.example.com/a b", False),
+    ("https://exa\u2100mple.com/", False),
 ]
 ANSWERS = [
     # status   told    worth another try

@@ -32,7 +32,7 @@ from schemas.quarantine import QUARANTINE
 from schemas.users import Role, User
 from store.access_tables import job
 from store.claims import Claim, Content, Unit
-from store.jobs import MOST_ATTEMPTS, Job, Jobs, NewJob, open_jobs
+from store.jobs import MOST_ATTEMPTS, MOST_CALLS, Job, Jobs, NewJob, open_jobs
 from store.keyring import open_keyring
 from store.lake import Lake, bucket_file, describe, read_parquet, write_manifest, write_parquet
 from store.publication import open_publisher
@@ -52,6 +52,7 @@ SERVE = (
 NIGHT = date(2026, 1, 1)
 OWNER = User("dialler", Role.SERVICE)
 GONE_BY = timedelta(0)
+UNSPEAKABLE = f"{'a' * 70}.example.com"  # no name has so long a part, and Python's look-up says so in its own way
 
 
 @pytest.fixture
@@ -134,6 +135,39 @@ def test_the_end_is_told_by_one_process_and_again_after_a_pause(jobs: Jobs):
     assert (again.calls, again.call_result) == (2, "answered 503")
     jobs.told(due.job, "answered 200", None)
     assert not jobs.anybody_to_tell()
+
+
+def test_who_dies_over_telling_an_end_is_not_followed_for_ever(jobs: Jobs):
+    to_be_told_of(jobs, "https://crm.example.com/")
+    for _ in range(MOST_CALLS):
+        assert jobs.anybody_to_tell()
+        assert jobs.to_be_told(GONE_BY) is not None
+    assert not jobs.anybody_to_tell()
+    assert jobs.to_be_told() is None
+
+
+def test_an_address_that_sets_off_what_nobody_foresaw_keeps_no_other_from_being_told(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("CHURN_CALLBACK_HOSTS", UNSPEAKABLE)
+    monkeypatch.setenv("CHURN_CALLBACK_KEY", "a2" * 21 + "a=")
+    jobs = open_jobs(settings, open_registry(settings).engine)
+    poison = to_be_told_of(jobs, f"https://{UNSPEAKABLE}/")
+    other = to_be_told_of(jobs, "https://nobody.example.com/")
+    work(settings)
+    told = [jobs.of(name) for name in (poison, other)]
+    assert [one.call_result for one in told if one] == [
+        "an unforeseen UnicodeError",
+        "nobody.example.com is no host that CHURN_CALLBACK_HOSTS names, or that is another port",
+    ]
+    assert not jobs.anybody_to_tell()
+
+
+def to_be_told_of(jobs: Jobs, callback: str) -> str:
+    added(jobs, callback=callback)
+    held = jobs.claim()
+    assert held is not None
+    return jobs.finish(jobs.read(held, 1, None), "x").job
 
 
 @pytest.fixture
