@@ -49,9 +49,18 @@ class Origin:
         return [self._event(one, place) for place, one in enumerate(asked.interventions)]
 
     def _event(self, one: InterventionAsked, place: int) -> Intervention:
-        made = hashlib.sha256(f"{self.principal.name} {self.key} {place}".encode()).hexdigest()
-        own = {"contract": self.contract, "agent": one.agent or self.principal.name, "key": one.key or made}
+        own = {"contract": self.contract, "agent": one.agent or self.principal.name, "key": self._key(one.key, place)}
         return Intervention(**one.model_dump() | own)
+
+    def _key(self, named: str | None, place: int) -> str:
+        """The key of an event in the base.
+
+        Whoever sees not all has keys of his own, so that he neither takes others' nor finds out what they are of.
+        """
+        if named and not _is_limited(self.principal):
+            return named
+        own = f"{self.principal.name} named {named}" if named else f"{self.principal.name} {self.key} {place}"
+        return hashlib.sha256(own.encode()).hexdigest()
 
 
 @router.post(
@@ -75,7 +84,11 @@ def write_back(
     """
 
     def keep() -> InterventionsKept:
-        return _kept(origin.events(asked), origin.principal, engine, settings)
+        events = origin.events(asked)
+        kept = _kept(events, origin.principal, engine, settings)
+        return _in_callers_keys(
+            kept, {event.key: one.key for event, one in zip(events, asked.interventions, strict=True)}
+        )
 
     return answered_once(engine, origin.request(asked), keep, InterventionsKept)
 
@@ -90,6 +103,15 @@ def _kept(events: list[Intervention], principal: Principal, engine: Engine, sett
     refused = [InterventionRefused(key=event.key, why=why) for event, why in zip(events, whys, strict=True) if why]
     refused += [InterventionRefused(key=one.key, why=one.why) for one in came.refused]
     return InterventionsKept(new=came.new, known=came.known, refused=refused)
+
+
+def _in_callers_keys(kept: InterventionsKept, keys: dict[str, str | None]) -> InterventionsKept:
+    refused = [InterventionRefused(key=keys[one.key] or one.key, why=one.why) for one in kept.refused]
+    return kept.model_copy(update={"refused": refused})
+
+
+def _is_limited(principal: Principal) -> bool:
+    return principal.role is Role.AGENT or bool(principal.segments or principal.regions)
 
 
 def _why_not(event: Intervention, principal: Principal) -> str:
