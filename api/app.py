@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import math
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
@@ -51,6 +50,7 @@ from schemas.jobs import LARGEST_FILE
 from schemas.messages import changes_schema, customer_model
 from store.answer_shelves import open_shelf
 from store.contracts import read_contract
+from store.process_memory import settle
 from store.service_database import service_engine
 from store.service_settings import ServiceSettings, current_service_settings
 from store.settings import Settings, current_settings
@@ -164,8 +164,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
     current_default_thread_limiter().total_tokens = math.inf  # each lane counts its own threads, see api/admission.py
     await app.state.standing.begin()
     watching = asyncio.create_task(watch(app))
-    gc.collect()
-    gc.freeze()  # what is there now stays: no collection of garbage need look at it while somebody waits
+    settle()  # no collection of garbage looks at what is there now while somebody waits
     yield {"queue": app.state.queue, "metrics": app.state.metrics}  # for connections
     watching.cancel()
     app.state.standing.end()
