@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -161,7 +160,8 @@ def _surround(app: FastAPI, service: ServiceSettings) -> None:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
     """Pins the champion; without one the service starts all the same, and says that it is not ready."""
-    current_default_thread_limiter().total_tokens = math.inf  # each lane counts its own threads, see api/admission.py
+    # As many as all lanes may take together, so that none waits for what another has.
+    current_default_thread_limiter().total_tokens = sum(lane.threads for lane in app.state.lanes)
     await app.state.standing.begin()
     watching = asyncio.create_task(watch(app))
     settle()  # no collection of garbage looks at what is there now while somebody waits
