@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from math import sqrt
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from churn.bootstrap import FEWEST_CHURNERS
 from churn.campaign import Campaign
 from churn.contract import arrow_schema
+from churn.labels import lot_weights, treated, with_treatment
 from churn.metrics import figures_of, probability
 from churn.ranking import Curve, Floats, curve_of
 from churn.trial import NORMAL_95
 from schemas.monitoring import BACKTEST, EVERYTHING, Diagnosis
-from schemas.outreach import Status
 
 SEGMENT = "segment"
 MOST_VALUES = 60  # of a feature by whose values errors are looked for; more of them are names, not places
@@ -52,16 +51,25 @@ class Matured:
     auc_before: Mapping[str, float] = field(default_factory=dict)
 
 
-def untouched(status: pa.Array, contacted: npt.NDArray[np.bool_]) -> Floats:
+def called_near(members: pa.Table, events: pa.Table, as_of: date, horizon_days: int) -> pa.Table:
+    """TREATED: who was in a wave or contacted within a horizon of the date, before or after it.
+
+    A contact of the weeks before works on into them. `members` and `events` are as for churn.labels.treated.
+    """
+    return treated(members, events, [as_of - timedelta(days=horizon_days)], 2 * horizon_days)
+
+
+def untouched(customers: pa.Array, called: pa.Table) -> Floats:
     """How many customers each stands for, when none who was listed or contacted may tell what comes of itself.
 
-    Those held out stand for themselves and for the listed, who were chosen like them; all others for themselves.
+    Whoever comes into a wave after the night was still there by then, so that leaving him out would leave those who
+    left: of every wave those held out stand for the listed, as they do for the lessons of a model. `called` is TREATED
+    of one date.
     """
-    listed, spared = (np.asarray(pc.equal(status.cast(pa.string()), name)) for name in (Status.LISTED, Status.HELD_OUT))
-    weights = np.where(listed | contacted, 0.0, 1.0)
-    if spared.any():
-        weights[spared] *= 1.0 + listed.sum() / spared.sum()
-    return weights
+    if not called.num_rows:
+        return np.ones(len(customers))
+    rows = pa.table({"customer_id": customers, "as_of": pa.repeat(called["as_of"][0], len(customers))})
+    return lot_weights(with_treatment(rows, "customer_id", called))
 
 
 def backtest_rows(night: Matured) -> pa.Table:

@@ -11,16 +11,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from churn.backtest import SEGMENT, Matured, backtest_rows, untouched
+from churn.backtest import SEGMENT, Matured, backtest_rows, called_near, untouched
 from churn.campaign import PUBLISHED, Campaign
 from churn.errors import ArtifactRefused
 from churn.outcomes import matured
 from churn.scorecard import Floats
 from schemas.columns import Role
 from schemas.contract import Contract
-from schemas.interventions import CONTACT_EVENTS
 from schemas.manifest import ModelManifest
-from schemas.outreach import STATUSES
 from schemas.scores import SCORES
 from store.artifacts import load_model
 from store.contracts import read_contract
@@ -32,6 +30,8 @@ from store.publication import Publisher, open_publisher
 from store.runs import Run, published_runs, shown_run
 from store.settings import Settings, current_settings
 from store.snapshots import known_departures
+from tasks.labels import members_of
+from tasks.lift import keep_waves
 from tasks.night import Night
 from tasks.progress import begun, part_done, warned
 from tasks.scoring import base_rows
@@ -44,13 +44,17 @@ _IN_SCORES = ["customer_id", "segment", "log_odds", "model_version", "model_dige
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What is known tonight: who left, and the lists and contacts since the oldest night that is looked back on."""
+    """What is known tonight: who left, and the lists and contacts since before the oldest night that is looked back on.
+
+    `members` are of those lists, with the chance of being held out; `events` are INTERVENTIONS.
+    """
 
     contract: Contract
     publisher: Publisher
     settings: Settings
     departures: pa.Table
-    contacts: pa.Table
+    members: pa.Table
+    events: pa.Table
 
 
 @step("see what became of past nights of {contract}", again_after=SOON)
@@ -98,10 +102,10 @@ def _asked(tonight: Run, ready: list[Run], terms: Contract, settings: Settings) 
     publisher, known_at = open_publisher(settings), tonight.unit.known_at
     extract = publisher.lake.extract(terms.name, tonight.extract_digest)
     since = ready[0].unit.as_of - timedelta(days=terms.horizon_days)
+    waves = [wave for wave in keep_waves.fn(terms.name) if since <= wave.as_of <= tonight.unit.as_of]
     events = events_since(settings, terms.name, since, known_at=known_at)
-    made = pc.is_in(events["event"], pa.array([event.value for event in CONTACT_EVENTS]))
     departures = known_departures(extract, terms, known_at)
-    return _Asked(terms, publisher, settings, departures, events.filter(made).select(["customer_id", "as_of"]))
+    return _Asked(terms, publisher, settings, departures, members_of(waves, settings), events)
 
 
 def _matured(run: Run, asked: _Asked) -> Matured:
@@ -140,18 +144,8 @@ def _left(scores: pa.Table, run: Run, asked: _Asked) -> np.ndarray:
 
 def _weights(scores: pa.Table, run: Run, asked: _Asked) -> Floats:
     """Who tells what comes without a contact, and of how many."""
-    horizon = timedelta(days=asked.contract.horizon_days)
-    day = asked.contacts["as_of"]
-    near = [pa.scalar(run.unit.as_of + way * horizon, pa.date32()) for way in (-1, 1)]
-    lately = asked.contacts.filter(pc.and_(pc.greater_equal(day, near[0]), pc.less(day, near[1])))
-    listed = shown_run(asked.publisher, asked.contract.name, "outreach", run.unit.as_of)
-    status = pa.nulls(scores.num_rows, pa.string())
-    if listed is not None:
-        files = sorted((listed.folder / STATUSES.name).glob("*.parquet"))
-        told = read_parquet(files, ["customer_id", "status"])
-        places = pc.index_in(scores["customer_id"].cast(pa.string()), told["customer_id"].cast(pa.string()))
-        status = pc.take(told["status"].cast(pa.string()), places)
-    return untouched(pc.fill_null(status, ""), _among(scores["customer_id"], lately["customer_id"]))
+    called = called_near(asked.members, asked.events, run.unit.as_of, asked.contract.horizon_days)
+    return untouched(scores["customer_id"].cast(pa.string()).combine_chunks(), called)
 
 
 def _told_apart_by(scores: pa.Table, run: Run, asked: _Asked) -> Iterator[tuple[str, pa.DictionaryArray]]:
