@@ -15,6 +15,7 @@ from prefect.settings import PREFECT_API_URL
 
 NIGHT_PUBLISHED = "churn.night.published"
 NIGHT_LATE = "churn.night.late"
+NIGHT_UNFOLLOWED = "churn.night.unfollowed"
 QUALITY_FAILED = "churn.quality.failed"
 DRIFT_DETECTED = "churn.drift.detected"
 MODEL_PROMOTED = "churn.model.promoted"
@@ -24,6 +25,7 @@ PARITY_BROKEN = "churn.parity.broken"
 PAYLOADS: Mapping[str, frozenset[str]] = {
     NIGHT_PUBLISHED: frozenset({"contract", "as_of", "run_id", "rows"}),
     NIGHT_LATE: frozenset({"contract", "as_of", "why"}),
+    NIGHT_UNFOLLOWED: frozenset({"contract", "as_of", "why"}),
     QUALITY_FAILED: frozenset({"contract", "as_of", "why"}),
     DRIFT_DETECTED: frozenset({"contract", "as_of", "why"}),
     MODEL_PROMOTED: frozenset({"contract", "segment", "version"}),

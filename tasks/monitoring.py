@@ -50,6 +50,7 @@ from store.policies import kept_policy, policy_for, read_policy
 from store.publication import Publisher, open_publisher
 from store.runs import Run, published_runs, shown_run
 from store.settings import Settings, current_settings
+from tasks.afterwards import told_where_it_fails
 from tasks.backtest import follow_up
 from tasks.events import DRIFT_DETECTED, tell
 from tasks.night import Night
@@ -153,12 +154,10 @@ def tell_of(seen: Seen) -> Seen:
 @step("watch {night.base} as of {night.as_of}")
 def watch_published(night: Night) -> Seen | None:
     """The same for a night that was just published, and stays so whatever becomes of watching it: None if it failed."""
-    try:
+    with told_where_it_fails(night, "could not be watched"):
         follow_up.fn(night.contract, night.as_of)
         return tell_of.fn(watch_night.fn(night.contract, night.as_of))
-    except Exception as failure:
-        warned(f"The night is published, and could not be watched: {type(failure).__name__} {failure}")
-        return None
+    return None
 
 
 def _payload(seen: Seen) -> dict[str, object]:

@@ -104,11 +104,13 @@ def test_a_night_without_a_list_cannot_be_watched(settings):
         steps.chosen_night.fn("telco", "2026-01-01")
 
 
-def test_a_night_that_cannot_be_watched_stays_published(settings, digest, caplog):
+def test_a_night_that_cannot_be_watched_stays_published_and_people_are_told(settings, digest, caplog):
     published = publish_night(settings, night(0), customers(), digest)
     shutil.rmtree(published.snapshot)
-    assert steps.watch_published.fn(published) is None
+    with caplog.at_level("INFO", "churn.events"):
+        assert steps.watch_published.fn(published) is None
     assert "The night is published, and could not be watched: RequestError" in caplog.text
+    assert "churn.night.unfollowed about telco" in caplog.text
 
 
 def test_two_models_that_learnt_from_all_are_told_apart_by_whom_they_score(settings, digest):
