@@ -6,8 +6,11 @@ import io
 import json
 import os
 import time
+import tracemalloc
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_context
 from typing import Any
 
 import httpx
@@ -17,11 +20,13 @@ import pytest
 import sqlalchemy as sa
 from pyarrow import csv
 
+from api import job_worker
 from api.app import create_app
 from api.job_worker import work
 from schemas.jobs import JOB_RESULTS, State
 from schemas.users import Role, User
 from store.access_tables import job, lookup_audit
+from store.artifacts import LARGEST_FILE as LARGEST_MODEL
 from store.registry import Version
 from store.settings import Settings
 from store.tables import engine_for
@@ -60,6 +65,18 @@ FAILED = [
     (b"customer_id\n", "it has 0 rows"),
     (b"\xff\xfe\n\xff\n", "it is no CSV in UTF-8"),
 ]
+LONG = "x" * (256 << 10)
+BOMBS = [
+    # what is sent, which is small                                        why it is not unpacked
+    (PARQUET, lambda: as_parquet(repeated("customer_id", LONG, 4_000)), "it holds more than 268,435,456 bytes"),
+    (PARQUET, lambda: as_parquet(repeated("strange", LONG, 4_000)), "the contract does not, strange"),
+    (PARQUET, lambda: as_parquet(repeated("customer_id", [LONG], 4)), "types that no customer has: customer_id"),
+    (PARQUET, lambda: as_parquet(repeated("customer_id", "C1", 100_001)), "it has 100,001 rows"),
+    (CSV, lambda: ",".join(f"c{place}" for place in range(100_000)).encode() + b"\n", "it lacks customer_id"),
+    (CSV, lambda: b'"a\n",' + b"customer_id," * 100_000 + b"\n", "it has twice customer_id"),
+    (CSV, lambda: b'"' + b"x" * 200_000, "it is no CSV in UTF-8"),
+    ("application/json", lambda: wide_json(names=20_000, rows=9_999), "the contract does not, c0, c1"),
+]
 PROBLEMS = """
 customer_id,tenure,in_contract,dropped,problem
 C1,12,yes,0.1,
@@ -86,6 +103,18 @@ def as_parquet(rows: pa.Table) -> bytes:
     written = io.BytesIO()
     pq.write_table(rows, written)
     return written.getvalue()
+
+
+def repeated(name: str, value: Any, rows: int) -> pa.Table:
+    """A table that is one value as long as it is not unpacked."""
+    once, places = pa.array([value]), pa.array([0] * rows, pa.int32())
+    column = once.take(places) if isinstance(value, list) else pa.DictionaryArray.from_arrays(places, once)
+    return pa.table({name: column})
+
+
+def wide_json(names: int, rows: int) -> bytes:
+    """Each row has a cell for each name, be it in one row alone."""
+    return json.dumps({"rows": [{f"c{place}": 1 for place in range(names)}, *[{}] * rows]}).encode()
 
 
 def begun(ask: Ask, **how: Any) -> str:
@@ -203,6 +232,47 @@ def test_a_hostile_file_takes_no_job_with_it(ask: Ask, settings: Settings):
     for content in (broken[:100], b"PAR1" + b"[{" * 500 + b"PAR1", broken[:-9] + b"\xff" * 5 + broken[-4:]):
         assert ended(ask, settings, content=content, headers={"content-type": PARQUET})[1]["state"] == "failed"
     assert ended(ask, settings, content=broken, headers={"content-type": PARQUET})[1]["state"] == "done"
+
+
+@pytest.mark.parametrize(("kind", "content", "why"), BOMBS)
+def test_a_small_file_that_stands_for_a_large_one_is_never_unpacked(
+    ask: Ask, settings: Settings, kind: str, content: Callable[[], bytes], why: str
+):
+    place = begun(ask, content=content(), headers={"content-type": kind})
+    taken = memory_taken(settings)
+    job_shown = ask("GET", place).json()
+    assert (job_shown["state"], why in job_shown["reason"]) == ("failed", True), job_shown["reason"]
+    assert taken < LARGEST_MODEL + (150 << 20)
+
+
+def test_a_job_that_needs_more_memory_than_it_may_have_fails_alone(ask: Ask, settings: Settings):
+    large = begun(ask, content=as_parquet(repeated("customer_id", LONG, 900)), headers={"content-type": PARQUET})
+    small = begun(ask, json={"rows": cards.customers(3).to_pylist()})
+    beside = get_context("spawn").Process(target=work_in_little_memory, args=(settings,))
+    beside.start()
+    beside.join(60)
+    assert beside.exitcode == 0
+    assert ask("GET", large).json()["reason"].startswith("it needs more memory than a job may take")
+    assert ask("GET", small).json()["state"] == "done"
+
+
+def work_in_little_memory(settings: Settings) -> None:
+    job_worker.MOST_MEMORY = 600 << 20
+    job_worker.work_beside(settings, None)
+
+
+def memory_taken(settings: Settings) -> int:
+    """Bytes that Python had and Arrow had more than ever before while what was due was worked off.
+
+    Python's are those of the largest model at the least: one that is read is given them first.
+    """
+    most_before = pa.default_memory_pool().max_memory()
+    tracemalloc.start()
+    try:
+        work(settings)
+        return tracemalloc.get_traced_memory()[1] + pa.default_memory_pool().max_memory() - most_before
+    finally:
+        tracemalloc.stop()
 
 
 def test_customers_who_are_named_stand_in_the_log_of_look_ups(ask: Ask, settings: Settings):
