@@ -46,6 +46,8 @@ REFUSED = [
 MALFORMED = [
     ({"event": "shrugged"}, "interventions.0.event"),
     ({"occurred_at": "2026-01-02T09:30:00"}, "interventions.0.occurred_at"),
+    ({"occurred_at": "0001-01-01T00:00:00+14:00"}, "interventions.0.occurred_at"),
+    ({"occurred_at": "9999-12-31T23:59:59-12:00"}, "interventions.0.occurred_at"),
     ({"customer_id": "C\x00"}, "interventions.0.customer_id"),
     ({"paid": True}, "interventions.0.paid"),
 ]
