@@ -75,6 +75,16 @@ def test_an_agent_reads_no_figure_and_no_reason_that_cannot_be_acted_on(
     assert not any("tenure:" in reason or "dropped" in reason for reason in answer["reasons"])
 
 
+def test_whose_customer_somebody_is_now_says_who_reads_his_old_receipts_too(settings: Settings, nights: Version):
+    before, now = (cards.customers(20, seed)["segment"].to_pylist() for seed in (1, 2))
+    moved = next(number for number in range(20) if (before[number], now[number]) == ("prepaid", "postpaid"))
+    path = f"/api/v1/customers/C{moved:06d}/receipt?as_of={FIRST}"
+    statuses = {
+        one: asked_by(settings, Role.AGENT, path, segments=(one,)).status_code for one in ("prepaid", "postpaid")
+    }
+    assert statuses == {"prepaid": 404, "postpaid": 200}
+
+
 def test_a_receipt_stands_in_the_log_and_a_refusal_does_not(settings: Settings, nights: Version):
     assert asked_by(settings, Role.ANALYST).status_code == 200
     assert asked_by(settings, Role.AGENT, segments=("another",)).status_code == 404
