@@ -51,6 +51,8 @@ REFUSED = [
     ("run", "last night's"),
     ("keep_days", 0),
     ("subject", ""),
+    ("flow_run", "000001-d3e18fe4"),
+    ("patience", 0),
 ]
 TAKEN = [
     ("as_of", "latest"),
@@ -81,6 +83,7 @@ ASKED_OF_A_PERSON = {
     "promotion": {"who": "Ada", "why": "better in October"},
     "backfill": {"first": "2026-01-01", "last": "2026-01-31"},
     "rollback": {"run": "000001-d3e18fe4"},
+    "silence": {"flow_run": "11111111-1111-1111-1111-111111111111"},
     "notice": {"subject": "The night is late"},
 }
 

@@ -138,6 +138,22 @@ def test_what_an_automation_says_of_a_run_or_an_event_can_be_said(declared: dict
             assert render_user_template_sync(text["template"], told)
 
 
+def test_silence_alone_ends_no_run_since_nobody_beats_while_the_server_is_away() -> None:
+    [silent] = [one for one in declared_automations() if "prefect.flow-run.heartbeat" in one["trigger"].get("after", ())]
+    assert [action.get("deployment") for action in silent["actions"]] == ["silence"]
+
+
+def test_every_crash_of_a_night_is_told_and_only_the_first_of_a_day_is_taken_over() -> None:
+    crashed = [one["trigger"] for one in declared_automations() if told_of(one, "prefect.flow-run.Crashed")]
+    assert [trigger["within"] for trigger in crashed] == [60]
+    assert {"nightly", "retraining", "outcomes"} <= set(crashed[0]["match_related"]["prefect.resource.name"])
+
+
+def told_of(declared: dict[str, Any], event: str) -> bool:
+    """Whether people hear of the event."""
+    return event in declared["trigger"]["expect"] and any(action["type"] == "notify" for action in declared["actions"])
+
+
 def test_a_notice_is_always_written_down_and_sent_where_there_is_an_addressee() -> None:
     late = next(one for one in declared_automations() if "late" in one["name"])
     kinds = [action.type for action in wanted(late, NAMES, addressee=NAMES["nightly"]).actions]
