@@ -152,7 +152,13 @@ def _surround(app: FastAPI, service: ServiceSettings) -> None:
     app.add_middleware(GZipMiddleware, minimum_size=WORTH_PACKING, compresslevel=5)
     if service.origins:
         methods, headers = ("GET", "POST"), ("Authorization", "Content-Type", "Idempotency-Key", "X-Purpose")
-        app.add_middleware(CORSMiddleware, allow_origins=service.origins, allow_methods=methods, allow_headers=headers)
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=service.origins,
+            allow_methods=methods,
+            allow_headers=headers,
+            expose_headers=("Location", "Retry-After", "X-Request-Id"),
+        )
     app.add_middleware(RequestLog, metrics=app.state.metrics)
     app.add_middleware(Headers)
 
