@@ -29,7 +29,6 @@ from api.problems import described
 from api.security import Looking, Principal, require
 from schemas.jobs import LARGEST_FILE, LARGEST_JSON, Given, JobAsked, JobShown, State
 from schemas.users import Role
-from store.audit import Look
 from store.callbacks import Callbacks, current_callbacks
 from store.idempotency import Request as Once
 from store.jobs import Job, Jobs, NewJob, blocks_of, open_jobs
@@ -167,23 +166,22 @@ def take(
     same request is the same job.
     """
 
-    def add(connection: Connection) -> JobShown:
-        return shown(_added(connection, order, jobs, look))
+    name = jobs.keep(order.content)  # first, since in SQLite nobody else writes during a transaction
 
-    if key:
-        taken = added_once(jobs.engine, order.request(key), add, JobShown)
-    else:
-        with jobs.engine.begin() as connection:
-            taken = add(connection)
+    def add(connection: Connection) -> JobShown:
+        if order.customers:
+            look.record(connection, "job", *order.customers)
+        return shown(jobs.add(connection, name, order.new))
+
+    try:
+        taken = added_once(jobs.engine, order.request(key) if key else None, add, JobShown)
+    except HTTPException:
+        jobs.drop(name)
+        raise
+    if taken.job != name:
+        jobs.drop(name)
     response.headers["Location"] = f"{router.prefix}/{taken.job}"
     return taken
-
-
-def _added(connection: Connection, order: Order, jobs: Jobs, look: Look) -> Job:
-    name = jobs.keep(order.content)
-    if order.customers:
-        look.record(connection, "job", *order.customers)
-    return jobs.add(connection, name, order.new)
 
 
 def known(

@@ -41,11 +41,17 @@ def answered_once(engine: Engine, request: Request, do: Callable[[], Answer], ki
     return kind.model_validate_json(answered)
 
 
-def added_once(engine: Engine, request: Request, add: Callable[[Connection], Answer], kind: type[Answer]) -> Answer:
+def added_once(
+    engine: Engine, request: Request | None, add: Callable[[Connection], Answer], kind: type[Answer]
+) -> Answer:
     """The answer of `add`, or that of the first time; 409 where the key stands for another request.
 
-    What is added over the connection is there once, even where the same request comes many times at once.
+    What is added over the connection is there once, even where the same request comes many times at once. None is a
+    request without a key: each is another.
     """
+    if request is None:
+        with engine.begin() as connection:
+            return add(connection)
     with _refusing_used_keys():
         answered = do_once(engine, request, lambda connection: add(connection).model_dump_json())
     return kind.model_validate_json(answered)

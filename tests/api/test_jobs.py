@@ -27,6 +27,7 @@ from schemas.jobs import JOB_RESULTS, State
 from schemas.users import Role, User
 from store.access_tables import job, lookup_audit
 from store.artifacts import LARGEST_FILE as LARGEST_MODEL
+from store.jobs import Jobs
 from store.registry import Version
 from store.settings import Settings
 from store.tables import engine_for
@@ -200,7 +201,20 @@ def test_a_request_that_is_sent_again_under_its_key_is_the_same_job(ask: Ask, se
     places = {begun(ask, json=one, headers=key) for _ in range(3)}
     assert len(places) == 1
     assert ask("POST", PATH, json={"rows": [{"customer_id": "C2"}]}, headers=key).status_code == 409
+    assert len(list((settings.lake / "jobs").iterdir())) == 1, "what was sent in vain is kept"
     assert begun(ask, json=one) not in places, "without a key each is a job of its own"
+
+
+def test_the_database_is_not_held_while_a_file_is_written(ask: Ask, settings: Settings, monkeypatch):
+    kept = Jobs.keep
+
+    def keep_while_another_writes(jobs: Jobs, content: bytes) -> str:
+        with engine_for(settings.database_url).begin() as other:
+            other.exec_driver_sql("BEGIN IMMEDIATE")
+        return kept(jobs, content)
+
+    monkeypatch.setattr(Jobs, "keep", keep_while_another_writes)
+    begun(ask, json={"rows": [{"customer_id": "C1"}]}, headers={"idempotency-key": "job-of-tonight"})
 
 
 def test_a_request_that_is_sent_many_times_at_once_is_one_job(ask: Ask, settings: Settings):
