@@ -139,7 +139,8 @@ def test_what_an_automation_says_of_a_run_or_an_event_can_be_said(declared: dict
 
 
 def test_silence_alone_ends_no_run_since_nobody_beats_while_the_server_is_away() -> None:
-    [silent] = [one for one in declared_automations() if "prefect.flow-run.heartbeat" in one["trigger"].get("after", ())]
+    beaten = [one for one in declared_automations() if "prefect.flow-run.heartbeat" in one["trigger"].get("after", ())]
+    [silent] = beaten
     assert [action.get("deployment") for action in silent["actions"]] == ["silence"]
 
 
