@@ -200,7 +200,7 @@ def _alarms(champion: Trained, months: Months, weights: Floats) -> int:
             campaign=PUBLISHED,
             auc_before={EVERYTHING: champion.test.auc},
         )
-        found += [one for one in matured_findings(backtest_rows(night).to_pylist(), {}) if one.size >= 1.0]
+        found += [one for one in matured_findings(backtest_rows(night).to_pylist()) if one.sure and one.size >= 1.0]
     return len(found)
 
 

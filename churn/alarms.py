@@ -65,7 +65,7 @@ def alarms_of(findings: Sequence[Finding], as_of: date, past: Past) -> list[Alar
 def _alarm(finding: Finding, as_of: date, past: Past) -> Alarm | None:
     last = past.standings.get(finding.key)
     goes_on = _goes_on(last, past)
-    if finding.size < (ENDS_BELOW if goes_on else 1.0):
+    if finding.size < (ENDS_BELOW if goes_on else 1.0) or not (finding.sure or goes_on):
         return None
     raised = last.raised_as_of if last else None
     mute = _muted(finding, as_of, past.mutes)

@@ -142,7 +142,7 @@ def watch(night: Night) -> Watch:
         *_drift_findings(drifts, priced, night),
         *profit_finding(listed["expected_profit"], listed.get("expected_profit_before"), listed.get("before_as_of")),
         *reasons_finding(night.reasons.now, night.reasons.before),
-        *matured_findings(night.backtest, _profit_by_what_came(night)),
+        *matured_findings(night.backtest, _forgone_by_level(night)),
     )
     rows = [row for facts in night.parts for row in _feature_rows(night, facts, drifts[facts.part.place], priced)]
     return Watch(
@@ -261,16 +261,15 @@ def _worth(scores: Scores, terms: Terms) -> Floats:
     return worth_of(scores.log_odds, Base(scores.log_odds, scores.customer_value, scores.open, ()), terms)
 
 
-def _profit_by_what_came(night: Night) -> dict[str, float]:
-    """What the list is expected to earn, and would be were the level as it came of the latest matured night."""
+def _forgone_by_level(night: Night) -> float | None:
+    """What tonight's list forgoes, were the level as it came of the latest matured night."""
     matured = night.matured.get(EVERYTHING)
     if not matured or matured["observed_to_predicted"] <= 0.0:
-        return {}
+        return None
     base = night.base
-    told = worth_of(base.log_odds, base, night.terms)
-    best = best_of(told, night.terms.places)
+    tonight = best_of(worth_of(base.log_odds, base, night.terms), night.terms.places)
     came = worth_of(base.log_odds + np.log(matured["observed_to_predicted"]), base, night.terms)
-    return {"as told": float(told[best].sum()), "by what came": float(came[best].sum())}
+    return float(came[best_of(came, night.terms.places)].sum() - came[tonight].sum())
 
 
 def _feature_rows(

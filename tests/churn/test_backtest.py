@@ -125,6 +125,21 @@ def test_where_nobody_was_called_all_stand_for_themselves() -> None:
     assert untouched(NAMES.slice(0, 3), called).tolist() == [1.0] * 3
 
 
+def test_the_error_of_the_auc_goes_by_those_who_are_there_and_not_by_whom_they_stand_for() -> None:
+    same, some = night(0.0), (np.arange(CUSTOMERS) % 10 == 0).astype(np.float64)
+    alone, stand_in = (only(backtest_rows(replace(same, weights=each)), "all") for each in (some, 10.0 * some))
+    assert stand_in["customers"] == pytest.approx(10 * alone["customers"])
+    assert stand_in["auc_error"] == pytest.approx(alone["auc_error"])
+
+
+@pytest.mark.parametrize(("held_out_for", "said"), [(1.0, Diagnosis.CALIBRATION), (1_000.0, Diagnosis.TOO_FEW)])
+def test_a_night_of_which_nobody_left_is_wrong_unless_few_tell_of_it(held_out_for: float, said: Diagnosis) -> None:
+    usual = night(0.0)
+    stand = np.where(np.arange(CUSTOMERS) < CUSTOMERS / held_out_for, held_out_for, 0.0)
+    row = only(backtest_rows(replace(usual, labels=np.zeros(CUSTOMERS, np.int64), weights=stand)), "all")
+    assert (row["observed_to_predicted"], row["diagnosis"]) == (0.0, said)
+
+
 def test_who_stands_for_nobody_counts_in_no_figure() -> None:
     same = night(0.0)
     half = np.where(np.arange(CUSTOMERS) % 2, 1.0, 0.0)

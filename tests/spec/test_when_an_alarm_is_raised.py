@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, timedelta
 
 import pytest
@@ -10,7 +11,7 @@ from churn.alarms import Mute, Past, Standing, alarms_of
 from churn.drift import Drift
 from churn.drift_price import Price
 from churn.findings import Finding, drift_findings, matured_findings, profit_finding, reasons_finding
-from schemas.monitoring import AlarmKind, Diagnosis
+from schemas.monitoring import AlarmKind, AlarmState, Diagnosis
 
 FIRST = date(2026, 1, 1)
 
@@ -111,13 +112,44 @@ def matured(feature: str, value: str, churners: float, predicted: float, diagnos
     ends = {"": ratio, "_low": ratio - 0.1, "_high": ratio + 0.1}
     figures = {f"observed_to_predicted{end}": value for end, value in ends.items()}
     counts = {"customers": 10_000.0, "churners": churners, "observed": churners / 10_000, "predicted": predicted}
+    counts["squares"] = churners
     named = {"feature": feature, "value": value, "as_of": FIRST, "diagnosis": diagnosis}
     return named | counts | figures | {"auc": 0.70, "auc_before": 0.69}
 
 
+def sure(findings: Iterable[Finding]) -> list[Finding]:
+    """Those that raise an alarm where there was none."""
+    return [one for one in findings if one.sure and one.size >= 1.0]
+
+
+@pytest.mark.parametrize(
+    ("churners", "diagnosis", "states"),
+    [
+        (300.0, Diagnosis.CALIBRATION, "raised"),
+        (245.0, Diagnosis.SOUND, "none"),  # of 200 it is within the limit
+        (300.0, Diagnosis.SOUND, "none"),  # beyond it, and the interval lets it be chance
+    ],
+)
+def test_a_level_raises_an_alarm_beyond_its_interval_alone(churners: float, diagnosis: Diagnosis, states: str) -> None:
+    found = list(matured_findings([matured("all", "all", churners, 0.02, diagnosis)]))
+    assert ([alarm.state.value for alarm in alarms_of(found, FIRST, Past({}, None))] or ["none"]) == [states]
+
+
+def test_a_level_that_wavers_about_its_limit_is_one_alarm() -> None:
+    key = (AlarmKind.CALIBRATION.value, AlarmKind.CALIBRATION.value, "all")
+    past = Past({key: Standing(key, FIRST, AlarmState.RAISED, FIRST)}, FIRST)
+    found = list(matured_findings([matured("all", "all", 245.0, 0.02, Diagnosis.SOUND)]))
+    assert [alarm.state for alarm in alarms_of(found, night(1), past)] == [AlarmState.GOING_ON]
+
+
+def test_a_night_of_which_nobody_left_asks_for_the_departures() -> None:
+    [found] = sure(matured_findings([matured("all", "all", 0.0, 0.02, Diagnosis.CALIBRATION) | {"auc": None}]))
+    assert found.to_do.startswith("Ask who delivers departures")
+
+
 def test_a_wrong_level_is_called_so_with_what_it_means_in_money() -> None:
     rows = [matured("all", "all", 300.0, 0.02, Diagnosis.CALIBRATION)]
-    [found] = matured_findings(rows, {"as told": 100.0, "by what came": 160.0})
+    [found] = sure(matured_findings(rows, 60.0))
     assert (found.kind, found.money) == (AlarmKind.CALIBRATION, 60.0)
     assert "1.50 times as many" in found.says
     assert "The order of customers is as it was (AUC 0.700)" in found.says
@@ -126,13 +158,19 @@ def test_a_wrong_level_is_called_so_with_what_it_means_in_money() -> None:
 def test_a_region_where_more_leave_than_elsewhere_is_named() -> None:
     everybody = matured("all", "all", 200.0, 0.02, Diagnosis.SOUND)
     there = matured("region", "R07", 290.0, 0.02, Diagnosis.CALIBRATION)
-    found = list(matured_findings([everybody, there, matured("region", "R08", 205.0, 0.02, Diagnosis.TOO_FEW)], {}))
+    found = sure(matured_findings([everybody, there, matured("region", "R08", 205.0, 0.02, Diagnosis.TOO_FEW)]))
     assert [(one.kind, one.subject) for one in found] == [(AlarmKind.LOCAL, "region R07")]
     assert found[0].size > 1.0
+
+
+def test_a_few_held_out_who_stand_for_many_are_no_region_where_more_leave() -> None:
+    everybody = matured("all", "all", 200.0, 0.02, Diagnosis.SOUND)
+    there = matured("region", "R07", 290.0, 0.02, Diagnosis.CALIBRATION) | {"squares": 2_900.0}
+    assert not sure(matured_findings([everybody, there])), "they are twenty-nine, each of whom stands for ten"
 
 
 def test_a_handful_of_churners_in_one_small_region_of_forty_is_chance() -> None:
     everybody = matured("all", "all", 200.0, 0.02, Diagnosis.SOUND)
     few = matured("region", "R19", 8.0, 0.0002, Diagnosis.TOO_FEW)
     others = [matured("region", f"other {number}", 5.0, 0.0005, Diagnosis.TOO_FEW) for number in range(39)]
-    assert all(one.size < 1.0 for one in matured_findings([everybody, few, *others], {}))
+    assert all(one.size < 1.0 for one in matured_findings([everybody, few, *others]))

@@ -20,7 +20,7 @@ NIGHT = date(2026, 1, 5)
 
 def row(schema: Table, **given: object) -> pa.Table:
     ordinary = {LogicalType.STRING: "word", LogicalType.NUMBER: 0.5, LogicalType.INTEGER: 1, LogicalType.DATE: NIGHT}
-    values = {column.name: ordinary[column.logical_type] for column in schema.columns}
+    values = {column.name: ordinary.get(column.logical_type) for column in schema.columns}
     return pa.Table.from_pylist([values | {"contract": "telco"} | given], schema=arrow_schema(schema))
 
 
