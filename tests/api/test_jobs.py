@@ -27,7 +27,7 @@ from schemas.jobs import JOB_RESULTS, State
 from schemas.users import Role, User
 from store.access_tables import job, lookup_audit
 from store.artifacts import LARGEST_FILE as LARGEST_MODEL
-from store.jobs import Jobs
+from store.jobs import Job, Jobs
 from store.registry import Version
 from store.settings import Settings
 from store.tables import engine_for
@@ -340,6 +340,39 @@ def test_events_of_a_job_that_is_worked_on_tell_how_far_it_is(ask: Ask, settings
         "event: progress"
     ]
     assert time.monotonic() - began < 5
+
+
+def test_nobody_listens_to_more_jobs_at_once_than_he_may(ask: Ask, settings: Settings, monkeypatch):
+    monkeypatch.setattr("api.jobs.LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("api.jobs.STREAM_SECONDS", 1.0)
+    monkeypatch.setattr("api.jobs.MOST_STREAMS", 2)
+    place = begun(ask, json={"rows": cards.customers(2).to_pylist()})
+    with ThreadPoolExecutor(4) as at_once:
+        answers = list(at_once.map(lambda _: ask("GET", f"{place}/events"), range(4)))
+    assert sorted(answer.status_code for answer in answers) == [200, 200, 429, 429]
+    assert {answer.headers.get("retry-after") for answer in answers} == {None, "5"}
+    assert ask("GET", f"{place}/events").status_code == 200, "who closed a stream may open another"
+
+
+def test_streams_look_one_after_the_other(ask: Ask, settings: Settings, monkeypatch):
+    monkeypatch.setattr("api.jobs.LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("api.jobs.STREAM_SECONDS", 1.0)
+    place, looking, most = begun(ask, json={"rows": cards.customers(2).to_pylist()}), [], []
+    looked = Jobs.of
+
+    def look(jobs: Jobs, name: str) -> Job | None:
+        looking.append(name)
+        most.append(len(looking))
+        time.sleep(0.05)
+        looking.pop()
+        return looked(jobs, name)
+
+    with ThreadPoolExecutor(4) as at_once:
+        streams = [at_once.submit(ask, "GET", f"{place}/events") for _ in range(4)]
+        time.sleep(0.5)
+        monkeypatch.setattr(Jobs, "of", look)
+        assert [stream.result().status_code for stream in streams] == [200] * 4
+    assert max(most) == 1
 
 
 def test_what_ended_long_ago_is_gone_with_its_files(ask: Ask, settings: Settings):
