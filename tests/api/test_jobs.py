@@ -22,6 +22,7 @@ from pyarrow import csv
 
 from api import job_worker
 from api.app import create_app
+from api.job_taker import Taker
 from api.job_worker import work
 from schemas.jobs import JOB_RESULTS, State
 from schemas.users import Role, User
@@ -385,6 +386,21 @@ def test_what_ended_long_ago_is_gone_with_its_files(ask: Ask, settings: Settings
     work(settings)
     assert ask("GET", place).json()["state"] == State.GONE
     assert result(ask, place).status_code == 404
+    assert not list((settings.lake / "jobs").iterdir())
+
+
+def test_what_ended_long_ago_is_gone_where_nobody_asks_for_another_job(ask: Ask, settings: Settings, monkeypatch):
+    place, _ = ended(ask, settings, json={"rows": cards.customers(2).to_pylist()})
+    with engine_for(settings.database_url).begin() as connection:
+        connection.execute(sa.update(job).values(ended_at=sa.text("'2020-01-01 00:00:00.000000'")))
+    monkeypatch.setattr("api.job_taker.LOOK_SECONDS", 0.01)
+    taker = Taker(settings)
+    taker.begin()
+    until = time.monotonic() + 10
+    while ask("GET", place).json()["state"] != State.GONE and time.monotonic() < until:
+        time.sleep(0.05)
+    taker.end()
+    assert ask("GET", place).json()["state"] == State.GONE
     assert not list((settings.lake / "jobs").iterdir())
 
 
