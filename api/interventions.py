@@ -21,7 +21,7 @@ from schemas.interventions import Intervention
 from schemas.list_messages import InterventionAsked, InterventionRefused, InterventionsAsked, InterventionsKept
 from schemas.users import Role
 from store.idempotency import Request
-from store.pages_of_list import Wanted, visible
+from store.pages_of_list import Wanted, listed_nights, visible
 from store.settings import Settings
 
 router = APIRouter(prefix="/api/v1", tags=["outreach"])
@@ -96,7 +96,8 @@ def write_back(
 def _kept(events: list[Intervention], principal: Principal, engine: Engine, settings: Settings) -> InterventionsKept:
     from store.interventions import record  # Arrow's functions, which a worker needs for nothing else
 
-    whys = [_why_not(event, principal) for event in events]
+    listed = _listed(events, engine)
+    whys = [_why_not(event, principal) or _unlisted(event, listed) for event in events]
     visible = _visible([event for event, why in zip(events, whys, strict=True) if not why], principal, engine)
     whys = [why or _unseen(event, visible) for event, why in zip(events, whys, strict=True)]
     came = record(settings, [event for event, why in zip(events, whys, strict=True) if not why])
@@ -117,6 +118,16 @@ def _is_limited(principal: Principal) -> bool:
 def _why_not(event: Intervention, principal: Principal) -> str:
     """Why this principal may not write the event back; empty where he may."""
     return OF_ANOTHER if principal.role is Role.AGENT and event.agent != principal.name else ""
+
+
+def _listed(events: list[Intervention], engine: Engine) -> frozenset[date]:
+    """The nights of the events of which there was a list: a slip in a year would be a contact that nobody made."""
+    with engine.connect() as connection:
+        return listed_nights(connection, events[0].contract, {event.as_of for event in events})
+
+
+def _unlisted(event: Intervention, listed: frozenset[date]) -> str:
+    return "" if event.as_of in listed else f"no list of {event.as_of} was published: correct as_of"
 
 
 def _visible(events: list[Intervention], principal: Principal, engine: Engine) -> set[tuple[date, str]] | None:

@@ -40,6 +40,8 @@ REFUSED = [
     ({"channel": "pigeon"}, "has no channel pigeon"),
     ({"action": "discounts"}, "has no action discounts"),
     ({"customer_id": "C999"}, "knows no customer C999"),
+    ({"as_of": "2025-01-01"}, "no list of 2025-01-01 was published"),
+    ({"as_of": "0001-01-01"}, "no list of 0001-01-01 was published"),
     ({"occurred_at": "2025-12-30T09:30:00+00:00"}, "before the list of 2026-01-01 was there"),
     ({"occurred_at": "2126-12-30T09:30:00+00:00"}, "has not come yet"),
 ]
