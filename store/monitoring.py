@@ -58,12 +58,15 @@ def keep_backtest(settings: Settings, rows: pa.Table) -> None:
             connection.execute(backtest.insert(), rows.to_pylist())
 
 
-def backtested_runs(settings: Settings, contract: str) -> frozenset[str]:
-    """The runs of which it is known what became of their scores."""
+def backtested_runs(settings: Settings, contract: str) -> dict[str, datetime | None]:
+    """The runs of which it is known what became of their scores, and up to when the source told it.
+
+    None where an earlier release looked back, which did not say.
+    """
     engine = _engine(settings)
-    runs = sa.select(backtest.c.run_id).where(backtest.c.contract == contract).distinct()
+    runs = sa.select(backtest.c.run_id, sa.func.max(backtest.c.known_at)).where(backtest.c.contract == contract)
     with answering(engine), engine.connect() as connection:
-        return frozenset(connection.scalars(runs))
+        return dict(connection.execute(runs.group_by(backtest.c.run_id)).tuples().all())
 
 
 def kept_backtest(settings: Settings, contract: str, until: date) -> pa.Table:
