@@ -36,6 +36,7 @@ from churn.monitoring import (
 )
 from churn.monitoring import Night as WatchedNight
 from churn.monitoring_page import history_svg, night_html, night_markdown
+from churn.remedy import remedy_for
 from schemas.contract import Contract
 from schemas.monitoring import ALARMS, BACKTEST, DECISIONS, EVERYTHING, FEATURES, OF_A_NIGHT, SCORE_SPREADS, AlarmState
 from schemas.outreach import OUTREACH, STATUSES
@@ -171,6 +172,7 @@ def _payload(seen: Seen) -> dict[str, object]:
         "kind": largest.kind.value,
         "subject": largest.subject,
         "money": largest.money,
+        "remedy": remedy_for([alarm.finding for alarm in seen.new]).value,
         "subjects": ", ".join(alarm.finding.subject for alarm in seen.new),
     }
 

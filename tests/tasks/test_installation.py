@@ -12,9 +12,11 @@ import httpx
 import pytest
 from prefect.server.utilities.user_templates import render_user_template_sync
 
+from churn.remedy import Remedy
 from store.orchestration import Notices, declared_automations, declared_deployments, read_notices
 from tasks.automations import install_automations, wanted
 from tasks.deployments import deployment_ids, install_deployments
+from tasks.events import DRIFT_DETECTED, PAYLOADS
 from tasks.server import Server
 
 NIGHTLY = [one for one in declared_deployments() if one["name"] in ("nightly", "notice", "retraining")]
@@ -130,7 +132,7 @@ def test_an_automation_knows_its_deployments_and_cools_down_for_each_thing_by_it
 @pytest.mark.parametrize("declared", declared_automations(), ids=lambda one: one["name"])
 def test_what_an_automation_says_of_a_run_or_an_event_can_be_said(declared: dict[str, Any]) -> None:
     """The parameters of a deployment are rendered without Prefect's own filters (3.8.8), such as `ui_url`."""
-    payload = {"contract": "telco", "as_of": "2026-01-01", "why": "the list changed"}
+    payload = dict.fromkeys(frozenset().union(*PAYLOADS.values()), "the list changed")
     run = SimpleNamespace(name="telco as of 2026-01-01", id="60b0f206", state=SimpleNamespace(message=None))
     told = {"event": SimpleNamespace(payload=payload), "flow_run": run, "flow": SimpleNamespace(name="nightly")}
     for action in wanted(declared, NAMES, addressee=None).actions:
@@ -145,14 +147,27 @@ def test_silence_alone_ends_no_run_since_nobody_beats_while_the_server_is_away()
 
 
 def test_every_crash_of_a_night_is_told_and_only_the_first_of_a_day_is_taken_over() -> None:
-    crashed = [one["trigger"] for one in declared_automations() if told_of(one, "prefect.flow-run.Crashed")]
-    assert [trigger["within"] for trigger in crashed] == [60]
-    assert {"nightly", "retraining", "outcomes"} <= set(crashed[0]["match_related"]["prefect.resource.name"])
+    [crashed] = told_of("prefect.flow-run.Crashed")
+    assert crashed["within"] == 60
+    assert {"nightly", "retraining", "outcomes"} <= set(crashed["match_related"]["prefect.resource.name"])
 
 
-def told_of(declared: dict[str, Any], event: str) -> bool:
-    """Whether people hear of the event."""
-    return event in declared["trigger"]["expect"] and any(action["type"] == "notify" for action in declared["actions"])
+def test_people_hear_of_whatever_drifts_and_a_retraining_starts_only_where_it_mends_it() -> None:
+    [heard] = told_of(DRIFT_DETECTED)
+    [started] = [one["trigger"] for one in declared_automations() if ran(one) == ["retraining"]]
+    assert "match" not in heard
+    assert started["match"] == {"churn.remedy": Remedy.RETRAINING.value}
+
+
+def told_of(event: str) -> list[dict[str, Any]]:
+    """What lets people hear of the event itself."""
+    telling = [one for one in declared_automations() if any(action["type"] == "notify" for action in one["actions"])]
+    return [one["trigger"] for one in telling if one["trigger"]["expect"] == [event]]
+
+
+def ran(declared: dict[str, Any]) -> list[str]:
+    """The deployments that an automation runs."""
+    return [action["deployment"] for action in declared["actions"] if "deployment" in action]
 
 
 def test_a_notice_is_always_written_down_and_sent_where_there_is_an_addressee() -> None:
