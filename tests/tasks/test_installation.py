@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import time
 from types import SimpleNamespace
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -14,6 +17,7 @@ from prefect.server.utilities.user_templates import render_user_template_sync
 
 from churn.remedy import Remedy
 from store.orchestration import Notices, declared_automations, declared_deployments, read_notices
+from store.settings import read_settings
 from tasks.automations import install_automations, wanted
 from tasks.deployments import deployment_ids, install_deployments
 from tasks.events import DRIFT_DETECTED, PAYLOADS
@@ -21,7 +25,7 @@ from tasks.server import Server
 
 NIGHTLY = [one for one in declared_deployments() if one["name"] in ("nightly", "notice", "retraining")]
 NAMES = {one["name"]: f"{number:08d}-0000-4000-8000-000000000000" for number, one in enumerate(declared_deployments())}
-ZONE = "Europe/London"
+SETTINGS = read_settings({"CHURN_ZONE": "Europe/London"})
 
 
 class Kept:
@@ -69,7 +73,7 @@ def server(kept: Kept) -> Iterator[Server]:
 
 
 def installed(server: Server, declared: Any = NIGHTLY) -> list[str]:
-    return list(install_deployments(server, declared, ZONE))
+    return list(install_deployments(server, declared, SETTINGS))
 
 
 def automated(server: Server, declared: Any = declared_automations()) -> list[str]:  # noqa: B008  # it is not changed
@@ -110,8 +114,20 @@ def test_what_an_operator_paused_stays_paused_even_where_it_changes(server: Serv
 
 
 def test_schedules_are_in_the_business_zone_whatever_the_file_says(server: Server, kept: Kept) -> None:
-    list(install_deployments(server, NIGHTLY, "Africa/Lagos"))
+    list(install_deployments(server, NIGHTLY, replace(SETTINGS, zone=ZoneInfo("Africa/Lagos"))))
     assert kept.things["deployments"]["nightly"]["schedules"][0]["schedule"]["timezone"] == "Africa/Lagos"
+
+
+def test_lateness_is_looked_for_when_the_night_is_due(server: Server, kept: Kept) -> None:
+    lateness = [one for one in declared_deployments() if one["name"] in ("lateness", "nightly")]
+    list(install_deployments(server, lateness, replace(SETTINGS, due=time(7, 30))))
+    assert kept.things["deployments"]["lateness"]["schedules"][0]["schedule"]["cron"] == "30 7 * * *"
+    assert kept.things["deployments"]["nightly"]["schedules"][0]["schedule"]["cron"] == "0 4 * * *"
+
+
+def test_a_backfill_may_take_as_long_as_it_has_nights() -> None:
+    [hanging] = [one["trigger"] for one in declared_automations() if "cancel-flow-run" in str(one["actions"])]
+    assert not {"backfill", "catch-up"} & set(hanging["match_related"]["prefect.resource.name"])
 
 
 def test_a_server_that_is_busy_for_a_moment_is_asked_again(
