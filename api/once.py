@@ -34,7 +34,7 @@ def answered_once(engine: Engine, request: Request, do: Callable[[], Answer], ki
     What is done must bear to be done again, since a process may die between it and its answer, and since the same
     request may come twice at once.
     """
-    with _refusing_used_keys():
+    with refusing_used_keys():
         answered = begin(engine, request)
     if answered is None:
         answered = end(engine, request, do().model_dump_json())
@@ -52,13 +52,14 @@ def added_once(
     if request is None:
         with engine.begin() as connection:
             return add(connection)
-    with _refusing_used_keys():
+    with refusing_used_keys():
         answered = do_once(engine, request, lambda connection: add(connection).model_dump_json())
     return kind.model_validate_json(answered)
 
 
 @contextmanager
-def _refusing_used_keys() -> Iterator[None]:
+def refusing_used_keys() -> Iterator[None]:
+    """409 where a key turns out to stand for another request."""
     try:
         yield
     except KeyUsed as used:
