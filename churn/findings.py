@@ -25,6 +25,8 @@ HARDLY_ANYBODY = 0.25  # times as many churners as predicted: no month is so qui
 LEAST_RATIO = 0.01  # stands for a night of which nobody left: its logarithm would be endless
 LOCALLY = 1.10  # times as many churners as elsewhere, against what was predicted
 
+Key = tuple[str, str, str]  # of a finding: its kind, its subject and its place
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -44,7 +46,7 @@ class Finding:
     sure: bool = True
 
     @property
-    def key(self) -> tuple[str, str, str]:
+    def key(self) -> Key:
         """What makes it the same finding on another night."""
         return self.kind.value, self.subject, self.place
 

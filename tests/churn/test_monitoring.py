@@ -125,6 +125,6 @@ def test_the_numbers_of_parts_are_those_of_all_together() -> None:
 def test_an_alarm_says_who_muted_it(usual: Night) -> None:
     finding = Finding(AlarmKind.DRIFT, "tenure", 3.0, 10.0, "it moved", "Look.")
     alarm = Alarm(finding, AlarmState.MUTED, None, Mute("tenure", AS_OF, "Ada"))
-    [row] = alarm_rows([alarm], usual.watched).to_pylist()
+    [row] = alarm_rows([alarm], usual.watched, {}).to_pylist()
     assert (row["state"], row["muted_by"], row["muted_until"], row["subject"]) == ("muted", "Ada", AS_OF, "tenure")
     assert with_alarms(watch(usual).decision, 2)["alarms"].to_pylist() == [2]
