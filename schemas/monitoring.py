@@ -27,6 +27,7 @@ class AlarmState(StrEnum):
     GOING_ON = "going on"  # it was raised on an earlier night, and what raised it has not ended
     COOLING_DOWN = "cooling down"  # it came again soon after it had ended
     MUTED = "muted"  # somebody asked not to be told for a while
+    EXPLAINED = "explained"  # a feature moved, of which people were told by its name
 
 
 class Diagnosis(StrEnum):

@@ -65,10 +65,31 @@ def test_a_mute_ends_by_itself(subject: str, until: int, states: list[str]) -> N
     assert lived([2.0, 2.0, 2.0], (Mute(subject, night(until), "Ada"),)) == states
 
 
-def test_what_follows_from_a_feature_is_told_by_the_feature_alone() -> None:
-    both = [finding(3.0, AlarmKind.PROFIT, "profit"), finding(2.0)]
-    assert [alarm.finding.kind for alarm in alarms_of(both, FIRST, Past({}, None))] == [AlarmKind.DRIFT]
-    assert [alarm.finding.kind for alarm in alarms_of(both[:1], FIRST, Past({}, None))] == [AlarmKind.PROFIT]
+DRIFT_KEY = (AlarmKind.DRIFT.value, "usage", "all")
+MUTED = (Mute("usage", night(9), "Ada"),)
+
+
+@pytest.mark.parametrize(
+    ("drift", "profit", "past", "states"),
+    [
+        ((2.0, 300.0), (3.0, 400.0), Past({}, None), {"drift": "raised", "profit": "explained"}),
+        ((2.0, 100.0), (3.0, 400.0), Past({}, None), {"drift": "raised", "profit": "raised"}),  # 300 have other reasons
+        ((2.0, None), (3.0, 400.0), Past({}, None), {"drift": "raised", "profit": "explained"}),  # nobody can tell
+        ((2.0, 300.0), (3.0, 400.0), Past({}, None, MUTED), {"drift": "muted", "profit": "raised"}),
+        (
+            (0.6, 300.0),  # it fades
+            (3.0, 400.0),
+            Past({DRIFT_KEY: Standing(DRIFT_KEY, FIRST, AlarmState.RAISED, FIRST)}, FIRST),
+            {"drift": "going on", "profit": "raised"},
+        ),
+    ],
+)
+def test_what_follows_from_a_feature_is_told_by_the_feature_as_far_as_that_explains_it(drift, profit, past, states):
+    both = [
+        Finding(AlarmKind.PROFIT, "profit", *profit, "it earns less", "Look."),
+        Finding(AlarmKind.DRIFT, "usage", *drift, "it moved", "Look."),
+    ]
+    assert {alarm.finding.kind: alarm.state for alarm in alarms_of(both, night(1), past)} == states
 
 
 def drift(**sizes: float) -> Drift:
