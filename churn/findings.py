@@ -52,11 +52,16 @@ class Finding:
 
 
 def drift_findings(place: str, drifts: Sequence[Drift], prices: Mapping[str, Price]) -> Iterator[Finding]:
-    """The features whose drift costs a list money; of a model without prices, those that lost their values."""
+    """The features whose drift costs a list money; of a model without prices, those that lost their values, or of which
+    many customers are where few were.
+    """
     for drift in drifts:
         price = prices.get(drift.feature)
         lost = drift.lost / LOST_AT_ONCE
-        size = lost if price is None else max(price.share / WORTH_A_PAGE, lost if price.share > COSTS_AT_ALL else 0.0)
+        if price is None:
+            size = max(lost, _crowding(drift) / LOST_AT_ONCE)
+        else:
+            size = max(price.share / WORTH_A_PAGE, lost if price.share > COSTS_AT_ALL else 0.0)
         if size > 0.0:
             money = price.money if price else None
             says = f"{drift.feature}: {_what(drift)}{_costs(price)}"
@@ -105,13 +110,18 @@ def matured_findings(backtest: Sequence[Mapping[str, Any]], forgone: float | Non
     yield from _local(backtest)
 
 
+def _crowding(drift: Drift) -> float:
+    """How many more of the customers than twice as many as before are in one place: at zero, or in another unit."""
+    return max(drift.crowded - 2.0 * drift.crowded_before, 0.0)
+
+
 def _what(drift: Drift) -> str:
     """What happened to a feature, in words: the plainest thing that explains it."""
     if drift.missing - drift.missing_before >= LOST_AT_ONCE:
         return f"missing in {drift.missing:.1%} of the customers, {drift.missing_before:.1%} when the model learnt"
     if drift.unseen - drift.unseen_before >= LOST_AT_ONCE:
         return f"{drift.unseen:.1%} of the customers have a value that the model never met"
-    if drift.crowded > 2.0 * drift.crowded_before + LOST_AT_ONCE:
+    if _crowding(drift) > LOST_AT_ONCE:
         return f"{drift.crowded:.1%} of the customers are where {drift.crowded_before:.1%} were when the model learnt"
     return f"spread otherwise than when the model learnt (PSI {drift.psi:.2f})"
 
@@ -127,7 +137,7 @@ def _first(drift: Drift) -> str:
     name = drift.feature
     if drift.lost >= LOST_AT_ONCE:
         return f"Ask who delivers {name} why values are lacking or new; once it is mended, run the night again."
-    if drift.crowded > 2.0 * drift.crowded_before + LOST_AT_ONCE:
+    if _crowding(drift) > LOST_AT_ONCE:
         return f"Compare the unit and the values of {name} with last month's delivery; mend it, run the night again."
     return f"Ask whether {name} did change; where it did, retrain, else mend the delivery and run the night again."
 
