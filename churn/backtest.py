@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from math import sqrt
 from typing import Any
 
@@ -15,7 +15,7 @@ import pyarrow as pa
 from churn.bootstrap import FEWEST_CHURNERS
 from churn.campaign import Campaign
 from churn.contract import arrow_schema
-from churn.labels import lot_weights, treated, with_treatment
+from churn.labels import lot_weights, with_treatment
 from churn.metrics import figures_of, probability
 from churn.ranking import Floats, curve_of
 from churn.trial import NORMAL_95
@@ -52,14 +52,6 @@ class Matured:
     campaign: Campaign
     auc_before: Mapping[str, float] = field(default_factory=dict)
     known_at: datetime | None = None
-
-
-def called_near(members: pa.Table, events: pa.Table, as_of: date, horizon_days: int) -> pa.Table:
-    """TREATED: who was in a wave or contacted within a horizon of the date, before or after it.
-
-    A contact of the weeks before works on into them. `members` and `events` are as for churn.labels.treated.
-    """
-    return treated(members, events, [as_of - timedelta(days=horizon_days)], 2 * horizon_days)
 
 
 def untouched(customers: pa.Array, called: pa.Table) -> Floats:

@@ -11,9 +11,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from churn.backtest import SEGMENT, Matured, backtest_rows, called_near, untouched
+from churn.backtest import SEGMENT, Matured, backtest_rows, untouched
 from churn.campaign import PUBLISHED, Campaign
 from churn.errors import ArtifactRefused
+from churn.labels import treated
 from churn.outcomes import matured
 from churn.scorecard import Floats
 from schemas.columns import Role
@@ -174,7 +175,7 @@ def _left(scores: pa.Table, run: Run, asked: _Asked) -> np.ndarray:
 
 def _weights(scores: pa.Table, run: Run, asked: _Asked) -> Floats:
     """Who tells what comes without a contact, and of how many."""
-    called = called_near(asked.members, asked.events, run.unit.as_of, asked.contract.horizon_days)
+    called = treated(asked.members, asked.events, [run.unit.as_of], asked.contract.horizon_days)
     return untouched(scores["customer_id"].cast(pa.string()).combine_chunks(), called)
 
 

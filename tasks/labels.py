@@ -38,8 +38,8 @@ def say_who_was_called(night: Night, waves: Sequence[KeptWave], lessons: Sequenc
     if contract.flat or not lessons:
         return course
     as_ofs = [date.fromisoformat(path.stem) for path in lessons]
-    members = members_of([wave for wave in waves if wave.as_of >= min(as_ofs)], settings)
     since = min(as_ofs) - timedelta(days=contract.horizon_days)  # nobody works off a list that is older
+    members = members_of([wave for wave in waves if wave.as_of >= since], settings)
     events = events_since(settings, night.base, since, known_at=night.known_at)
     found = treated(members, events, as_ofs, contract.horizon_days)
     for arm in pc.value_counts(found["wave_arm"].combine_chunks()).to_pylist():

@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from churn.backtest import Matured, apart, backtest_rows, called_near, untouched
+from churn.backtest import Matured, apart, backtest_rows, untouched
 from churn.campaign import PUBLISHED
 from churn.contract import arrow_schema
+from churn.labels import treated
 from churn.metrics import probability
 from schemas.interventions import INTERVENTIONS
 from schemas.monitoring import Diagnosis
@@ -101,7 +102,7 @@ def test_nightly_calls_without_any_effect_leave_a_model_that_is_right_sound() ->
     ratios = []
     for seed in range(4):
         usual = night(0.0, seed=seed)
-        called = called_near(lived_nightly_lists(usual.log_odds, usual.labels, seed=seed), NO_EVENTS, FIRST, DAYS)
+        called = treated(lived_nightly_lists(usual.log_odds, usual.labels, seed=seed), NO_EVENTS, [FIRST], DAYS)
         weights = untouched(NAMES, called)
         riskiest = np.argsort(-usual.log_odds)[: CUSTOMERS // 10]
         counted = weights[riskiest]
@@ -116,12 +117,12 @@ def test_the_held_out_stand_for_the_listed_of_all_lists_within_a_horizon() -> No
         members_of(FIRST + timedelta(days=day), numbers, np.full(len(numbers), spared))
         for day, numbers, spared in [(-DAYS, listed, False), (29, held_out, True), (-31, np.array([11]), False)]
     ]
-    weights = untouched(NAMES.slice(0, 13), called_near(pa.concat_tables(lists), NO_EVENTS, FIRST, DAYS))
+    weights = untouched(NAMES.slice(0, 13), treated(pa.concat_tables(lists), NO_EVENTS, [FIRST], DAYS))
     assert weights.tolist() == [0.0] * 9 + [10.0] + [1.0] * 3
 
 
 def test_where_nobody_was_called_all_stand_for_themselves() -> None:
-    called = called_near(members_of(FIRST, np.array([], np.int64), np.array([], np.bool_)), NO_EVENTS, FIRST, DAYS)
+    called = treated(members_of(FIRST, np.array([], np.int64), np.array([], np.bool_)), NO_EVENTS, [FIRST], DAYS)
     assert untouched(NAMES.slice(0, 3), called).tolist() == [1.0] * 3
 
 
