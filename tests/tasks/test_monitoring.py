@@ -156,3 +156,14 @@ def test_two_models_that_learnt_from_all_are_told_apart_by_whom_they_score(setti
         "prepaid",
     }
     assert {(alarm.finding.subject, alarm.finding.place) for alarm in seen.alarms} >= {(KEY, "postpaid")}
+
+
+def test_two_models_that_each_hold_two_segments_are_told_apart_by_all_of_them(settings, digest):
+    rows = customers()
+    young = np.where(np.arange(CUSTOMERS) % 3 == 0, " young", "")
+    segments = np.char.add(np.array(rows["segment"].to_pylist()), young)
+    rows = with_column(zeroed(rows, KEY), "segment", segments.tolist())
+    publish_night(settings, night(0), rows, digest, prepaid=save_card(settings, -3.0))
+    steps.watch_night.fn("telco", night(0))
+    places = set(monitoring.kept_night(settings, FEATURES, "telco")["place"].to_pylist())
+    assert places == {"postpaid, postpaid young", "prepaid, prepaid young"}
