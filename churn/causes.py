@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from schemas.policy import Action, Cause, Condition
 
@@ -19,12 +18,12 @@ Places = npt.NDArray[np.int16]
 
 NO_CAUSE = -1
 
-_IN_COLUMNS = {
-    "equals": pc.equal,
-    "above": pc.greater,
-    "at_least": pc.greater_equal,
-    "below": pc.less,
-    "at_most": pc.less_equal,
+_IN_COLUMNS = {  # functions of pyarrow.compute
+    "equals": "equal",
+    "above": "greater",
+    "at_least": "greater_equal",
+    "below": "less",
+    "at_most": "less_equal",
 }
 _IN_ONE: dict[str, Callable[[Any, Any], bool]] = {
     "equals": operator.eq,
@@ -71,13 +70,16 @@ def _met(rows: pa.Table, cause: Cause) -> Flags:
 
 def _hold(rows: pa.Table, condition: Condition) -> Flags:
     """Of whom the condition holds. Shape (n,)."""
+    import pyarrow.compute as pc  # what answers for one customer by day starts without it, see `churn.arrow`
+
     column = _plain(rows[condition.column])
     unknown = np.asarray(pc.is_null(column, nan_is_null=True))
     if condition.missing is not None:
         return np.asarray(unknown == condition.missing)
     holds = ~unknown
     for name, value in condition.asked.items():
-        holds &= np.asarray(pc.fill_null(_IN_COLUMNS[name](column, pa.scalar(value)), False))
+        asked = pc.call_function(_IN_COLUMNS[name], [column, pa.scalar(value)])
+        holds &= np.asarray(pc.fill_null(asked, False))
     return holds
 
 

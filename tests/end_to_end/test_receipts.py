@@ -80,7 +80,7 @@ def other_policy(folder: Path) -> Path:
     for old, new in (
         ("capacity: 100", "capacity: 40"),
         ("contact_cost: 2.0", "contact_cost: 3.0"),
-        ("share: 0.1", "share: 0.2"),
+        ("share: 0.02", "share: 0.2"),
     ):
         assert old in text
         text = text.replace(old, new)
