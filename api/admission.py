@@ -27,6 +27,7 @@ DEADLINE = 0.5  # seconds that a request may have waited before it is begun
 QUEUE = 16  # requests that may always wait
 PATIENCE = 0.05  # seconds; more than 16 may wait as long as all of them are worked off within these
 THREADS = 4  # of a lane
+STREAMS = 16  # that go on for as long as a job does, or a large file takes
 _MEMORY = 16  # predictions that the pace is averaged over
 
 BUSY = Problem(
@@ -113,7 +114,10 @@ def arrival_of(scope: Scope) -> Arrival:
 
 @dataclass(slots=True)
 class Lane:
-    """How many requests of one kind may be under way at once, for how long, and how many of them in threads."""
+    """How many requests of one kind may be under way at once, for how long, and how many of them in threads.
+
+    A request leaves as its answer begins, or `to_the_end` only when it has gone out.
+    """
 
     name: str
     prefix: str
@@ -122,6 +126,7 @@ class Lane:
     breaker: Breaker | None = None
     suffixes: tuple[str, ...] = ("",)
     threads: int = THREADS
+    to_the_end: bool = False
     taken: int = field(default=0, init=False)
     free: asyncio.Semaphore = field(init=False)
 
@@ -151,6 +156,16 @@ def lanes() -> tuple[Lane, ...]:
         Lane("tokens", "/api/v1/token", slots=4, seconds=2.0),
         Lane("errands", "/api/v1/training-runs", slots=2, seconds=10.0),
         Lane("inquiries", "/api/v1/customers/", slots=2, seconds=20.0, suffixes=("/receipt", "/what-if")),
+        Lane("moves", ROUTES, slots=2, seconds=10.0, suffixes=("/promote", "/rollback", "/handover")),
+        Lane(
+            "streams",
+            "/api/v1/jobs/",
+            slots=STREAMS,
+            seconds=5.0,
+            suffixes=("/events", "/result"),
+            threads=STREAMS,
+            to_the_end=True,
+        ),
         Lane("jobs", "/api/v1/jobs", slots=4, seconds=5.0, breaker=Breaker()),
         Lane("changes", "/api/v1/interventions", slots=4, seconds=5.0, breaker=Breaker()),
         Lane("look-ups", ROUTES, slots=16, seconds=1.0, breaker=Breaker()),
@@ -190,10 +205,8 @@ class Lanes:
                 lane.saw(failed=True)
             await problem_answer(LATE, RETRY_AFTER)(scope, receive, send)
             return
-        try:
-            await task
-        finally:
-            lane.saw(failed=scope.get("state", {}).get("outage", False))
+        await task  # an error that nobody foresaw tells nothing of what the lane needs
+        lane.saw(failed=scope.get("state", {}).get("outage", False))
 
 
 class _UnderWay:
@@ -230,7 +243,8 @@ class _UnderWay:
     async def _pass_on(self, message: Message) -> None:
         if not self._given_up:
             self._begun = True
-            self._leave()  # a long stream of news is no work
+            if not self._lane.to_the_end:
+                self._leave()
             await self._send(message)
 
     def _leave(self) -> None:

@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
-import math
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -51,6 +49,7 @@ from schemas.jobs import LARGEST_FILE
 from schemas.messages import changes_schema, customer_model
 from store.answer_shelves import open_shelf
 from store.contracts import read_contract
+from store.process_memory import settle
 from store.service_database import service_engine
 from store.service_settings import ServiceSettings, current_service_settings
 from store.settings import Settings, current_settings
@@ -153,7 +152,13 @@ def _surround(app: FastAPI, service: ServiceSettings) -> None:
     app.add_middleware(GZipMiddleware, minimum_size=WORTH_PACKING, compresslevel=5)
     if service.origins:
         methods, headers = ("GET", "POST"), ("Authorization", "Content-Type", "Idempotency-Key", "X-Purpose")
-        app.add_middleware(CORSMiddleware, allow_origins=service.origins, allow_methods=methods, allow_headers=headers)
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=service.origins,
+            allow_methods=methods,
+            allow_headers=headers,
+            expose_headers=("Location", "Retry-After", "X-Request-Id"),
+        )
     app.add_middleware(RequestLog, metrics=app.state.metrics)
     app.add_middleware(Headers)
 
@@ -161,11 +166,11 @@ def _surround(app: FastAPI, service: ServiceSettings) -> None:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
     """Pins the champion; without one the service starts all the same, and says that it is not ready."""
-    current_default_thread_limiter().total_tokens = math.inf  # each lane counts its own threads, see api/admission.py
+    # As many as all lanes may take together, so that none waits for what another has.
+    current_default_thread_limiter().total_tokens = sum(lane.threads for lane in app.state.lanes)
     await app.state.standing.begin()
     watching = asyncio.create_task(watch(app))
-    gc.collect()
-    gc.freeze()  # what is there now stays: no collection of garbage need look at it while somebody waits
+    settle()  # no collection of garbage looks at what is there now while somebody waits
     yield {"queue": app.state.queue, "metrics": app.state.metrics}  # for connections
     watching.cancel()
     app.state.standing.end()

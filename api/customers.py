@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, date
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Query
 from pydantic import AwareDatetime, BaseModel, Field
@@ -14,9 +15,10 @@ from api.answers import ModelStamp, Reason
 from api.limits import limited
 from api.live import InSight, LiveScore
 from api.models import Place
-from api.visits import REFUSALS, CustomerId, Visiting
+from api.visits import REFUSALS, CustomerId, Visit, Visiting
 from api.visits import Database as Database
 from schemas.moments import BusinessMoment
+from schemas.outreach import Status
 from schemas.scores import REASONS_DOWN, REASONS_UP
 from store.lookups import NightOfCustomer, contacts_with, decision_about, nights_of
 
@@ -24,6 +26,11 @@ router = APIRouter(prefix="/api/v1", tags=["customers"])
 
 MOST_CONTACTS = 20
 MOST_NIGHTS, USUAL_NIGHTS = 100, 30
+
+# Whoever talks to customers learns of these no more than that somebody is not on the list: were he told whom the lot
+# has left out, he might treat them all the same, and there were nobody to measure the effect against.
+UNTOLD = frozenset({Status.HELD_OUT, Status.NO_ACTION, Status.NOT_WORTH_IT, Status.BEYOND_CAPACITY})
+NOT_LISTED = {"status": "not_listed", "rule": "the list of this night is of others"}
 
 Nights = Annotated[int, Query(ge=1, le=MOST_NIGHTS, description="How many published nights to look back")]
 
@@ -33,9 +40,12 @@ Live = Annotated[bool, Query(description="Ask the source, too, and show both sco
 class Outreach(BaseModel):
     """Whether the customer is on the night's outreach list, which rule of the policy decided so, and what to do."""
 
-    status: str = Field(description="listed, or the one reason that keeps the customer off", examples=["listed"])
+    status: str = Field(
+        description="listed, or the one reason that keeps the customer off, for agents and programs often not_listed",
+        examples=["listed"],
+    )
     rule: str = Field(description="The rule that decided, in words")
-    expected_value: float | None = Field(description="Expected gain of a contact, in money")
+    expected_value: float | None = Field(description="Expected gain of a contact, in money, for operators and analysts")
     action: str | None = Field(description="The action of the policy that was chosen", examples=["service_call"])
     channel: str | None = Field(description="Channel of the action; null for who is not on the list")
     team: str | None = Field(description="Team that has the customer", examples=["north"])
@@ -70,7 +80,7 @@ class PublishedScore(BaseModel):
     log_odds: float = Field(description="Natural log-odds of the probability")
     band: str = Field(description="Risk band of the probability against the base rate")
     percentile: int = Field(description="Share of the night's base at or below this risk, 1 to 100")
-    customer_value: float | None = Field(description="Value of keeping the customer, in money")
+    customer_value: float | None = Field(description="Value of keeping him, in money, for operators and analysts")
     reasons: list[Reason] = Field(description="What raises the risk, the strongest first; three at most")
     reliefs: list[Reason] = Field(description="What lowers the risk most; one at most")
     outreach: Outreach | None = Field(description="Null until the night's list is published")
@@ -114,7 +124,8 @@ def published_score(
         score = visit.newest_score(connection, customer_id)
         decision = decision_about(connection, visit.contract, customer_id, score["as_of"])
         contacts = contacts_with(connection, visit.contract, customer_id, MOST_CONTACTS)
-        answer = _answer(score, decision, [_contact(one) for one in contacts])
+        told = _score_told(score, visit), _decision_told(decision, visit)
+        answer = _answer(*told, [_contact(one) for one in contacts])
         visit.look.record(connection, "lookup", customer_id)
     return answer.model_copy(update={"live": sight.live(score, place.pinned)}) if live else answer
 
@@ -127,10 +138,26 @@ def score_trend(customer_id: CustomerId, visit: Visiting, nights: Nights = USUAL
         if not found or not visit.sees(found[0].score):
             raise HTTPException(HTTPStatus.NOT_FOUND, "None of these nights has such a customer.")
         visit.look.record(connection, "history", customer_id)
-    return Trend(customer_id=customer_id, nights=[_night(one) for one in found])
+    return Trend(customer_id=customer_id, nights=[_night(one, visit) for one in found])
 
 
-def _answer(score: RowMapping, decision: RowMapping | None, contacts: list[Contact]) -> PublishedScore:
+def _decision_told(decision: RowMapping | None, visit: Visit) -> dict[str, Any] | None:
+    """What whoever looks may read of the decision."""
+    if decision is None:
+        return None
+    if visit.in_full:
+        return dict(decision)
+    if decision["status"] in UNTOLD:
+        return dict.fromkeys(map(str, decision)) | NOT_LISTED
+    return {**decision, "expected_value": None}
+
+
+def _score_told(score: RowMapping, visit: Visit) -> dict[str, Any]:
+    """What whoever looks may read of the score."""
+    return dict(score) if visit.in_full else {**score, "customer_value": None}
+
+
+def _answer(score: Mapping[str, Any], decision: Mapping[str, Any] | None, contacts: list[Contact]) -> PublishedScore:
     return PublishedScore(
         **{name: score[name] for name in PublishedScore.model_fields if name in score},
         reasons=_told(score, "reason", REASONS_UP),
@@ -141,7 +168,7 @@ def _answer(score: RowMapping, decision: RowMapping | None, contacts: list[Conta
     )
 
 
-def _told(score: RowMapping, prefix: str, places: int) -> list[Reason]:
+def _told(score: Mapping[str, Any], prefix: str, places: int) -> list[Reason]:
     parts = [
         {field: score[f"{prefix}_{place}_{field}"] for field in Reason.model_fields} for place in range(1, places + 1)
     ]
@@ -152,6 +179,7 @@ def _contact(event: RowMapping) -> Contact:
     return Contact(**{**event, "occurred_at": event["occurred_at"].replace(tzinfo=UTC)})
 
 
-def _night(one: NightOfCustomer) -> NightScore:
-    known = {**(one.decision or {"status": None, "action": None}), **one.score, **one.run}
+def _night(one: NightOfCustomer, visit: Visit) -> NightScore:
+    decision = _decision_told(one.decision, visit) or {"status": None, "action": None}
+    known = {**decision, **_score_told(one.score, visit), **one.run}
     return NightScore(**{name: known[name] for name in NightScore.model_fields})

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from api.harvest import Harvest
 from api.limits import Limiter
 from api.security import Principal
 from api.tokens import LONGEST_LIFE, TokenReader
@@ -36,6 +37,7 @@ def guard(app: FastAPI, settings: Settings) -> None:
     app.state.users = Users(engine)
     app.state.buckets = open_buckets(settings, engine)
     app.state.limiter = Limiter(app.state.buckets, settings.rates, partial(_notice_harvest, engine))
+    app.state.harvest = Harvest(app.state.buckets, partial(record_alarm, engine))
 
 
 async def watch(app: FastAPI) -> None:
@@ -60,6 +62,8 @@ def leave(app: FastAPI) -> None:
     """Gives back what `guard` took, when the app ends."""
     limiter: Limiter = app.state.limiter
     limiter.close()
+    harvest: Harvest = app.state.harvest
+    harvest.close()
     app.state.door_engine.dispose()
 
 

@@ -21,7 +21,7 @@ from schemas.interventions import Intervention
 from schemas.list_messages import InterventionAsked, InterventionRefused, InterventionsAsked, InterventionsKept
 from schemas.users import Role
 from store.idempotency import Request
-from store.pages_of_list import Wanted, visible
+from store.pages_of_list import Wanted, listed_nights, visible
 from store.settings import Settings
 
 router = APIRouter(prefix="/api/v1", tags=["outreach"])
@@ -49,9 +49,18 @@ class Origin:
         return [self._event(one, place) for place, one in enumerate(asked.interventions)]
 
     def _event(self, one: InterventionAsked, place: int) -> Intervention:
-        made = hashlib.sha256(f"{self.principal.name} {self.key} {place}".encode()).hexdigest()
-        own = {"contract": self.contract, "agent": one.agent or self.principal.name, "key": one.key or made}
+        own = {"contract": self.contract, "agent": one.agent or self.principal.name, "key": self._key(one.key, place)}
         return Intervention(**one.model_dump() | own)
+
+    def _key(self, named: str | None, place: int) -> str:
+        """The key of an event in the base.
+
+        Whoever sees not all has keys of his own, so that he neither takes others' nor finds out what they are of.
+        """
+        if named and not _is_limited(self.principal):
+            return named
+        own = f"{self.principal.name} named {named}" if named else f"{self.principal.name} {self.key} {place}"
+        return hashlib.sha256(own.encode()).hexdigest()
 
 
 @router.post(
@@ -75,7 +84,11 @@ def write_back(
     """
 
     def keep() -> InterventionsKept:
-        return _kept(origin.events(asked), origin.principal, engine, settings)
+        events = origin.events(asked)
+        kept = _kept(events, origin.principal, engine, settings)
+        return _in_callers_keys(
+            kept, {event.key: one.key for event, one in zip(events, asked.interventions, strict=True)}
+        )
 
     return answered_once(engine, origin.request(asked), keep, InterventionsKept)
 
@@ -83,7 +96,8 @@ def write_back(
 def _kept(events: list[Intervention], principal: Principal, engine: Engine, settings: Settings) -> InterventionsKept:
     from store.interventions import record  # Arrow's functions, which a worker needs for nothing else
 
-    whys = [_why_not(event, principal) for event in events]
+    listed = _listed(events, engine)
+    whys = [_why_not(event, principal) or _unlisted(event, listed) for event in events]
     visible = _visible([event for event, why in zip(events, whys, strict=True) if not why], principal, engine)
     whys = [why or _unseen(event, visible) for event, why in zip(events, whys, strict=True)]
     came = record(settings, [event for event, why in zip(events, whys, strict=True) if not why])
@@ -92,9 +106,28 @@ def _kept(events: list[Intervention], principal: Principal, engine: Engine, sett
     return InterventionsKept(new=came.new, known=came.known, refused=refused)
 
 
+def _in_callers_keys(kept: InterventionsKept, keys: dict[str, str | None]) -> InterventionsKept:
+    refused = [InterventionRefused(key=keys[one.key] or one.key, why=one.why) for one in kept.refused]
+    return kept.model_copy(update={"refused": refused})
+
+
+def _is_limited(principal: Principal) -> bool:
+    return principal.role is Role.AGENT or bool(principal.segments or principal.regions)
+
+
 def _why_not(event: Intervention, principal: Principal) -> str:
     """Why this principal may not write the event back; empty where he may."""
     return OF_ANOTHER if principal.role is Role.AGENT and event.agent != principal.name else ""
+
+
+def _listed(events: list[Intervention], engine: Engine) -> frozenset[date]:
+    """The nights of the events of which there was a list: a slip in a year would be a contact that nobody made."""
+    with engine.connect() as connection:
+        return listed_nights(connection, events[0].contract, {event.as_of for event in events})
+
+
+def _unlisted(event: Intervention, listed: frozenset[date]) -> str:
+    return "" if event.as_of in listed else f"no list of {event.as_of} was published: correct as_of"
 
 
 def _visible(events: list[Intervention], principal: Principal, engine: Engine) -> set[tuple[date, str]] | None:

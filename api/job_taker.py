@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 
@@ -14,6 +15,7 @@ from store.service_database import service_engine
 from store.settings import Settings
 
 LOOK_SECONDS = 0.5
+SWEEP_SECONDS = 3_600.0
 LAST_CHUNK_SECONDS = 5.0  # for a process to give its job back when the service ends
 
 log = logging.getLogger(__name__)
@@ -28,6 +30,7 @@ class Taker:
         self._jobs = open_jobs(settings, self._engine)
         self._ends = threading.Event()
         self._process: BaseProcess | None = None
+        self._swept: float | None = None
         self._thread = threading.Thread(target=self._look_again_and_again, daemon=True, name="jobs")
 
     def begin(self) -> None:
@@ -46,8 +49,18 @@ class Taker:
 
     def _look_again_and_again(self) -> None:
         while not self._ends.wait(LOOK_SECONDS):
+            if self._swept is None or time.monotonic() - self._swept > SWEEP_SECONDS:
+                self._sweep()
             if self._process is None or not self._process.is_alive():
                 self._look()
+
+    def _sweep(self) -> None:
+        """What is kept for a week is kept no longer where nobody asks for another job."""
+        self._swept = time.monotonic()
+        try:
+            self._jobs.forget_old()
+        except (SQLAlchemyError, OSError) as failed:
+            log.warning("what jobs left is not cleared away: %s", type(failed).__name__)
 
     def _look(self) -> None:
         """The job is taken before a process is started, since each worker of the service would start one for it."""

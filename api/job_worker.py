@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import signal
 import threading
 from collections.abc import Callable
@@ -33,6 +34,7 @@ from store.tables import answering, engine_for
 
 CHUNK_ROWS = 10_000
 NICE = 10  # what people wait for goes first
+MOST_MEMORY = 3 << 30  # bytes: a third of them for Arrow to begin with, the rest for what a file of any size turns into
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +44,8 @@ Stopped = Callable[[], bool]
 def work_beside(settings: Settings, held: Job | None) -> None:
     """Works until nothing is due, somebody ends it or the service is gone; this is all that the process does."""
     os.nice(NICE)
+    # The rest of the machine is the service's and the night's, whatever a stranger's file asks for.
+    resource.setrlimit(resource.RLIMIT_DATA, (MOST_MEMORY, MOST_MEMORY))
     stop = threading.Event()
     for ending in (signal.SIGTERM, signal.SIGINT):
         signal.signal(ending, lambda *_: stop.set())
@@ -103,6 +107,8 @@ def _why_it_failed(held: Job, jobs: Jobs, settings: Settings, stopped: Stopped) 
         raise
     except ChurnError as failed:
         return f"{failed.what}. {failed.to_do}".strip()
+    except MemoryError:
+        return "it needs more memory than a job may take. Send fewer rows, or smaller values"
     except Exception as failed:
         # A file is a stranger's: whatever it sets off, the next job is worked on.
         log.exception("job %s", held.job)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Annotated, Any
 
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Path, Query, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import ValidationError
@@ -29,7 +31,6 @@ from api.problems import described
 from api.security import Looking, Principal, require
 from schemas.jobs import LARGEST_FILE, LARGEST_JSON, Given, JobAsked, JobShown, State
 from schemas.users import Role
-from store.audit import Look
 from store.callbacks import Callbacks, current_callbacks
 from store.idempotency import Request as Once
 from store.jobs import Job, Jobs, NewJob, blocks_of, open_jobs
@@ -42,6 +43,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     One that ends before any job would takes none: its state says so in `takes_jobs`.
     """
     app.state.callbacks = current_callbacks()
+    app.state.streams, app.state.looking = Counter(), CapacityLimiter(1)
     if not getattr(app.state, "takes_jobs", True):
         yield
         return
@@ -56,7 +58,10 @@ router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"], lifespan=_lifespan)
 CSV, PARQUET = "text/csv", "application/vnd.apache.parquet"
 FILES = {CSV: Given.CSV, PARQUET: Given.PARQUET}
 NO_JOB = "There is no such job."
+TOO_MANY = "You listen to as many jobs as you may. Close a stream, or ask how far the job is."
+SOON = 5  # seconds
 LOOK_SECONDS = 0.5
+MOST_STREAMS = 10  # of one principal in a worker, since each looks again and again
 STREAM_SECONDS = 600.0  # who still listens then asks again, as browsers do by themselves
 
 BODY: dict[str, Any] = {
@@ -167,23 +172,22 @@ def take(
     same request is the same job.
     """
 
-    def add(connection: Connection) -> JobShown:
-        return shown(_added(connection, order, jobs, look))
+    name = jobs.keep(order.content)  # first, since in SQLite nobody else writes during a transaction
 
-    if key:
-        taken = added_once(jobs.engine, order.request(key), add, JobShown)
-    else:
-        with jobs.engine.begin() as connection:
-            taken = add(connection)
+    def add(connection: Connection) -> JobShown:
+        if order.customers:
+            look.record(connection, "job", *order.customers)
+        return shown(jobs.add(connection, name, order.new))
+
+    try:
+        taken = added_once(jobs.engine, order.request(key) if key else None, add, JobShown)
+    except HTTPException:
+        jobs.drop(name)
+        raise
+    if taken.job != name:
+        jobs.drop(name)
     response.headers["Location"] = f"{router.prefix}/{taken.job}"
     return taken
-
-
-def _added(connection: Connection, order: Order, jobs: Jobs, look: Look) -> Job:
-    name = jobs.keep(order.content)
-    if order.customers:
-        look.record(connection, "job", *order.customers)
-    return jobs.add(connection, name, order.new)
 
 
 def known(
@@ -228,10 +232,22 @@ def result(
     return StreamingResponse(blocks_of(files.result_csv if kind == CSV else files.result), media_type=kind)
 
 
+async def listening(request: Request, principal: Owner) -> AsyncIterator[None]:
+    """Counts the stream for as long as it is open; 429 where its principal has too many."""
+    streams: Counter[str] = request.app.state.streams
+    if streams[principal.name] >= MOST_STREAMS:
+        raise HTTPException(HTTPStatus.TOO_MANY_REQUESTS, TOO_MANY, {"Retry-After": str(SOON)})
+    streams[principal.name] += 1
+    try:
+        yield
+    finally:
+        streams[principal.name] -= 1
+
+
 @router.get(
     "/{job}/events",
     response_class=EventSourceResponse,
-    dependencies=[Depends(limited("operations"))],
+    dependencies=[Depends(limited("operations")), Depends(listening)],
     responses=described(*REFUSALS),
 )
 async def events(job: Known, jobs: KnownJobs, request: Request) -> AsyncIterator[ServerSentEvent]:
@@ -244,7 +260,8 @@ async def events(job: Known, jobs: KnownJobs, request: Request) -> AsyncIterator
         if now.ended or arrival_of(request.scope).last or time.monotonic() > ends:
             return
         await asyncio.sleep(LOOK_SECONDS)
-        latest: Job | None = await run_in_threadpool(jobs.of, job.job)
+        # All streams of a worker look one after the other, so that they take one thread from what people wait for.
+        latest: Job | None = await run_sync(jobs.of, job.job, limiter=request.app.state.looking)
         now = latest or now
 
 

@@ -34,25 +34,32 @@ def answered_once(engine: Engine, request: Request, do: Callable[[], Answer], ki
     What is done must bear to be done again, since a process may die between it and its answer, and since the same
     request may come twice at once.
     """
-    with _refusing_used_keys():
+    with refusing_used_keys():
         answered = begin(engine, request)
     if answered is None:
         answered = end(engine, request, do().model_dump_json())
     return kind.model_validate_json(answered)
 
 
-def added_once(engine: Engine, request: Request, add: Callable[[Connection], Answer], kind: type[Answer]) -> Answer:
+def added_once(
+    engine: Engine, request: Request | None, add: Callable[[Connection], Answer], kind: type[Answer]
+) -> Answer:
     """The answer of `add`, or that of the first time; 409 where the key stands for another request.
 
-    What is added over the connection is there once, even where the same request comes many times at once.
+    What is added over the connection is there once, even where the same request comes many times at once. None is a
+    request without a key: each is another.
     """
-    with _refusing_used_keys():
+    if request is None:
+        with engine.begin() as connection:
+            return add(connection)
+    with refusing_used_keys():
         answered = do_once(engine, request, lambda connection: add(connection).model_dump_json())
     return kind.model_validate_json(answered)
 
 
 @contextmanager
-def _refusing_used_keys() -> Iterator[None]:
+def refusing_used_keys() -> Iterator[None]:
+    """409 where a key turns out to stand for another request."""
     try:
         yield
     except KeyUsed as used:

@@ -13,7 +13,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as NoFreeConnection
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -156,6 +156,8 @@ def _of_the_database(request: Request, error: Exception) -> JSONResponse:
     """Tells the lane of the request, too, where the database is away: see api/admission.py."""
     request.state.outage = is_outage(error)
     log.warning("the database refused: %s", type(error).__name__)  # what it says may repeat a customer's key
+    if isinstance(error, DataError | IntegrityError):  # what was sent to it should have been refused before
+        return problem_answer(plain_problem(HTTPStatus.INTERNAL_SERVER_ERROR, UNFORESEEN))
     sentence = NO_DATABASE if request.state.outage else NO_NIGHT
     return problem_answer(plain_problem(HTTPStatus.SERVICE_UNAVAILABLE, sentence), RETRY_AFTER)
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException, Query
 
+from api.customers import MOST_NIGHTS
 from api.environment import Environment
 from api.limits import limited
 from api.models import Pinned
@@ -16,13 +17,11 @@ from api.visits import REFUSALS, CustomerId, Visit, Visiting
 from churn.errors import RequestError
 from schemas.contract import Contract
 from schemas.receipt import AgentReceipt, Receipt
-from schemas.users import Role
-from store.lookups import score_of_night
+from store.lookups import nights_of, score_of_night
 from store.settings import Settings
 
 router = APIRouter(prefix="/api/v1", tags=["customers"])
 
-IN_FULL = (Role.OPERATOR, Role.ANALYST)  # an agent, or a program that shows it to one, reads no more than he may say
 NO_NIGHT = "That night has no such customer, or is kept no longer."
 
 Night = Annotated[date | None, Query(description="Date of the night; the newest if it is left out")]
@@ -41,14 +40,18 @@ def receipt(
     made = _made(settings, champions.contract, customer_id, night)
     with visit.engine.begin() as connection:
         visit.look.record(connection, "receipt", customer_id)
-    return made if visit.principal.role in IN_FULL else _for_agent(made, champions.contract)
+    return made if visit.in_full else _for_agent(made, champions.contract)
 
 
 def _night(visit: Visit, customer_id: str, as_of: date | None) -> date:
-    """The night that is asked for; 404 where the customer was not scored in it, or is none for whoever looks."""
+    """The night that is asked for; 404 where the customer was not scored in it, or is none for whoever looks.
+
+    Whose customer he is says the last night that has him, as in his history: he may have moved since.
+    """
     with visit.engine.connect() as connection:
         score = score_of_night(connection, visit.contract, customer_id, as_of)
-    if score is None or not visit.sees(score):
+        last = nights_of(connection, visit.contract, customer_id, MOST_NIGHTS)
+    if score is None or not visit.sees(last[0].score if last else score):
         raise HTTPException(HTTPStatus.NOT_FOUND, NO_NIGHT)
     night: date = score["as_of"]
     return night

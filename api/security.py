@@ -6,6 +6,7 @@ import math
 import re
 from base64 import b64decode
 from collections.abc import Awaitable, Callable
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Literal
 
@@ -96,7 +97,16 @@ def require(*roles: Role) -> Callable[[Principal], Awaitable[Principal]]:
 
 async def looking(request: Request, principal: Anyone, purpose: Purpose) -> Look:
     """Who looks at a customer and what for: `look.record(connection, what, customer_id)` where the look is made."""
-    return Look(principal.name, purpose, request.app.state.audit_key)
+    state = request.app.state
+    return Look(principal.name, _in_letters(purpose), state.audit_key, partial(state.harvest.saw, principal))
+
+
+def _in_letters(header: str) -> str:
+    """The text that was sent as UTF-8; the server takes each byte of a header for a letter."""
+    try:
+        return header.encode("latin-1").decode()
+    except ValueError:
+        return header
 
 
 Looking = Annotated[Look, Depends(looking)]

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.limits import limited
 from api.models import Place
-from api.once import Key
+from api.once import Key, refusing_used_keys
 from api.problems import described
 from api.security import Principal, require
 from schemas.users import Role
@@ -61,7 +61,7 @@ class TrainingRun(BaseModel):
     "",
     status_code=HTTPStatus.ACCEPTED,
     dependencies=[Depends(limited("operations"))],
-    responses=described(HTTPStatus.BAD_REQUEST, *REFUSALS),
+    responses=described(HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT, *REFUSALS),
 )
 def train(asked: TrainingAsked, key: Key, place: Place, principal: Operator, response: Response) -> TrainingRun:
     """Asks the retraining deployment to run; under the same Idempotency-Key it is the same run.
@@ -71,7 +71,8 @@ def train(asked: TrainingAsked, key: Key, place: Place, principal: Operator, res
     parameters = asked.model_dump() | {"contract": place.contract}
     own = hashlib.sha256(f"{principal.name} {key}".encode()).hexdigest()
     tags = ["by the service", f"asked by {principal.name}"]
-    run = current_orchestrator().ask_for(RETRAINING, parameters, key=own, tags=tags)
+    with refusing_used_keys():
+        run = current_orchestrator().ask_for(RETRAINING, parameters, key=own, tags=tags)
     response.headers["Location"] = f"{router.prefix}/{run.run}"
     return _shown(run)
 

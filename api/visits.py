@@ -13,9 +13,11 @@ from api.models import Place
 from api.problems import described
 from api.security import Anyone, Looking, Principal, may_see
 from schemas.messages import LONGEST_TEXT
+from schemas.users import Role
 from store.audit import Look
 from store.lookups import newest_score
 
+IN_FULL = (Role.OPERATOR, Role.ANALYST)  # an agent, or a program that shows it to one, reads no more than he may say
 NOBODY = "The newest published night has no such customer."
 REFUSALS = described(
     HTTPStatus.UNAUTHORIZED,
@@ -41,6 +43,11 @@ class Visit:
     def sees(self, score: RowMapping) -> bool:
         """Whether the customer of that score is of the segments and regions of whoever looks."""
         return may_see(self.principal, score["segment"], score["region"])
+
+    @property
+    def in_full(self) -> bool:
+        """Whether whoever looks may read what is no word for a customer's ear: money, and whom the lot left out."""
+        return self.principal.role in IN_FULL
 
     def newest_score(self, connection: Connection, customer_id: str) -> RowMapping:
         """The customer's row in the newest night; 404 where there is none, or none for whoever looks."""

@@ -212,9 +212,10 @@ def _measured(source: Path) -> list[str]:
 
 
 def _page(story: Sequence[Told], lifts: Sequence[str], customers: int) -> str:
+    months = {one["night"][:7] for one in story}
     trained, alarms = [one for one in story if "trained" in one], sum(len(one["alarms"]) for one in story)
     lines = [
-        "# A year of nights\n",
+        f"# {'A year' if len(months) == YEAR else f'{len(months)} months'} of nights\n",
         f"A simulated telecom of {customers:,} customers; {len(story)} nights, lists on the first nights of each month."
         f" {alarms} alarms, {len(trained)} retrainings, {sum(one['promoted'] for one in trained)} promotions;"
         f" by the truth the calls kept {sum(one['truly_kept'] for one in story):,.1f} customers and brought"

@@ -12,7 +12,7 @@ from schemas.monitoring import EVERYTHING, AlarmKind, AlarmState
 ENDS_BELOW = 0.5  # of what raises an alarm: what wavers about its limit is one alarm and not many
 COOL_DOWN_DAYS = 14  # after it was raised, in which the same is written down and nobody is told
 
-# A list's profit and reasons move when a feature does, which is told by its name.
+# A list's profit and reasons move when a feature does, which is told by its name; they are written down all the same.
 FOLLOWS_FROM_DRIFT = (AlarmKind.PROFIT, AlarmKind.REASONS)
 
 
@@ -57,15 +57,37 @@ class Past:
 def alarms_of(findings: Sequence[Finding], as_of: date, past: Past) -> list[Alarm]:
     """The findings that are alarms tonight, with their states; the largest first."""
     told = [alarm for finding in findings if (alarm := _alarm(finding, as_of, past)) is not None]
-    drifted = any(alarm.finding.kind is AlarmKind.DRIFT for alarm in told)
-    kept = [alarm for alarm in told if not (drifted and alarm.finding.kind in FOLLOWS_FROM_DRIFT)]
-    return sorted(kept, key=lambda alarm: -alarm.finding.size)
+    drifts = [alarm.finding for alarm in told if _explains(alarm)]
+    marked = [_explained(alarm, past) if _follows(alarm.finding, drifts) else alarm for alarm in told]
+    return sorted(marked, key=lambda alarm: -alarm.finding.size)
+
+
+def _explains(alarm: Alarm) -> bool:
+    """Whether people know of a feature that moved, and it is as large still as what they are told of."""
+    known = alarm.state in (AlarmState.RAISED, AlarmState.GOING_ON)
+    return alarm.finding.kind is AlarmKind.DRIFT and known and alarm.finding.size >= 1.0
+
+
+def _follows(finding: Finding, drifts: Sequence[Finding]) -> bool:
+    """Whether these features are why; of money as far as theirs goes, where anybody can tell it."""
+    if finding.kind not in FOLLOWS_FROM_DRIFT or not drifts:
+        return False
+    forgone = [drift.money for drift in drifts]
+    if not finding.money or None in forgone:
+        return True
+    left = 1.0 - sum(money or 0.0 for money in forgone) / finding.money
+    return finding.size * left < 1.0
+
+
+def _explained(alarm: Alarm, past: Past) -> Alarm:
+    last = past.standings.get(alarm.finding.key)
+    return Alarm(alarm.finding, AlarmState.EXPLAINED, last.raised_as_of if last else None)
 
 
 def _alarm(finding: Finding, as_of: date, past: Past) -> Alarm | None:
     last = past.standings.get(finding.key)
     goes_on = _goes_on(last, past)
-    if finding.size < (ENDS_BELOW if goes_on else 1.0):
+    if finding.size < (ENDS_BELOW if goes_on else 1.0) or not (finding.sure or goes_on):
         return None
     raised = last.raised_as_of if last else None
     mute = _muted(finding, as_of, past.mutes)

@@ -4,28 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from math import sqrt
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from churn.bootstrap import FEWEST_CHURNERS
 from churn.campaign import Campaign
 from churn.contract import arrow_schema
+from churn.labels import lot_weights, with_treatment
 from churn.metrics import figures_of, probability
-from churn.ranking import Curve, Floats, curve_of
+from churn.ranking import Floats, curve_of
 from churn.trial import NORMAL_95
 from schemas.monitoring import BACKTEST, EVERYTHING, Diagnosis
-from schemas.outreach import Status
 
 SEGMENT = "segment"
 MOST_VALUES = 60  # of a feature by whose values errors are looked for; more of them are names, not places
 TOLERATED = 1.25  # times as many churners as predicted, or as few: within it the list hardly changes
 AUC_LOST = 0.02  # beyond two standard errors
+FEWEST_PREDICTED = 30  # churners of a night, of whom it says something if hardly anybody left
 
 # Of these a night may have, and tells: its figures, in the order in which BI reads them.
 TOLD = ("auc", "lift_10", "calibration_slope", "empc", "profit_at_capacity")
@@ -37,7 +37,8 @@ class Matured:
 
     `labels` are 1 for who left within the horizon. `weights` say how many customers each stands for: 0 where a contact
     may have changed what came. `by` has the columns that tell customers apart. Money is what `campaign` would earn, and
-    `auc_before` the AUC on the model's test rows by segment, where it is known.
+    `auc_before` the AUC on the model's test rows by segment, where it is known. `known_at` is up to when the source
+    told who left.
     """
 
     contract: str
@@ -50,18 +51,20 @@ class Matured:
     by: Mapping[str, pa.DictionaryArray] = field(repr=False)
     campaign: Campaign
     auc_before: Mapping[str, float] = field(default_factory=dict)
+    known_at: datetime | None = None
 
 
-def untouched(status: pa.Array, contacted: npt.NDArray[np.bool_]) -> Floats:
+def untouched(customers: pa.Array, called: pa.Table) -> Floats:
     """How many customers each stands for, when none who was listed or contacted may tell what comes of itself.
 
-    Those held out stand for themselves and for the listed, who were chosen like them; all others for themselves.
+    Whoever comes into a wave after the night was still there by then, so that leaving him out would leave those who
+    left: of every wave those held out stand for the listed, as they do for the lessons of a model. `called` is TREATED
+    of one date.
     """
-    listed, spared = (np.asarray(pc.equal(status.cast(pa.string()), name)) for name in (Status.LISTED, Status.HELD_OUT))
-    weights = np.where(listed | contacted, 0.0, 1.0)
-    if spared.any():
-        weights[spared] *= 1.0 + listed.sum() / spared.sum()
-    return weights
+    if not called.num_rows:
+        return np.ones(len(customers))
+    rows = pa.table({"customer_id": customers, "as_of": pa.repeat(called["as_of"][0], len(customers))})
+    return lot_weights(with_treatment(rows, "customer_id", called))
 
 
 def backtest_rows(night: Matured) -> pa.Table:
@@ -85,16 +88,16 @@ def apart(as_ofs: Iterable[date], days: int, most: int) -> list[date]:
     return chosen
 
 
-def diagnosis_of(ratio: tuple[float, float, float], auc: float | None, error: float, before: float | None) -> Diagnosis:
+def diagnosis_of(row: Mapping[str, Any], *, enough: bool) -> Diagnosis:
     """What went wrong, by observed to predicted with its interval, and by the AUC against that on the test rows.
 
-    A price rise makes more leave than was predicted, and they are those who scored high: the AUC may even rise.
+    A price rise makes more leave than was predicted, and they are those who scored high: the AUC may even rise. Where
+    so few left that there is no AUC, that alone is wrong if `enough` were predicted.
     """
+    level, auc, before = _level_is_wrong(row), row["auc"], row["auc_before"]
     if auc is None:
-        return Diagnosis.TOO_FEW
-    value, low, high = ratio
-    level = not low <= 1.0 <= high and not 1.0 / TOLERATED <= value <= TOLERATED
-    order = before is not None and auc + 2.0 * error < before - AUC_LOST
+        return Diagnosis.CALIBRATION if level and enough else Diagnosis.TOO_FEW
+    order = before is not None and auc + 2.0 * (row["auc_error"] or 0.0) < before - AUC_LOST
     found = {
         (True, True): Diagnosis.BOTH,
         (True, False): Diagnosis.CALIBRATION,
@@ -109,16 +112,15 @@ def _row(night: Matured, feature: str, value: str, mask: npt.NDArray[np.bool_]) 
     counts = weights > 0.0
     churners = int(labels[counts].sum())
     figures: dict[str, float | None] = dict.fromkeys(TOLD)
-    error = 0.0
+    error = None
     if FEWEST_CHURNERS <= churners <= int(counts.sum()) - FEWEST_CHURNERS:
         curve = curve_of(labels[counts], log_odds[counts], weights[counts])
         measured = figures_of(curve, night.campaign)
         figures = {name: measured[name] for name in TOLD}
-        error = auc_error(curve, churners)
-    before = night.auc_before.get(value)
-    said = diagnosis_of(_ratio(counted), figures["auc"], error, before)
+        error = auc_error(curve.auc(), *(_as_good_as(weights[labels == kind]) for kind in (1, 0)))
     row = _named(night, feature, value) | counted | figures
-    return row | {"auc_error": error or None, "auc_before": before, "diagnosis": said}
+    row |= {"auc_error": error, "auc_before": night.auc_before.get(value)}
+    return row | {"diagnosis": diagnosis_of(row, enough=_are_enough(weights, probability(log_odds)))}
 
 
 def _local_rows(night: Matured, feature: str, column: pa.DictionaryArray) -> Iterator[dict[str, Any]]:
@@ -136,9 +138,8 @@ def _local_rows(night: Matured, feature: str, column: pa.DictionaryArray) -> Ite
     for value, *found in zip(column.dictionary.to_pylist(), *(each.tolist() for each in sums), strict=True):
         counted = _told(*found)
         nothing = dict.fromkeys((*TOLD, "auc_error", "auc_before"))
-        ratio = _ratio(counted)
-        wrong = not ratio[1] <= 1.0 <= ratio[2] and not 1.0 / TOLERATED <= ratio[0] <= TOLERATED
-        said = Diagnosis.CALIBRATION if wrong and counted["churners"] >= FEWEST_CHURNERS else Diagnosis.TOO_FEW
+        wrong = _level_is_wrong(counted) and counted["churners"] >= FEWEST_CHURNERS
+        said = Diagnosis.CALIBRATION if wrong else Diagnosis.TOO_FEW
         yield _named(night, feature, value) | counted | nothing | {"diagnosis": said}
 
 
@@ -150,6 +151,7 @@ def _named(night: Matured, feature: str, value: str) -> dict[str, Any]:
         "value": value,
         "model_version": night.model_version,
         "run_id": night.run_id,
+        "known_at": night.known_at,
     }
 
 
@@ -166,6 +168,7 @@ def _told(customers: float, churners: float, expected: float, squares: float) ->
     return {
         "customers": customers,
         "churners": churners,
+        "squares": squares,
         "observed": churners / few[0],
         "predicted": expected / few[0],
         "observed_to_predicted": ratio,
@@ -174,14 +177,24 @@ def _told(customers: float, churners: float, expected: float, squares: float) ->
     }
 
 
-def _ratio(counted: Mapping[str, float]) -> tuple[float, float, float]:
-    name = "observed_to_predicted"
-    return counted[name], counted[f"{name}_low"], counted[f"{name}_high"]
+def _level_is_wrong(counted: Mapping[str, Any]) -> bool:
+    ratio, low, high = (counted[f"observed_to_predicted{end}"] for end in ("", "_low", "_high"))
+    return not low <= 1.0 <= high and not 1.0 / TOLERATED <= ratio <= TOLERATED
 
 
-def auc_error(curve: Curve, churners: int) -> float:
-    """The standard error of a curve's AUC that rests on so many churners (Hanley and McNeil 1982, Radiology 143)."""
-    auc, stayers = curve.auc(), max(float(curve.stayers[-1]), 1.0)
+def _are_enough(weights: Floats, chance: Floats) -> bool:
+    """Whether so many are predicted to leave that it says something if they do not."""
+    return _as_good_as(weights, chance) >= FEWEST_PREDICTED
+
+
+def _as_good_as(weights: Floats, chance: Floats | float = 1.0) -> float:
+    """As good as how many customers of a weight of one these are; of each as much as the chance says."""
+    squares = float((weights**2 * chance).sum())
+    return float((weights * chance).sum()) ** 2 / squares if squares else 0.0
+
+
+def auc_error(auc: float, churners: float, stayers: float) -> float:
+    """The standard error of an AUC that rests on so many of each (Hanley and McNeil 1982, Radiology 143)."""
     of_two_churners, of_two_stayers = auc / (2.0 - auc), 2.0 * auc**2 / (1.0 + auc)
-    spread = auc * (1.0 - auc) + (churners - 1) * (of_two_churners - auc**2)
+    spread = auc * (1.0 - auc) + (churners - 1.0) * (of_two_churners - auc**2)
     return sqrt((spread + (stayers - 1.0) * (of_two_stayers - auc**2)) / (churners * stayers))

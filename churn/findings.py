@@ -21,14 +21,19 @@ PROFIT_LOST = 0.25  # of what a list is expected to earn; seasons move it by les
 REASONS_MOVED = 0.40  # of the first reasons on the list
 # Of the values of a feature that are called so, at most so many are by chance (Benjamini and Hochberg 1995).
 BY_CHANCE = 0.01
+HARDLY_ANYBODY = 0.25  # times as many churners as predicted: no month is so quiet, and a feed may be broken
+LEAST_RATIO = 0.01  # stands for a night of which nobody left: its logarithm would be endless
 LOCALLY = 1.10  # times as many churners as elsewhere, against what was predicted
+
+Key = tuple[str, str, str]  # of a finding: its kind, its subject and its place
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """Something that changes decisions: of which kind, what it is about, and how large.
 
-    `size` is a multiple of what raises an alarm. `place` is the segment whose champion is meant, or all.
+    `size` is a multiple of what raises an alarm. What is not `sure` raises none, and keeps one that was raised.
+    `place` is the segment whose champion is meant, or all.
     """
 
     kind: AlarmKind
@@ -38,19 +43,25 @@ class Finding:
     says: str
     to_do: str
     place: str = EVERYTHING
+    sure: bool = True
 
     @property
-    def key(self) -> tuple[str, str, str]:
+    def key(self) -> Key:
         """What makes it the same finding on another night."""
         return self.kind.value, self.subject, self.place
 
 
 def drift_findings(place: str, drifts: Sequence[Drift], prices: Mapping[str, Price]) -> Iterator[Finding]:
-    """The features whose drift costs a list money; of a model without prices, those that lost their values."""
+    """The features whose drift costs a list money; of a model without prices, those that lost their values, or of which
+    many customers are where few were.
+    """
     for drift in drifts:
         price = prices.get(drift.feature)
         lost = drift.lost / LOST_AT_ONCE
-        size = lost if price is None else max(price.share / WORTH_A_PAGE, lost if price.share > COSTS_AT_ALL else 0.0)
+        if price is None:
+            size = max(lost, _crowding(drift) / LOST_AT_ONCE)
+        else:
+            size = max(price.share / WORTH_A_PAGE, lost if price.share > COSTS_AT_ALL else 0.0)
         if size > 0.0:
             money = price.money if price else None
             says = f"{drift.feature}: {_what(drift)}{_costs(price)}"
@@ -86,17 +97,22 @@ def reasons_moved(now: Mapping[str, float], before: Mapping[str, float]) -> floa
     return sum(abs(now.get(name, 0.0) - before.get(name, 0.0)) for name in {*now, *before}) / 2.0
 
 
-def matured_findings(backtest: Sequence[Mapping[str, Any]], profit: Mapping[str, float]) -> Iterator[Finding]:
+def matured_findings(backtest: Sequence[Mapping[str, Any]], forgone: float | None = None) -> Iterator[Finding]:
     """What the latest matured nights say of their model; rows of BACKTEST, of nights that share no churner.
 
-    `profit` has what a list is expected to earn, as it is told, and as it would be `by` what came.
+    `forgone` is what a list forgoes, in money, because the level is another than was predicted.
     """
     newest = max((row["as_of"] for row in backtest), default=None)
     for row in backtest:
         if row["as_of"] == newest and row["feature"] == EVERYTHING:
-            yield from _level(row, profit)
+            yield from _level(row, forgone)
             yield from _order(row)
     yield from _local(backtest)
+
+
+def _crowding(drift: Drift) -> float:
+    """How many more of the customers than twice as many as before are in one place: at zero, or in another unit."""
+    return max(drift.crowded - 2.0 * drift.crowded_before, 0.0)
 
 
 def _what(drift: Drift) -> str:
@@ -105,7 +121,7 @@ def _what(drift: Drift) -> str:
         return f"missing in {drift.missing:.1%} of the customers, {drift.missing_before:.1%} when the model learnt"
     if drift.unseen - drift.unseen_before >= LOST_AT_ONCE:
         return f"{drift.unseen:.1%} of the customers have a value that the model never met"
-    if drift.crowded > 2.0 * drift.crowded_before + LOST_AT_ONCE:
+    if _crowding(drift) > LOST_AT_ONCE:
         return f"{drift.crowded:.1%} of the customers are where {drift.crowded_before:.1%} were when the model learnt"
     return f"spread otherwise than when the model learnt (PSI {drift.psi:.2f})"
 
@@ -121,37 +137,39 @@ def _first(drift: Drift) -> str:
     name = drift.feature
     if drift.lost >= LOST_AT_ONCE:
         return f"Ask who delivers {name} why values are lacking or new; once it is mended, run the night again."
-    if drift.crowded > 2.0 * drift.crowded_before + LOST_AT_ONCE:
+    if _crowding(drift) > LOST_AT_ONCE:
         return f"Compare the unit and the values of {name} with last month's delivery; mend it, run the night again."
     return f"Ask whether {name} did change; where it did, retrain, else mend the delivery and run the night again."
 
 
-def _level(row: Mapping[str, Any], profit: Mapping[str, float]) -> Iterator[Finding]:
+def _level(row: Mapping[str, Any], forgone: float | None) -> Iterator[Finding]:
     ratio, low, high = (row[f"observed_to_predicted{end}"] for end in ("", "_low", "_high"))
-    if row["diagnosis"] not in (Diagnosis.CALIBRATION, Diagnosis.BOTH) or not ratio:
-        return
     in_order = row["diagnosis"] == Diagnosis.CALIBRATION and row["auc"] is not None
     order = f" The order of customers is as it was (AUC {row['auc']:.3f})." if in_order else ""
     says = (
         f"of the customers of {row['as_of']} {row['observed']:.2%} left and {row['predicted']:.2%} were predicted: "
         f"{ratio:.2f} times as many ({low:.2f} to {high:.2f}).{order}"
     )
-    money = profit["by what came"] - profit["as told"] if profit else None
     to_do = "Calibrate anew: a retraining sets the level by the newest matured month. The order of the list may stand."
-    size = abs(log(ratio)) / log(TOLERATED)
-    yield Finding(AlarmKind.CALIBRATION, AlarmKind.CALIBRATION.value, size, money, says, to_do)
+    if ratio < HARDLY_ANYBODY:
+        to_do = "Ask who delivers departures whether they came; once they did, look back on the night again."
+    size = abs(log(max(ratio, LEAST_RATIO))) / log(TOLERATED)
+    sure = row["diagnosis"] in (Diagnosis.CALIBRATION, Diagnosis.BOTH)
+    yield Finding(AlarmKind.CALIBRATION, AlarmKind.CALIBRATION.value, size, forgone, says, to_do, sure=sure)
 
 
 def _order(row: Mapping[str, Any]) -> Iterator[Finding]:
-    if row["diagnosis"] not in (Diagnosis.DISCRIMINATION, Diagnosis.BOTH):
+    if row["auc"] is None or row["auc_before"] is None:
         return
     lost = row["auc_before"] - row["auc"]
     says = (
         f"the AUC on the customers of {row['as_of']} is {row['auc']:.3f}, and was {row['auc_before']:.3f} in training"
     )
     to_do = "Retrain, and see monitoring_feature for what changed since the model learnt."
-    size = max(lost / AUC_LOST, 1.0)
-    yield Finding(AlarmKind.DISCRIMINATION, AlarmKind.DISCRIMINATION.value, size, None, says, to_do)
+    sure = row["diagnosis"] in (Diagnosis.DISCRIMINATION, Diagnosis.BOTH)
+    yield Finding(
+        AlarmKind.DISCRIMINATION, AlarmKind.DISCRIMINATION.value, lost / AUC_LOST, None, says, to_do, sure=sure
+    )
 
 
 def _local(backtest: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
@@ -163,9 +181,9 @@ def _local(backtest: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
     for row in backtest:
         if row["feature"] not in (EVERYTHING, SEGMENT):
             of_feature = counts.setdefault(row["feature"], {})
-            before = of_feature.get(row["value"], _Count(0.0, 0.0))
+            before = of_feature.get(row["value"], _Count(0.0, 0.0, 0.0))
             expected = row["predicted"] * row["customers"] * level
-            of_feature[row["value"]] = _Count(before.left + row["churners"], before.expected + expected)
+            of_feature[row["value"]] = before.with_night(row, expected)
     for feature, of_feature in counts.items():
         yield from _local_findings(feature, of_feature)
 
@@ -184,15 +202,25 @@ def _local_findings(feature: str, counts: Mapping[str, _Count]) -> Iterator[Find
 
 
 class _Count(NamedTuple):
-    """How many of the customers of a value left, and how many would have, were it as elsewhere."""
+    """How many of the customers of a value left, and how many would have, were it as elsewhere.
+
+    `squares` is what `left` varies by: those held out stand for several, and a few of them are soon many.
+    """
 
     left: float
     expected: float
+    squares: float
+
+    def with_night(self, row: Mapping[str, Any], expected: float) -> _Count:
+        """With a night's more; a night of an earlier release has no squares, and counts each as one."""
+        squares = row["churners"] if row["squares"] is None else row["squares"]
+        return _Count(self.left + row["churners"], self.expected + expected, self.squares + squares)
 
     @property
     def chance(self) -> float:
         """How likely so many are by chance: the root of a count varies alike, be the churners few or many."""
-        return erfc(sqrt(2.0) * (sqrt(self.left) - sqrt(self.expected))) / 2.0
+        each_is = self.squares / self.left if self.left else 1.0
+        return erfc(sqrt(2.0 / each_is) * (sqrt(self.left) - sqrt(self.expected))) / 2.0
 
 
 def _limit(chances: Sequence[float]) -> float:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -30,14 +31,29 @@ def columns_asked(contract: Contract) -> tuple[Column, ...]:
     return contract.customer.with_role(*ASKED, Role.REGION)
 
 
+def require_columns(names: Sequence[str], contract: Contract) -> None:
+    """SourceMismatch where columns are missing, strange or there twice; told before any of their values is read."""
+    asked = columns_asked(contract)
+    wanted = {column.name for column in asked if column.required and not column.derived}
+    there = Counter(names)
+    wrong = {
+        "it lacks": sorted(wanted - there.keys()),
+        "it has, and the contract does not,": sorted(there.keys() - {column.name for column in asked})[:5],
+        "it has twice": sorted(name for name, times in there.items() if times > 1)[:5],
+    }
+    told = [f"{what} {', '.join(found)}" for what, found in wrong.items() if found]
+    if told:
+        raise SourceMismatch("; ".join(told), where="what the job was given", to_do=TO_DO)
+
+
 def read_rows(found: pa.Table, contract: Contract) -> pa.Table:
     """The rows in the contract's columns and types, and why a row cannot be scored in `problem`, null where it can.
 
     Values are read as the night reads those of a source, so that text which says a number is one. SourceMismatch where
     columns are missing, strange or there twice.
     """
+    require_columns(found.column_names, contract)
     asked = columns_asked(contract)
-    _require_columns(found.column_names, asked)
     read = {column.name: _read(found, column) for column in asked}
     problems = [problem for column in asked for problem in _problems(*read[column.name], column)]
     columns = {name: values for name, (values, _) in read.items()}
@@ -58,19 +74,6 @@ def results_of(rows: pa.Table, contract: Contract, champions: Champions, first: 
     }
     fields = arrow_schema(JOB_RESULTS)
     return pa.table([told[field.name].cast(field.type) for field in fields], schema=fields)
-
-
-def _require_columns(names: list[str], asked: tuple[Column, ...]) -> None:
-    known = {column.name for column in asked}
-    wanted = {column.name for column in asked if column.required and not column.derived}
-    wrong = {
-        "it lacks": sorted(wanted - set(names)),
-        "it has, and the contract does not,": sorted(set(names) - known)[:5],
-        "it has twice": sorted({name for name in names if names.count(name) > 1})[:5],
-    }
-    told = [f"{what} {', '.join(found)}" for what, found in wrong.items() if found]
-    if told:
-        raise SourceMismatch("; ".join(told), where="what the job was given", to_do=TO_DO)
 
 
 def _read(found: pa.Table, column: Column) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:

@@ -14,7 +14,7 @@ from schemas.interventions import CONTACT_EVENTS
 from schemas.outreach import Status
 
 LISTED, HELD_OUT = Status.LISTED.value, Status.HELD_OUT.value
-CONTACTED = "contacted"  # within the horizon, for a list of before it
+CONTACTED = "contacted"  # for a list of before the time that counts
 
 # What lessons say of each customer's wave, beside the customer's own columns; null where he was in none.
 ARM, ACTION, POLICY, SHARE = "wave_arm", "wave_action", "wave_policy", "wave_share"
@@ -33,13 +33,14 @@ _FIRST_COUNTS = (LISTED, CONTACTED, HELD_OUT)  # who was held out one night and 
 
 
 def treated(members: pa.Table, events: pa.Table, as_ofs: Sequence[date], horizon_days: int) -> pa.Table:
-    """TREATED: of each of these dates, who was in a wave or contacted within the horizon; a customer once a date.
+    """TREATED: of each of these dates, who was in a wave or contacted within a horizon of it; a customer once a date.
 
+    A call of the weeks before works on into the label, so that the time that counts begins a horizon before the date.
     `members` has as_of, customer_id, held_out, action, policy_digest and share, the chance of being held out; `events`
     are INTERVENTIONS.
     """
     known = pa.concat_tables([_of_waves(members), _of_contacts(events)])
-    found = [_in_time(known, as_of, as_of + timedelta(days=horizon_days)) for as_of in as_ofs]
+    found = [_in_time(known, as_of, timedelta(days=horizon_days)) for as_of in as_ofs]
     return pa.concat_tables([TREATED.empty_table(), *found])
 
 
@@ -90,10 +91,11 @@ def _table(columns: Mapping[str, pa.ChunkedArray]) -> pa.Table:
     return pa.table([columns[field.name].cast(field.type, safe=False) for field in TREATED], schema=TREATED)
 
 
-def _in_time(known: pa.Table, first: date, end: date) -> pa.Table:
-    """Each customer's one row of those from the first date to before the end, as of the first date."""
+def _in_time(known: pa.Table, as_of: date, horizon: timedelta) -> pa.Table:
+    """Each customer's one row of those from a horizon before the date to before one after it, as of the date."""
     days = known["as_of"]
-    from_first, before_end = pc.greater_equal(days, pa.scalar(first)), pc.less(days, pa.scalar(end))
+    from_first = pc.greater_equal(days, pa.scalar(as_of - horizon))
+    before_end = pc.less(days, pa.scalar(as_of + horizon))
     within = known.filter(pc.and_(from_first, before_end))
     rank = pc.index_in(within[ARM], value_set=pa.array(_FIRST_COUNTS))
     ordered = within.append_column("rank", rank).sort_by(
@@ -102,7 +104,7 @@ def _in_time(known: pa.Table, first: date, end: date) -> pa.Table:
     ordered = ordered.append_column("place", pa.array(np.arange(ordered.num_rows)))
     firsts = ordered.group_by("customer_id", use_threads=False).aggregate([("place", "min")])["place_min"]
     rows = ordered.take(firsts).drop_columns(["rank", "place"])
-    return rows.set_column(0, "as_of", pa.repeat(pa.scalar(first, pa.date32()), rows.num_rows)).cast(TREATED)
+    return rows.set_column(0, "as_of", pa.repeat(pa.scalar(as_of, pa.date32()), rows.num_rows)).cast(TREATED)
 
 
 def _named(rows: pa.Table, key: str) -> pa.Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,10 +16,18 @@ from churn.contract import arrow_schema
 from churn.drift import Drift, drift_of
 from churn.drift_price import Base, Flags, Part, Price, Terms, best_of, prices, worth_of
 from churn.estimators import Estimator
-from churn.findings import Finding, drift_findings, matured_findings, profit_finding, reasons_finding, reasons_moved
+from churn.findings import (
+    Finding,
+    Key,
+    drift_findings,
+    matured_findings,
+    profit_finding,
+    reasons_finding,
+    reasons_moved,
+)
 from churn.score_spread import Spread
 from churn.scorecard import Feature, Floats, Kind, Scorecard, binned
-from schemas.monitoring import ALARMS, DECISIONS, EVERYTHING, FEATURES, SCORE_SPREADS
+from schemas.monitoring import ALARMS, DECISIONS, EVERYTHING, FEATURES, SCORE_SPREADS, AlarmState
 from schemas.outreach import Status
 
 # Not those whom a rule of the policy's suppresses. Whoever was contacted lately counts: else a list that goes through
@@ -142,7 +150,7 @@ def watch(night: Night) -> Watch:
         *_drift_findings(drifts, priced, night),
         *profit_finding(listed["expected_profit"], listed.get("expected_profit_before"), listed.get("before_as_of")),
         *reasons_finding(night.reasons.now, night.reasons.before),
-        *matured_findings(night.backtest, _profit_by_what_came(night)),
+        *matured_findings(night.backtest, _forgone_by_level(night)),
     )
     rows = [row for facts in night.parts for row in _feature_rows(night, facts, drifts[facts.part.place], priced)]
     return Watch(
@@ -159,8 +167,8 @@ def with_alarms(decision: pa.Table, alarms: int) -> pa.Table:
     return decision.set_column(place, "alarms", pa.array([alarms] * decision.num_rows, pa.int64()))
 
 
-def alarm_rows(alarms: Sequence[Alarm], watched: Watched) -> pa.Table:
-    """The rows of ALARMS."""
+def alarm_rows(alarms: Sequence[Alarm], watched: Watched, told: Mapping[Key, datetime]) -> pa.Table:
+    """The rows of ALARMS; `told` is when people were told of the night's alarms, by the keys of their findings."""
     rows = [
         {
             **watched.named,
@@ -175,6 +183,7 @@ def alarm_rows(alarms: Sequence[Alarm], watched: Watched) -> pa.Table:
             "raised_as_of": one.raised_as_of,
             "muted_by": one.mute.who if one.mute else None,
             "muted_until": one.mute.until if one.mute else None,
+            "told_at": told.get(one.finding.key) if one.state is AlarmState.RAISED else None,
         }
         for one in alarms
     ]
@@ -261,16 +270,15 @@ def _worth(scores: Scores, terms: Terms) -> Floats:
     return worth_of(scores.log_odds, Base(scores.log_odds, scores.customer_value, scores.open, ()), terms)
 
 
-def _profit_by_what_came(night: Night) -> dict[str, float]:
-    """What the list is expected to earn, and would be were the level as it came of the latest matured night."""
+def _forgone_by_level(night: Night) -> float | None:
+    """What tonight's list forgoes, were the level as it came of the latest matured night."""
     matured = night.matured.get(EVERYTHING)
     if not matured or matured["observed_to_predicted"] <= 0.0:
-        return {}
+        return None
     base = night.base
-    told = worth_of(base.log_odds, base, night.terms)
-    best = best_of(told, night.terms.places)
+    tonight = best_of(worth_of(base.log_odds, base, night.terms), night.terms.places)
     came = worth_of(base.log_odds + np.log(matured["observed_to_predicted"]), base, night.terms)
-    return {"as told": float(told[best].sum()), "by what came": float(came[best].sum())}
+    return float(came[best_of(came, night.terms.places)].sum() - came[tonight].sum())
 
 
 def _feature_rows(

@@ -31,11 +31,12 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What else the page says: seconds that each step took, where everything lies, and what a person should know."""
+    """What else the page says: how long steps took, where everything lies, what to beware of, and the parity."""
 
     seconds: Mapping[str, float]
     places: Mapping[str, str]
     warnings: Sequence[str] = ()
+    parity: str = ""
 
 
 def night_markdown(base: str, night: Figures, before: Figures | None, around: Around) -> str:
@@ -43,6 +44,7 @@ def night_markdown(base: str, night: Figures, before: Figures | None, around: Ar
     parts = (
         [f"# {base} as of {night.as_of}, revision {night.revision}"],
         [f"> {warning}" for warning in around.warnings],
+        [f"parity of table and service: {around.parity}"] if around.parity else [],
         _counts(night, before),
         _table(("step", "seconds"), [(step, f"{seconds:,.1f}") for step, seconds in around.seconds.items()]),
         [" · ".join(f"[{what}](/artifacts/key/{key})" for what, key in PAGES.items())],

@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from churn.errors import ArtifactRefused
 from churn.estimators import Estimator, contributions, inputs_of, log_odds
-from churn.lookup import score
+from churn.few import score_few
+from churn.lookup import Scored, score
 from churn.metrics import probability
 from churn.reasons import Reasons, input_reasons, no_reasons, reasons, strongest
 from churn.scorecard import KINDS, Floats, Ints, Scorecard, one_array
@@ -26,6 +27,7 @@ from schemas.scores import REASONS_DOWN, REASONS_UP, SCORES
 BANDS = {"low": 0.0, "medium": 0.5, "high": 1.5, "very high": 3.0}
 
 PERCENTILES = 100
+FEW = 16  # customers, whom the compiler is not worth its import
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,13 +148,18 @@ class _Scored(NamedTuple):
 
 def _scored(model: Scorecard | Estimator, rows: pa.Table, explain: bool) -> _Scored:
     if isinstance(model, Scorecard):
-        scored = score(model, rows)
+        scored = score(model, rows) if rows.num_rows > FEW else _score_few(model, rows)
         raising, lowering = ([reasons(model, cells) for cells in part] for part in (scored.raising, scored.lowering))
         return _Scored(scored.log_odds, _columns(raising, lowering))
     if not explain:
         nobody = no_reasons(rows.num_rows)
         return _Scored(log_odds(model, rows), _columns([nobody] * REASONS_UP, [nobody] * REASONS_DOWN))
     return _Scored(log_odds(model, rows), _estimator_reasons(model, rows))
+
+
+def _score_few(card: Scorecard, rows: pa.Table) -> Scored:
+    """To the same bit, without the compiler, which takes a service more memory than a request may."""
+    return score_few(card, rows.select([feature.name for feature in card.features]).to_pylist())
 
 
 def _estimator_reasons(model: Estimator, rows: pa.Table) -> dict[str, pa.Array]:

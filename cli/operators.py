@@ -27,8 +27,7 @@ def install() -> None:
     console, changes = terminal(unbroken=True), 0
     with open_server() as server:
         server.wait_until_it_answers()
-        zone = current_settings().zone.key
-        for change in install_deployments(server, declared_deployments(), zone):
+        for change in install_deployments(server, declared_deployments(), current_settings()):
             console.print(change)
             changes += 1
         notices, deployments = current_notices(), deployment_ids(server)

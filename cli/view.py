@@ -28,6 +28,8 @@ def show_night(console: Console, summary: Summary) -> None:
     for objection in summary.objections:
         console.print("Warning", style="bold yellow", end="")
         console.print(f" {objection}", highlight=False, soft_wrap=True)
+    if summary.parity:
+        console.print(f"parity: {summary.parity}", highlight=False, soft_wrap=True)
     console.print(_counts(summary))
     console.print(_teams(summary))
     console.print(_top(summary))

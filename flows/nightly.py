@@ -8,7 +8,7 @@ from flows.etl import take_in
 from flows.outreach import decide_list
 from flows.retraining import gather_lessons, train_first
 from flows.scoring import score_base
-from tasks import intake, monitoring, promotion, publishing, reports, shadow, training
+from tasks import intake, monitoring, parity, promotion, publishing, reports, shadow, training
 from tasks import outreach as policies
 from tasks.night import Summary
 from tasks.parameters import FOR_THE_LIST, AsOf, ContractName, Evaluate, Force, KnownAt, PolicyName, Reasons, Source
@@ -37,6 +37,7 @@ def nightly(
                 promotion.promote_first(night.base, train_first(night, training.course_of()))
         scores = score_base(night, reasons, force=force)
         outreach = decide_list(night, scores, rules, force=force)
+        parity.hold_against_service(night, scores)
         monitoring.watch_published(night)
         shadow.run_in_shadow(night, scores)
         evaluation = training.cross_validated(night, gather_lessons(night)) if evaluate else None

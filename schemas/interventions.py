@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Annotated
 
@@ -12,6 +12,10 @@ from schemas.columns import Column, LogicalType, Table
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
 Words = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^\S(.*\S)?$")]
+
+# Moments near the calendar's ends have no name in other zones.
+_FIRST, _LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
+Happened = Annotated[AwareDatetime, Field(ge=_FIRST, le=_LAST)]
 
 
 class Event(StrEnum):
@@ -45,7 +49,7 @@ class Intervention(BaseModel):
     team: Words
     event: Event
     agent: Words
-    occurred_at: AwareDatetime
+    occurred_at: Happened
     key: Words
 
 

@@ -17,7 +17,6 @@ MOST_IN_JSON = 10_000  # customers or rows; a file may have more
 MOST_ROWS = 100_000
 LARGEST_JSON = 1024 * 1024  # bytes
 LARGEST_FILE = 4 * 1024 * 1024
-MOST_COLUMNS = 200
 
 Value = bool | int | float | Annotated[str, Field(max_length=LONGEST_TEXT)] | None
 CustomerKey = Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT, pattern=r"^[^\x00]+$")]

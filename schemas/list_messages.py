@@ -6,9 +6,10 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import date
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from schemas.interventions import Event, Name
+from schemas.interventions import Event, Happened, Name
+from schemas.messages import LONGEST_TEXT
 from schemas.moments import BusinessMoment, UtcMoment
 from schemas.outreach import Status
 
@@ -112,7 +113,7 @@ class Cursor(BaseModel):
 
     as_of: str = Field(max_length=10)
     fence: int = Field(ge=0, le=2**53)
-    after: int | str
+    after: Annotated[int, Field(ge=0, le=2**53)] | Annotated[str, Field(max_length=LONGEST_TEXT)]
     of: str = Field(max_length=64, description="Digest of what else was asked")
 
     def written(self) -> str:
@@ -135,7 +136,7 @@ class InterventionAsked(Asked):
     team: Words
     event: Event
     agent: Words | None = Field(default=None, description="Who made the contact; whoever asks, where none is named")
-    occurred_at: AwareDatetime = Field(description="When it happened, with its zone")
+    occurred_at: Happened = Field(description="When it happened, with its zone")
     key: Words | None = Field(
         default=None, description="The caller's own name for the event; made of Idempotency-Key where there is none"
     )

@@ -27,6 +27,7 @@ class AlarmState(StrEnum):
     GOING_ON = "going on"  # it was raised on an earlier night, and what raised it has not ended
     COOLING_DOWN = "cooling down"  # it came again soon after it had ended
     MUTED = "muted"  # somebody asked not to be told for a while
+    EXPLAINED = "explained"  # a feature moved, of which people were told by its name
 
 
 class Diagnosis(StrEnum):
@@ -44,6 +45,7 @@ def _column(name: str, logical_type: LogicalType, description: str, *, may_lack:
 
 
 _STRING, _INTEGER, _NUMBER, _DATE = LogicalType.STRING, LogicalType.INTEGER, LogicalType.NUMBER, LogicalType.DATE
+_TIMESTAMP = LogicalType.TIMESTAMP
 _CONTRACT = _column("contract", _STRING, "Contract of the base")
 _AS_OF = _column("as_of", _DATE, "Date of the night that was watched")
 _SEGMENT = _column("segment", _STRING, "Segment of the customers, or all")
@@ -169,6 +171,12 @@ BACKTEST = Table(
         _column("value", _STRING, "The segment, or the feature's value; all"),
         _column("customers", _NUMBER, "Customers who were not contacted; each held out stands for those listed, too"),
         _column("churners", _NUMBER, "Of them, who left within the horizon"),
+        _column(
+            "squares",
+            _NUMBER,
+            "Squares of the numbers of customers that churners stand for, their sum: churners where each is one",
+            may_lack=True,
+        ),
         _column("observed", _NUMBER, "Share that left"),
         _column("predicted", _NUMBER, "Mean probability"),
         _column("observed_to_predicted", _NUMBER, "Churners against the sum of probabilities; 1 is right"),
@@ -195,6 +203,7 @@ BACKTEST = Table(
         ),
         Column("diagnosis", _STRING, "What it says of the model", required=True, allowed=tuple(Diagnosis)),
         _column("model_version", _INTEGER, "Number of the model that scored all, or most of them"),
+        _column("known_at", _TIMESTAMP, "Up to when the source told who left, business time", may_lack=True),
         _RUN,
     ),
     primary_key=("contract", "as_of", "feature", "value"),
@@ -217,6 +226,12 @@ ALARMS = Table(
         _column("raised_as_of", _DATE, "Night on which it was raised; null where it never was", may_lack=True),
         _column("muted_by", _STRING, "Who muted it", may_lack=True),
         _column("muted_until", _DATE, "Last night that the mute holds for", may_lack=True),
+        _column(
+            "told_at",
+            _TIMESTAMP,
+            "When people and the orchestrator were told of it, UTC; null until they are",
+            may_lack=True,
+        ),
         _RUN,
     ),
     primary_key=("contract", "as_of", "kind", "subject", "place"),
@@ -228,7 +243,7 @@ MUTES = Table(
     columns=(
         _CONTRACT,
         _column("subject", _STRING, "Subject of the alarms that are muted, or all"),
-        _column("recorded_at", LogicalType.TIMESTAMP, "When it was asked for, UTC"),
+        _column("recorded_at", _TIMESTAMP, "When it was asked for, UTC"),
         _column("until", _DATE, "Last night that it holds for"),
         _column("who", _STRING, "Who asked for it"),
         _column("why", _STRING, "The reason given"),

@@ -6,7 +6,7 @@ import hmac
 import logging
 import secrets
 from base64 import b64decode, b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -33,11 +33,15 @@ log = logging.getLogger("churn.trust")
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Somebody who looks at customers for a purpose; customers stand in the log by their hash under the key alone."""
+    """Somebody who looks at customers for a purpose; customers stand in the log by their hash under the key alone.
+
+    `counted` is told how many he is shown.
+    """
 
     principal: str
     purpose: str
     key: bytes = field(repr=False)
+    counted: Callable[[int], None] | None = field(default=None, repr=False, compare=False)
 
     def record(self, connection: Connection, what: str, *customers: str) -> None:
         """Writes an entry per customer into the connection's transaction: commit it before you answer.
@@ -45,6 +49,8 @@ class Look:
         What is written and not yet committed when a process dies was not shown to anybody.
         """
         _write(connection, self, what, [hidden(customer, self.key) for customer in customers])
+        if self.counted:
+            self.counted(len(customers))
 
 
 @dataclass(frozen=True, slots=True)

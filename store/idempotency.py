@@ -27,6 +27,13 @@ class KeyUsed(RequestError):
     """The key stands for another request."""
 
 
+def key_used() -> KeyUsed:
+    """What is said where the principal asked something else under his key."""
+    return KeyUsed(
+        "it stands for another request already", where="Idempotency-Key", to_do="Give each request its own key."
+    )
+
+
 def begin(engine: Engine, request: Request) -> str | None:
     """Writes down that it is asked; the answer where it was answered already, None where it is to be done.
 
@@ -65,9 +72,7 @@ def _begun(connection: Connection, request: Request) -> str | None:
     connection.execute(dialect.insert(answered_request).values(stamped).on_conflict_do_nothing())
     asked, answer = _written_down(connection, request)
     if asked != request.asked:
-        raise KeyUsed(
-            "it stands for another request already", where="Idempotency-Key", to_do="Give each request its own key."
-        )
+        raise key_used()
     return answer
 
 

@@ -27,6 +27,7 @@ ROWS_AT_ONCE = 1_000  # that a statement names: PostgreSQL runs out of stack at 
 CLOCKS_DIFFER = timedelta(minutes=5)
 
 _SENT = tuple(Intervention.model_fields)
+_WHOSE = ("customer_id", "agent")  # what is told of an event is for who knows these: keys can be guessed
 
 Row = dict[str, Any]
 Name = tuple[str, str]  # of an event: its contract and its key
@@ -167,6 +168,8 @@ def _parts(rows: Sequence[Part]) -> Iterator[Sequence[Part]]:
 
 def _differs(row: Row, kept: Mapping[Name, Row]) -> str:
     known = kept[_name(row)]
+    if any(known[name] != row[name] for name in _WHOSE):
+        return "the key names another event already: give this one a key of its own"
     other = [f"{name} {known[name]}, not {row[name]}" for name in _SENT if known[name] != row[name]]
     return f"the key is written down already with {'; '.join(other)}: give another event another key"
 

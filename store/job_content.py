@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from csv import Error as NoRow
+from csv import reader
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -15,11 +17,11 @@ from pyarrow import csv
 
 from churn.errors import RequestError, SourceMismatch
 from churn.handover import rearmed
-from churn.job_rows import PROBLEM, columns_asked, read_rows
+from churn.job_rows import PROBLEM, TO_DO, columns_asked, read_rows, require_columns
 from churn.quarantine import without_quarantined
 from schemas.columns import Role
 from schemas.contract import Contract
-from schemas.jobs import MOST_COLUMNS, MOST_ROWS, Given, JobAsked
+from schemas.jobs import MOST_ROWS, Given, JobAsked
 from schemas.quarantine import QUARANTINE
 from schemas.scores import SCORES
 from store.decisions import snapshot_of
@@ -29,7 +31,8 @@ from store.publication import open_publisher
 from store.runs import Run, published_runs
 from store.settings import Settings
 
-LARGEST_UNPACKED = 256 << 20  # bytes that a Parquet file says it holds
+LARGEST_UNPACKED = 256 << 20  # bytes that a Parquet file may stand for
+BATCH_ROWS = 10_000
 UNKNOWN = "the newest published night has no such customer"
 AS_OF = "as_of"
 WHERE = "what the job was given"
@@ -46,11 +49,11 @@ def read_given(job: Job, given: Path, contract: Contract, settings: Settings) ->
         case Given.CUSTOMERS:
             return _of_night(job, _asked(given).customer_ids or [], contract, settings)
         case Given.ROWS:
-            found = _columns(_asked(given).rows or [])
+            found = _columns(_asked(given).rows or [], contract)
         case Given.CSV:
-            found = _csv(given)
+            found = _csv(given, contract)
         case Given.PARQUET:
-            found = _parquet(given)
+            found = _parquet(given, contract)
     _require_some(found.num_rows)
     return _with_night(read_rows(found, contract), None)
 
@@ -59,8 +62,9 @@ def _asked(given: Path) -> JobAsked:
     return JobAsked.model_validate_json(given.read_bytes())
 
 
-def _columns(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+def _columns(rows: Sequence[Mapping[str, Any]], contract: Contract) -> pa.Table:
     names = list(dict.fromkeys(name for row in rows for name in row))
+    require_columns(names, contract)  # a column costs a cell of each row, be it named in one alone
     return pa.table({name: _array([row.get(name) for row in rows]) for name in names})
 
 
@@ -72,36 +76,81 @@ def _array(values: list[Any]) -> pa.Array:
         return pa.array([None if value is None else str(value) for value in values], pa.string())
 
 
-def _csv(given: Path) -> pa.Table:
+def _csv(given: Path, contract: Contract) -> pa.Table:
     try:
-        with csv.open_csv(given) as opened:
-            names = opened.schema.names
-        as_text = csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()))
+        with given.open(encoding="utf-8-sig", newline="") as text:
+            names = next(filter(None, reader(text)), [])
+        require_columns(names, contract)
+        # No other columns, as Arrow may see in a hostile heading what Python's reader does not.
+        as_text = csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), include_columns=names)
         rows = csv.read_csv(given, convert_options=as_text)
-    except (pa.ArrowInvalid, UnicodeDecodeError) as failed:
+    except MemoryError:
+        raise  # Arrow's own is one of its exceptions, and says nothing of the file
+    except (pa.ArrowException, UnicodeDecodeError, NoRow) as failed:
         raise _unreadable("CSV in UTF-8", failed) from None
     return pa.table([rearmed(column) for column in rows.columns], names=rows.column_names)
 
 
-def _parquet(given: Path) -> pa.Table:
+def _parquet(given: Path, contract: Contract) -> pa.Table:
     try:
-        with pq.ParquetFile(given) as file:
-            _require_small(file.metadata)
-            return file.read(use_threads=False)
+        texts = _texts(pq.read_schema(given), contract)
+        with pq.ParquetFile(given, read_dictionary=texts) as file:
+            _require_some(file.metadata.num_rows)
+            read = pa.Table.from_batches(_within_limits(file.iter_batches(BATCH_ROWS, use_threads=False)))
+    except MemoryError:
+        raise
     except (pa.ArrowException, OSError) as failed:
         raise _unreadable("Parquet", failed) from None
+    return pa.table([_decoded(column) for column in read.columns], names=read.column_names)
 
 
-def _require_small(footer: pq.FileMetaData) -> None:
-    """A small file may say that it holds a very large one."""
-    unpacked = sum(footer.row_group(group).total_byte_size for group in range(footer.num_row_groups))
-    _require_some(footer.num_rows)
-    if unpacked > LARGEST_UNPACKED or footer.num_columns > MOST_COLUMNS:
-        raise RequestError(
-            f"it holds {unpacked:,} bytes in {footer.num_columns:,} columns",
-            where=WHERE,
-            to_do=f"Send at most {LARGEST_UNPACKED:,} bytes in {MOST_COLUMNS} columns.",
+def _texts(found: pa.Schema, contract: Contract) -> list[str]:
+    """The columns of text; SourceMismatch where one is of a type whose values may be of any size, as lists are."""
+    require_columns(found.names, contract)
+    texts = [field.name for field in found if _is_text(field.type)]
+    strange = [field.name for field in found if field.name not in texts and not _is_small(field.type)]
+    if strange:
+        raise SourceMismatch(
+            f"it has columns of types that no customer has: {', '.join(strange)}", where=WHERE, to_do=TO_DO
         )
+    return texts
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        return _is_text(kind.value_type)
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def _is_small(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_primitive(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind))
+
+
+def _within_limits(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The batches, as long as they are not too large: what the file says of its size need not be true."""
+    rows, unpacked = 0, 0
+    for batch in batches:
+        rows += batch.num_rows
+        unpacked += sum(_unpacked(column) for column in batch.columns)
+        _require_some(rows)
+        if unpacked > LARGEST_UNPACKED:
+            to_do = f"Send at most {LARGEST_UNPACKED:,}, or fewer rows."
+            raise RequestError(f"it holds more than {LARGEST_UNPACKED:,} bytes", where=WHERE, to_do=to_do)
+        yield batch
+
+
+def _unpacked(column: pa.Array) -> int:
+    """The bytes of a column once each row has its own text; until then a small file may stand for a very large one."""
+    if not pa.types.is_dictionary(column.type):
+        return int(column.nbytes)
+    texts = pc.binary_length(column.dictionary).take(column.indices)
+    return int(column.indices.nbytes) + (pc.sum(texts.cast(pa.int64())).as_py() or 0)
+
+
+def _decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if not pa.types.is_dictionary(column.type):
+        return column
+    return pa.chunked_array([chunk.dictionary_decode() for chunk in column.chunks], column.type.value_type)
 
 
 def _require_some(rows: int) -> None:

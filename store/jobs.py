@@ -126,6 +126,10 @@ class Jobs:
             beside.write_bytes(content)
         return name
 
+    def drop(self, name: str) -> None:
+        """Drops what was kept for a job that then was not added."""
+        shutil.rmtree(self.files(name).folder, ignore_errors=True)
+
     def add(self, connection: Connection, name: str, new: NewJob) -> Job:
         """Adds the job whose content was kept, in the connection's transaction."""
         asked = {field: getattr(new, field) for field in NewJob.__dataclass_fields__}

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from churn.alarms import Mute, Past, Standing
+from churn.alarms import Alarm, Mute, Past, Standing
 from churn.contract import arrow_schema
 from churn.errors import RequestError
+from churn.findings import Finding, Key
 from schemas.columns import Table
 from schemas.lift import ALL_ACTIONS, LIFT, Scope
-from schemas.monitoring import ALARMS, BACKTEST, MUTES, AlarmState
+from schemas.monitoring import ALARMS, BACKTEST, MUTES, AlarmKind, AlarmState
 from store.intervention_tables import lift
 from store.lake import write_text
 from store.migrations import bring_up_to_date
@@ -58,12 +60,15 @@ def keep_backtest(settings: Settings, rows: pa.Table) -> None:
             connection.execute(backtest.insert(), rows.to_pylist())
 
 
-def backtested_runs(settings: Settings, contract: str) -> frozenset[str]:
-    """The runs of which it is known what became of their scores."""
+def backtested_runs(settings: Settings, contract: str) -> dict[str, datetime | None]:
+    """The runs of which it is known what became of their scores, and up to when the source told it.
+
+    None where an earlier release looked back, which did not say.
+    """
     engine = _engine(settings)
-    runs = sa.select(backtest.c.run_id).where(backtest.c.contract == contract).distinct()
+    runs = sa.select(backtest.c.run_id, sa.func.max(backtest.c.known_at)).where(backtest.c.contract == contract)
     with answering(engine), engine.connect() as connection:
-        return frozenset(connection.scalars(runs))
+        return dict(connection.execute(runs.group_by(backtest.c.run_id)).tuples().all())
 
 
 def kept_backtest(settings: Settings, contract: str, until: date) -> pa.Table:
@@ -73,10 +78,15 @@ def kept_backtest(settings: Settings, contract: str, until: date) -> pa.Table:
     return _rows(settings, in_order, BACKTEST)
 
 
-def latest_lift(settings: Settings, contract: str) -> dict[str, object]:
-    """What all matured waves together changed and saved, as it was measured last: a row of LIFT, or nothing."""
+def latest_lift(settings: Settings, contract: str, known_at: datetime) -> dict[str, object]:
+    """What all matured waves together changed and saved, as it was measured last by then: a row of LIFT, or nothing."""
     together = (lift.c.contract == contract, lift.c.scope == Scope.WAVES.value, lift.c.action == ALL_ACTIONS)
-    newest = sa.select(lift).where(*together).order_by(lift.c.known_at.desc(), lift.c.last_as_of.desc()).limit(1)
+    newest = (
+        sa.select(lift)
+        .where(*together, lift.c.known_at <= known_at)
+        .order_by(lift.c.known_at.desc(), lift.c.last_as_of.desc())
+        .limit(1)
+    )
     return next(iter(_rows(settings, newest, LIFT).to_pylist()), {})
 
 
@@ -97,6 +107,34 @@ def alarms_since(settings: Settings, contract: str, since: date) -> pa.Table:
     """The alarms of the nights from a date on, the newest first and of each night the largest."""
     chosen = sa.select(alarms).where(alarms.c.contract == contract, alarms.c.as_of >= since)
     return _rows(settings, chosen.order_by(alarms.c.as_of.desc(), alarms.c.size.desc()), ALARMS)
+
+
+def told_of(settings: Settings, contract: str, as_of: date) -> dict[Key, datetime]:
+    """When people were told of the night's alarms, of those that they were told of."""
+    rows = kept_night(settings, ALARMS, contract, as_of).to_pylist()
+    return {(row["kind"], row["subject"], row["place"]): row["told_at"] for row in rows if row["told_at"]}
+
+
+def untold(settings: Settings, contract: str, until: date) -> tuple[Alarm, ...]:
+    """The alarms of the nights up to a date that people have to be told of and were not, as far as anybody knows.
+
+    Those of the newest night first, and of each the largest.
+    """
+    waiting = (alarms.c.state == AlarmState.RAISED.value, alarms.c.told_at.is_(None))
+    chosen = sa.select(alarms).where(alarms.c.contract == contract, alarms.c.as_of <= until, *waiting)
+    rows = _rows(settings, chosen.order_by(alarms.c.as_of.desc(), alarms.c.size.desc()), ALARMS)
+    return tuple(_alarm(row) for row in rows.to_pylist())
+
+
+def keep_told(settings: Settings, contract: str, told: Iterable[Alarm]) -> None:
+    """Keeps that people were told of these alarms just now."""
+    engine, now = _engine(settings), datetime.now(UTC).replace(tzinfo=None)
+    with answering(engine), engine.begin() as connection:
+        for one in told:
+            key = zip((alarms.c.kind, alarms.c.subject, alarms.c.place), one.finding.key, strict=True)
+            of_night = (alarms.c.contract == contract, alarms.c.as_of == one.raised_as_of)
+            same = (column == value for column, value in key)
+            connection.execute(alarms.update().where(*of_night, *same).values(told_at=now))
 
 
 def mute(settings: Settings, contract: str, wish: Mute, why: str) -> None:
@@ -141,3 +179,9 @@ def _rows(settings: Settings, chosen: sa.Select[tuple[object, ...]], schema: Tab
 def _standing(row: sa.RowMapping) -> Standing:
     key = row["kind"], row["subject"], row["place"]
     return Standing(key, row["as_of"], AlarmState(row["state"]), row["raised_as_of"])
+
+
+def _alarm(row: Mapping[str, Any]) -> Alarm:
+    """An alarm that was raised, as its row has it."""
+    told = {name: row[name] for name in ("subject", "size", "money", "says", "to_do", "place")}
+    return Alarm(Finding(AlarmKind(row["kind"]), **told), AlarmState.RAISED, row["as_of"])

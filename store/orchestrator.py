@@ -14,6 +14,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from churn.errors import OrchestratorUnreachable, RequestError
+from store.idempotency import key_used
 
 if TYPE_CHECKING:
     import httpx
@@ -48,11 +49,14 @@ class Orchestrator:
         """A new run of the deployment, or the one that was asked for under this key before.
 
         OrchestratorUnreachable where the server is away or knows no such deployment, RequestError where it refuses the
-        parameters.
+        parameters, KeyUsed where the run of this key has others.
         """
         known = self._asked("GET", f"/deployments/name/{deployment}")
         order = {"parameters": dict(parameters), "idempotency_key": key, "tags": tags}
-        return _flow_run(self._asked("POST", f"/deployments/{known['id']}/create_flow_run", order))
+        run = self._asked("POST", f"/deployments/{known['id']}/create_flow_run", order)
+        if any(run["parameters"].get(name) != value for name, value in parameters.items()):
+            raise key_used()
+        return _flow_run(run)
 
     def run_of(self, deployment: str, run: str) -> FlowRun | None:
         """A run of that deployment; None where there is none of that name."""

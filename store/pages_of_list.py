@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -83,6 +83,15 @@ def visible(connection: Connection, wave: tuple[str, date], wanted: Wanted, cust
     fence = _fence_of_scores(*wave)
     of_night = sa.select(scores.c.customer_id).where(scores.c[FENCE] == fence, scores.c.customer_id.in_(customers))
     return frozenset(connection.scalars(of_night.where(*_may_see(wanted))))
+
+
+def listed_nights(connection: Connection, contract: str, nights: Collection[date]) -> frozenset[date]:
+    """Of which of these nights a list was ever published, be it shown still or not."""
+    if not sa.inspect(connection).has_table(publication.name):
+        return frozenset()
+    run = publication.c
+    of_night = (run.contract == contract, run.kind == LISTS, run.as_of.in_(nights), run.published_at.is_not(None))
+    return frozenset(connection.scalars(sa.select(run.as_of).where(*of_night)))
 
 
 def place_of(row: RowMapping, wanted: Wanted) -> Place:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -21,6 +23,7 @@ from churn.quarantine import without_quarantined
 from churn.receipt import receipts
 from churn.scorecard import Floats, Scorecard
 from churn.scoring import percentile_edges
+from churn.single_bucket import single_bucket
 from schemas.contract import Contract
 from schemas.outreach import OUTREACH, STATUSES, TEAMS
 from schemas.quarantine import QUARANTINE
@@ -50,10 +53,8 @@ def receipts_of(
     RequestError where the night's scores are gone or a customer has none; AuditFailed where something is not what was
     published.
     """
-    from churn.buckets import bucket_of  # to import numba takes longer than the API may take to start
-
     night = _night(settings, contract, decision_of(open_publisher(settings), contract.name, as_of))
-    buckets = bucket_of(pa.array(customers, pa.string()), night.decision.buckets)
+    buckets = _buckets(customers, night.decision.buckets)
     made: dict[str, Receipt] = {}
     for bucket in np.unique(buckets).tolist():
         wanted = [customers[place] for place in np.flatnonzero(buckets == bucket).tolist()]
@@ -63,6 +64,14 @@ def receipts_of(
     if unknown:
         raise _unknown(night.decision.scores, unknown)
     return tuple(made[customer] for customer in customers)
+
+
+def _buckets(customers: Sequence[str], buckets: int) -> npt.NDArray[Any]:
+    if len(customers) == 1:
+        return np.array([single_bucket(customers[0], buckets)])
+    from churn.buckets import bucket_of  # numba, of which one receipt in the service must take no memory
+
+    return bucket_of(pa.array(customers, pa.string()), buckets)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

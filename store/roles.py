@@ -2,7 +2,8 @@
 
 loader     makes, fills and attaches the partition of a run that somebody claimed, keeps that claim alive meanwhile,
            and moves no pointer
-publisher  claims nights, ends runs and moves pointers, and writes no row of theirs
+publisher  claims nights, ends runs and moves pointers, and writes no row of theirs; keeps what watching them, their
+           shadows and their lots told, and promotes nobody
 reader     asks the views and the data dictionary, which show whole published nights
 auditor    asks which runs there were, who moved what and who was contacted, but no run's rows, and writes nothing; the
            log of looks at customers is read by `churn user audit`, which writes down that it was
@@ -32,6 +33,11 @@ _LOADED = tuple(table.name for tables in TABLES_OF.values() for table in tables)
 _POINTERS = ("night_pointer", "current_pointer")
 # What a night asks to be pinned to its champions, and to the effects of actions that have been told.
 _CHAMPIONS = ("model_version", "alias", "alembic_version", "uplift")
+# What is kept of nights once they are published.
+_TOLD_OF_NIGHTS = (
+    "monitoring_feature", "monitoring_score", "monitoring_decision", "monitoring_backtest", "alarm", "parity",
+    "shadow", "shadow_night", "shadow_score", "lift", "uplift",
+)  # fmt: skip
 _CONTACTS = ("intervention", "handover")  # whom a list leaves alone for a while, and whether one was sent
 _ALL_BUT_ROWS = "*"  # every table that holds no run's rows, whatever release or migration made it
 # But these: hashes of passwords, a log that nobody reads unseen, and answers that tell of customers.
@@ -48,6 +54,8 @@ GRANTS: Mapping[str, tuple[tuple[str, tuple[str, ...]], ...]] = MappingProxyType
         PUBLISHER: (
             ("SELECT", (*_LOADED, "structure", *_CHAMPIONS, *_CONTACTS)),
             ("SELECT, INSERT, UPDATE", ("publication", *_POINTERS)),
+            ("SELECT, INSERT, UPDATE, DELETE", _TOLD_OF_NIGHTS),
+            ("SELECT", ("mute",)),
             ("INSERT", ("handover",)),
         ),
         READER: (("SELECT", (*_VIEWS, "data_dictionary")),),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +14,12 @@ import pyarrow.compute as pc
 from churn.backtest import SEGMENT, Matured, backtest_rows, untouched
 from churn.campaign import PUBLISHED, Campaign
 from churn.errors import ArtifactRefused
+from churn.labels import treated
 from churn.outcomes import matured
 from churn.scorecard import Floats
 from schemas.columns import Role
 from schemas.contract import Contract
-from schemas.interventions import CONTACT_EVENTS
 from schemas.manifest import ModelManifest
-from schemas.outreach import STATUSES
 from schemas.scores import SCORES
 from store.artifacts import load_model
 from store.contracts import read_contract
@@ -32,6 +31,9 @@ from store.publication import Publisher, open_publisher
 from store.runs import Run, published_runs, shown_run
 from store.settings import Settings, current_settings
 from store.snapshots import known_departures
+from store.source import read_extract
+from tasks.labels import members_of
+from tasks.lift import keep_waves
 from tasks.night import Night
 from tasks.progress import begun, part_done, warned
 from tasks.scoring import base_rows
@@ -39,34 +41,44 @@ from tasks.step import SOON, step
 
 STEP = "see what became of past nights"
 NIGHTS_AT_ONCE = 31  # of a base that was never looked back on, the newest; the others follow on the next nights
+LATE_DAYS = 7  # after somebody left it may be written down
 _IN_SCORES = ["customer_id", "segment", "log_odds", "model_version", "model_digest"]
 
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What is known tonight: who left, and the lists and contacts since the oldest night that is looked back on."""
+    """What is known tonight: who left, and the lists and contacts since before the oldest night that is looked back on.
+
+    `members` are of those lists, with the chance of being held out; `events` are INTERVENTIONS. `told_until` is up to
+    when the source tells who left.
+    """
 
     contract: Contract
     publisher: Publisher
     settings: Settings
     departures: pa.Table
-    contacts: pa.Table
+    members: pa.Table
+    events: pa.Table
+    told_until: datetime
 
 
 @step("see what became of past nights of {contract}", again_after=SOON)
 def follow_up(contract: str, as_of: date) -> int:
     """Keeps what became of each published night whose horizon is over by what is known tonight; says of how many.
 
-    A night is looked back on once. A flat contract says of nobody when he left, and so nothing of any night.
+    A flat contract says of nobody when he left, and so nothing of any night.
     """
     settings, terms = current_settings(), read_contract(contract)
     publisher = open_publisher(settings)
     tonight = shown_run(publisher, terms.name, SCORES.name, as_of)
-    ready = [] if terms.flat or tonight is None else _ready(publisher, terms, tonight, settings)[-NIGHTS_AT_ONCE:]
-    if tonight is None or not ready:
+    if terms.flat or tonight is None or not _extract(publisher, tonight).is_dir():
+        return 0
+    told_until = _told_until(publisher, tonight)
+    ready = _ready(publisher, terms, settings, told_until)[-NIGHTS_AT_ONCE:]
+    if not ready:
         return 0
     begun(STEP)
-    asked = _asked(tonight, ready, terms, settings)
+    asked = _asked(tonight, ready, terms, told_until)
     return sum(_followed_up(run, asked, len(ready)) for run in ready)
 
 
@@ -81,27 +93,49 @@ def _followed_up(run: Run, asked: _Asked, of: int) -> bool:
     return True
 
 
-def _ready(publisher: Publisher, terms: Contract, tonight: Run, settings: Settings) -> list[Run]:
-    """The runs whose horizon is over and that nobody has looked back on, the oldest night first."""
-    if not publisher.lake.extract(terms.name, tonight.extract_digest).is_dir():
-        return []
-    done = backtested_runs(settings, terms.name)
+def _ready(publisher: Publisher, terms: Contract, settings: Settings, told_until: datetime) -> list[Run]:
+    """The runs whose horizon is over and that are to be looked back on, the oldest night first.
+
+    A run is looked back on as soon as it can be, and once more when also those are known who were written down late.
+    """
+    seen = backtested_runs(settings, terms.name)
     runs = {
         run.unit.as_of: run
         for run in published_runs(publisher, terms.name)
-        if run.unit.kind == SCORES.name and run.shown and run.run_id not in done
+        if run.unit.kind == SCORES.name and run.shown
     }
-    return [runs[as_of] for as_of in matured(runs, terms.horizon_days, tonight.unit.known_at)]
+    ready, settled = (set(matured(runs, days, told_until)) for days in (terms.horizon_days, _settled_after(terms)))
+    fresh = {as_of for as_of in ready if runs[as_of].run_id not in seen}
+    again = {as_of for as_of in settled - fresh if _was_early(runs[as_of], seen[runs[as_of].run_id], terms)}
+    return [runs[as_of] for as_of in sorted(fresh | again)]
 
 
-def _asked(tonight: Run, ready: list[Run], terms: Contract, settings: Settings) -> _Asked:
-    publisher, known_at = open_publisher(settings), tonight.unit.known_at
-    extract = publisher.lake.extract(terms.name, tonight.extract_digest)
+def _was_early(run: Run, known_at: datetime | None, terms: Contract) -> bool:
+    """Whether the night was looked back on before those were known who are written down late."""
+    return known_at is not None and not matured([run.unit.as_of], _settled_after(terms), known_at)
+
+
+def _settled_after(terms: Contract) -> int:
+    return terms.horizon_days + LATE_DAYS
+
+
+def _extract(publisher: Publisher, tonight: Run) -> Path:
+    return publisher.lake.extract(tonight.unit.contract, tonight.extract_digest)
+
+
+def _told_until(publisher: Publisher, tonight: Run) -> datetime:
+    """Up to when the source tells who left: one that was copied earlier says of nobody that he left since."""
+    return min(read_extract(_extract(publisher, tonight)).newest or tonight.unit.known_at, tonight.unit.known_at)
+
+
+def _asked(tonight: Run, ready: list[Run], terms: Contract, told_until: datetime) -> _Asked:
+    settings, known_at = current_settings(), tonight.unit.known_at
+    publisher = open_publisher(settings)
     since = ready[0].unit.as_of - timedelta(days=terms.horizon_days)
+    waves = [wave for wave in keep_waves.fn(terms.name) if since <= wave.as_of <= tonight.unit.as_of]
     events = events_since(settings, terms.name, since, known_at=known_at)
-    made = pc.is_in(events["event"], pa.array([event.value for event in CONTACT_EVENTS]))
-    departures = known_departures(extract, terms, known_at)
-    return _Asked(terms, publisher, settings, departures, events.filter(made).select(["customer_id", "as_of"]))
+    departures = known_departures(_extract(publisher, tonight), terms, known_at)
+    return _Asked(terms, publisher, settings, departures, members_of(waves, settings), events, told_until)
 
 
 def _matured(run: Run, asked: _Asked) -> Matured:
@@ -119,6 +153,7 @@ def _matured(run: Run, asked: _Asked) -> Matured:
         weights=_weights(scores, run, asked),
         by={SEGMENT: _encoded(scores["segment"])} | dict(_told_apart_by(scores, run, asked)),
         campaign=Campaign(**campaign.model_dump()) if campaign else PUBLISHED,
+        known_at=asked.told_until,
         auc_before={manifest.segment: manifest.metrics["auc"] for manifest, _ in manifests.values()},
     )
 
@@ -140,18 +175,8 @@ def _left(scores: pa.Table, run: Run, asked: _Asked) -> np.ndarray:
 
 def _weights(scores: pa.Table, run: Run, asked: _Asked) -> Floats:
     """Who tells what comes without a contact, and of how many."""
-    horizon = timedelta(days=asked.contract.horizon_days)
-    day = asked.contacts["as_of"]
-    near = [pa.scalar(run.unit.as_of + way * horizon, pa.date32()) for way in (-1, 1)]
-    lately = asked.contacts.filter(pc.and_(pc.greater_equal(day, near[0]), pc.less(day, near[1])))
-    listed = shown_run(asked.publisher, asked.contract.name, "outreach", run.unit.as_of)
-    status = pa.nulls(scores.num_rows, pa.string())
-    if listed is not None:
-        files = sorted((listed.folder / STATUSES.name).glob("*.parquet"))
-        told = read_parquet(files, ["customer_id", "status"])
-        places = pc.index_in(scores["customer_id"].cast(pa.string()), told["customer_id"].cast(pa.string()))
-        status = pc.take(told["status"].cast(pa.string()), places)
-    return untouched(pc.fill_null(status, ""), _among(scores["customer_id"], lately["customer_id"]))
+    called = treated(asked.members, asked.events, [run.unit.as_of], asked.contract.horizon_days)
+    return untouched(scores["customer_id"].cast(pa.string()).combine_chunks(), called)
 
 
 def _told_apart_by(scores: pa.Table, run: Run, asked: _Asked) -> Iterator[tuple[str, pa.DictionaryArray]]:

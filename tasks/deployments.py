@@ -9,9 +9,11 @@ from typing import Any
 from prefect import Flow
 
 from store.orchestration import Declared
+from store.settings import Settings
 from tasks.server import Server
 
 POOL = "churn"
+WHEN_DUE = "due"  # the schedule whose hour is CHURN_DUE's, as it is for the views
 IN_NO_ZONE = "UTC"  # hourly work keeps to it, whatever the business zone is
 # Beside the schedules, which are compared without what an operator may change of them.
 COMPARED = (
@@ -20,8 +22,11 @@ COMPARED = (
 )  # fmt: skip
 
 
-def install_deployments(server: Server, declared: Sequence[Declared], zone: str) -> Iterator[str]:
-    """Makes the pool and the deployments, and removes those that left the file; says what it changed, if anything."""
+def install_deployments(server: Server, declared: Sequence[Declared], settings: Settings) -> Iterator[str]:
+    """Makes the pool and the deployments, and removes those that left the file; says what it changed, if anything.
+
+    Their hours are in the business zone of the settings, and what is to look at the night does so when it is due.
+    """
     if not server.has(f"/work_pools/{POOL}"):
         server.post(
             "/work_pools/", {"name": POOL, "type": "process", "description": "Runs the nights on this machine."}
@@ -29,7 +34,7 @@ def install_deployments(server: Server, declared: Sequence[Declared], zone: str)
         yield f"made the work pool {POOL}"
     standing = {one["name"]: one for one in _standing(server)}
     for one in declared:
-        yield from _install(server, wanted(one, zone), standing.pop(one["name"], None))
+        yield from _install(server, wanted(one, settings), standing.pop(one["name"], None))
     for name, left in standing.items():
         server.delete(f"/deployments/{left['id']}")
         yield f"removed the deployment {name}, which prefect.yaml no longer has"
@@ -40,8 +45,8 @@ def deployment_ids(server: Server) -> dict[str, str]:
     return {one["name"]: one["id"] for one in _standing(server)}
 
 
-def wanted(declared: Declared, zone: str) -> dict[str, Any]:
-    """The deployment as the server is to have it, its schedules in the business zone.
+def wanted(declared: Declared, settings: Settings) -> dict[str, Any]:
+    """The deployment as the server is to have it.
 
     The server refuses parameters of a wrong type at once. One of an unknown name it takes, since it keeps no
     `additionalProperties` of a schema (3.8.8), and the flow refuses it as the run starts.
@@ -57,7 +62,7 @@ def wanted(declared: Declared, zone: str) -> dict[str, Any]:
         "parameters": declared.get("parameters", {}),
         "parameter_openapi_schema": flow.parameters.model_dump(),
         "enforce_parameter_schema": True,
-        "schedules": [_schedule(one, zone) for one in declared.get("schedules", ())],
+        "schedules": [_schedule(one, settings) for one in declared.get("schedules", ())],
         "concurrency_limit": limit["limit"],
         "concurrency_options": {"collision_strategy": limit["collision_strategy"]},
         "work_pool_name": declared["work_pool"]["name"],
@@ -104,10 +109,11 @@ def _times(deployment: dict[str, Any]) -> list[tuple[str, str, str]]:
     return sorted((slug, schedule.get("cron", ""), schedule["timezone"]) for slug, schedule in schedules)
 
 
-def _schedule(declared: dict[str, Any], zone: str) -> dict[str, Any]:
-    given = declared["timezone"]
+def _schedule(declared: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    given, due = declared["timezone"], settings.due
+    cron = f"{due.minute} {due.hour} * * *" if declared["slug"] == WHEN_DUE else declared["cron"]
     return {
         "slug": declared["slug"],
         "active": declared["active"],
-        "schedule": {"cron": declared["cron"], "timezone": given if given == IN_NO_ZONE else zone},
+        "schedule": {"cron": cron, "timezone": given if given == IN_NO_ZONE else settings.zone.key},
     }

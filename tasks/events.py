@@ -15,6 +15,7 @@ from prefect.settings import PREFECT_API_URL
 
 NIGHT_PUBLISHED = "churn.night.published"
 NIGHT_LATE = "churn.night.late"
+NIGHT_UNFOLLOWED = "churn.night.unfollowed"
 QUALITY_FAILED = "churn.quality.failed"
 DRIFT_DETECTED = "churn.drift.detected"
 MODEL_PROMOTED = "churn.model.promoted"
@@ -24,11 +25,14 @@ PARITY_BROKEN = "churn.parity.broken"
 PAYLOADS: Mapping[str, frozenset[str]] = {
     NIGHT_PUBLISHED: frozenset({"contract", "as_of", "run_id", "rows"}),
     NIGHT_LATE: frozenset({"contract", "as_of", "why"}),
+    NIGHT_UNFOLLOWED: frozenset({"contract", "as_of", "why"}),
     QUALITY_FAILED: frozenset({"contract", "as_of", "why"}),
-    DRIFT_DETECTED: frozenset({"contract", "as_of", "why"}),
+    DRIFT_DETECTED: frozenset({"contract", "as_of", "subject", "why", "to_do", "remedy"}),
     MODEL_PROMOTED: frozenset({"contract", "segment", "version"}),
     PARITY_BROKEN: frozenset({"contract", "as_of", "why"}),
 }
+# What of them the event's resource says, too, since automations choose by it alone; automations.yaml reads these.
+LABELS: Mapping[str, tuple[str, ...]] = {DRIFT_DETECTED: ("remedy",)}
 LOGGER = logging.getLogger("churn.events")
 
 
@@ -42,11 +46,9 @@ def tell(event: str, *, about: str, payload: Mapping[str, object]) -> None:
     LOGGER.info("%s about %s: %s", event, about, said)
     # Prefect would start a server of its own to take the event where there is none.
     if runtime.flow_run.id or PREFECT_API_URL.value():
-        emit_event(
-            event,
-            resource={"prefect.resource.id": f"churn.{about}", "prefect.resource.name": about},
-            payload=said,
-        )
+        labels = {f"churn.{name}": str(said[name]) for name in LABELS.get(event, ())}
+        resource = {"prefect.resource.id": f"churn.{about}", "prefect.resource.name": about}
+        emit_event(event, resource=resource | labels, payload=said)
 
 
 def _require_whole(event: str, payload: Mapping[str, object]) -> None:

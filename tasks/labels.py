@@ -38,8 +38,8 @@ def say_who_was_called(night: Night, waves: Sequence[KeptWave], lessons: Sequenc
     if contract.flat or not lessons:
         return course
     as_ofs = [date.fromisoformat(path.stem) for path in lessons]
-    members = _with_shares(_members([wave for wave in waves if wave.as_of >= min(as_ofs)]), settings)
     since = min(as_ofs) - timedelta(days=contract.horizon_days)  # nobody works off a list that is older
+    members = members_of([wave for wave in waves if wave.as_of >= since], settings)
     events = events_since(settings, night.base, since, known_at=night.known_at)
     found = treated(members, events, as_ofs, contract.horizon_days)
     for arm in pc.value_counts(found["wave_arm"].combine_chunks()).to_pylist():
@@ -55,10 +55,12 @@ def lessons_of(lessons: Sequence[Path], contract: Contract, course: Course) -> p
     return rows if course.treated is None else with_treatment(rows, contract.key, read_parquet([course.treated]))
 
 
-def _members(waves: Sequence[KeptWave]) -> pa.Table:
-    """MEMBERS of all waves; what a file of an earlier release does not know is null."""
+def members_of(waves: Sequence[KeptWave], settings: Settings) -> pa.Table:
+    """MEMBERS of all waves with `share`, the chance of being held out; null is what a file of an earlier release, or
+    nobody any more, knows.
+    """
     known = [read_parquet([wave.members]) for wave in waves]
-    return pa.concat_tables([MEMBERS.empty_table(), *known], promote_options="default")
+    return _with_shares(pa.concat_tables([MEMBERS.empty_table(), *known], promote_options="default"), settings)
 
 
 def _with_shares(members: pa.Table, settings: Settings) -> pa.Table:

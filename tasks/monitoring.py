@@ -36,6 +36,7 @@ from churn.monitoring import (
 )
 from churn.monitoring import Night as WatchedNight
 from churn.monitoring_page import history_svg, night_html, night_markdown
+from churn.remedy import remedy_for
 from schemas.contract import Contract
 from schemas.monitoring import ALARMS, BACKTEST, DECISIONS, EVERYTHING, FEATURES, OF_A_NIGHT, SCORE_SPREADS, AlarmState
 from schemas.outreach import OUTREACH, STATUSES
@@ -50,6 +51,7 @@ from store.policies import kept_policy, policy_for, read_policy
 from store.publication import Publisher, open_publisher
 from store.runs import Run, published_runs, shown_run
 from store.settings import Settings, current_settings
+from tasks.afterwards import told_where_it_fails
 from tasks.backtest import follow_up
 from tasks.events import DRIFT_DETECTED, tell
 from tasks.night import Night
@@ -67,13 +69,16 @@ _REASON = "reason_1_feature"
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What watching a night came to: the alarms, those of them that people were not told of yet, and the page."""
+    """What watching a night came to: the alarms, those of it and of earlier nights that people were not told of, the
+    page, and the last date whose horizon was over by what was known that night.
+    """
 
     base: str
     as_of: date
     alarms: tuple[Alarm, ...]
     new: tuple[Alarm, ...]
     page: Path
+    matured_until: date
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,18 +122,20 @@ def watch_night(contract: str, as_of: date) -> Seen:
     found = watch(night)
     alarms = tuple(alarms_of(found.findings, as_of, monitoring.past_of(settings, base, as_of)))
     raised = [alarm for alarm in alarms if alarm.state is AlarmState.RAISED]
-    told = _told_before(settings, base, as_of)
+    told = monitoring.told_of(settings, base, as_of)
     rows = {
         FEATURES.name: found.features,
         SCORE_SPREADS.name: found.scores,
         DECISIONS.name: with_alarms(found.decision, len(raised)),
-        ALARMS.name: alarm_rows(alarms, night.watched),
+        ALARMS.name: alarm_rows(alarms, night.watched, told),
     }
     monitoring.keep_night(settings, base, as_of, rows)
-    html = night_html(rows | {BACKTEST.name: _matured_rows(settings, base, as_of)})
+    until = _matured_until(published)
+    html = night_html(rows | {BACKTEST.name: monitoring.kept_backtest(settings, base, until)})
     page = monitoring.keep_page(html, base, as_of, settings)
-    new = tuple(alarm for alarm in raised if alarm.finding.key not in told)
-    return Seen(base, as_of, alarms, new, page)
+    muted = {alarm.finding.key for alarm in alarms if alarm.state is AlarmState.MUTED}
+    new = tuple(one for one in monitoring.untold(settings, base, as_of) if one.finding.key not in muted)
+    return Seen(base, as_of, alarms, new, page, until)
 
 
 @step("tell what changed decisions")
@@ -137,28 +144,37 @@ def tell_of(seen: Seen) -> Seen:
     settings = current_settings()
     rows = {schema.name: monitoring.kept_night(settings, schema, seen.base, seen.as_of) for schema in OF_A_NIGHT}
     title = f"What changed in {seen.base} as of {seen.as_of}"
-    picture = b64encode(history_svg(_matured_rows(settings, seen.base, seen.as_of)).encode()).decode()
+    picture = b64encode(
+        history_svg(monitoring.kept_backtest(settings, seen.base, seen.matured_until)).encode()
+    ).decode()
     with worth_no_failure("what changed"):
         create_markdown_artifact(key="monitoring", description=title, markdown=night_markdown(rows))
         image = f"data:image/svg+xml;base64,{picture}"
         create_image_artifact(key="monitoring-plot", description=title, image_url=image)
+    tell_people(seen)
+    return seen
+
+
+def tell_people(seen: Seen) -> None:
+    """Tells the log and the orchestrator of what people were not told of yet.
+
+    What cannot be told now is told by the next watch: the row in the table says whether it was.
+    """
     for alarm in seen.new:
-        warned(f"{seen.base} as of {seen.as_of}: {alarm.finding.says.rstrip('.')}. {alarm.finding.to_do}")
+        warned(f"{seen.base} as of {alarm.raised_as_of}: {alarm.finding.says.rstrip('.')}. {alarm.finding.to_do}")
     if seen.new:
         with worth_no_failure("the event of the alarms"):
             tell(DRIFT_DETECTED, about=seen.base, payload=_payload(seen))
-    return seen
+            monitoring.keep_told(current_settings(), seen.base, seen.new)
 
 
 @step("watch {night.base} as of {night.as_of}")
 def watch_published(night: Night) -> Seen | None:
     """The same for a night that was just published, and stays so whatever becomes of watching it: None if it failed."""
-    try:
+    with told_where_it_fails(night, "could not be watched"):
         follow_up.fn(night.contract, night.as_of)
         return tell_of.fn(watch_night.fn(night.contract, night.as_of))
-    except Exception as failure:
-        warned(f"The night is published, and could not be watched: {type(failure).__name__} {failure}")
-        return None
+    return None
 
 
 def _payload(seen: Seen) -> dict[str, object]:
@@ -172,6 +188,7 @@ def _payload(seen: Seen) -> dict[str, object]:
         "kind": largest.kind.value,
         "subject": largest.subject,
         "money": largest.money,
+        "remedy": remedy_for([alarm.finding for alarm in seen.new]).value,
         "subjects": ", ".join(alarm.finding.subject for alarm in seen.new),
     }
 
@@ -213,7 +230,7 @@ def as_watched(published: Published) -> WatchedNight:
         reasons=Reasons(_first_reasons(published.list), _first_reasons(before[1]) if before else {}),
         before=_before(*before) if before else None,
         backtest=_matured_apart(published),
-        lift=monitoring.latest_lift(settings, base),
+        lift=monitoring.latest_lift(settings, base, published.night.known_at),
     )
 
 
@@ -261,13 +278,12 @@ def _parts(buckets: Sequence[_Bucket], settings: Settings) -> tuple[PartFacts, .
 
 
 def _place(digest: str, buckets: Sequence[_Bucket]) -> str:
-    """The segment whose customers alone the model scored, or all: a model that learnt from all may hold any place."""
+    """The segments whose customers the model scored: one that learnt from all may hold any place."""
     theirs = [bucket.scores for bucket in buckets if digest in bucket.by_model]
     scored = pa.concat_tables(
         [rows.filter(pc.equal(rows["model_digest"].cast(pa.string()), digest)) for rows in theirs]
     )
-    segments: list[str] = pc.unique(scored["segment"].cast(pa.string())).to_pylist()
-    return segments[0] if len(segments) == 1 else EVERYTHING
+    return ", ".join(sorted(pc.unique(scored["segment"].cast(pa.string())).to_pylist()))
 
 
 def _part(digest: str, place: str, buckets: Sequence[_Bucket], settings: Settings) -> PartFacts:
@@ -329,20 +345,15 @@ def _first_reasons(listed: Run) -> dict[str, float]:
 
 def _matured_apart(published: Published) -> list[dict[str, object]]:
     """What became of the newest matured nights that share no churner."""
-    rows = _matured_rows(published.settings, published.contract.name, published.night.as_of)
+    rows = monitoring.kept_backtest(published.settings, published.contract.name, _matured_until(published))
     nights = set(apart(set(rows["as_of"].to_pylist()), published.contract.horizon_days, NIGHTS_TOGETHER))
     kept: list[dict[str, object]] = [row for row in rows.to_pylist() if row["as_of"] in nights]
     return kept
 
 
-def _matured_rows(settings: Settings, base: str, as_of: date) -> pa.Table:
-    return monitoring.kept_backtest(settings, base, as_of)
-
-
-def _told_before(settings: Settings, base: str, as_of: date) -> frozenset[tuple[str, str, str]]:
-    """The alarms of the night that an earlier watch of it has told of."""
-    rows = monitoring.kept_night(settings, ALARMS, base, as_of).to_pylist()
-    return frozenset((row["kind"], row["subject"], row["place"]) for row in rows if row["state"] == AlarmState.RAISED)
+def _matured_until(published: Published) -> date:
+    """The last date whose horizon was over by what was known that night: what came later, nobody knew."""
+    return published.night.known_at.date() - timedelta(days=published.contract.horizon_days)
 
 
 def _files(run: Run, table: str) -> list[Path]:

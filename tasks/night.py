@@ -173,7 +173,8 @@ class Result:
 class Summary:
     """What a person wants to know of a night: counts, the top of the list, its teams, and where everything is.
 
-    `objections` are the gate's to champions that score all the same.
+    `objections` are the gate's to champions that score all the same. `parity` says in words whether the service scores
+    the night's customers alike; it is empty where nobody asked.
     """
 
     night: Night
@@ -187,3 +188,4 @@ class Summary:
     teams: tuple[dict[str, object], ...] = ()
     evaluation: Evaluation | None = None
     objections: tuple[str, ...] = ()
+    parity: str = ""

@@ -32,7 +32,7 @@ def show_night(summary: Summary) -> None:
         night.as_of, scores.revision, scores.rows, summary.outreach.rows, summary.quarantined, summary.bands,
         summary.statuses,
     )  # fmt: skip
-    around = Around(_seconds(), summary.places, summary.objections)
+    around = Around(_seconds(), summary.places, summary.objections, summary.parity)
     page = night_markdown(night.base, figures, _night_before(summary), around)
     create_markdown_artifact(key="night", markdown=page, description=f"{night.base} as of {night.as_of}")
     _name_run(f"{night.base} as of {night.as_of}, revision {scores.revision}")

@@ -259,6 +259,21 @@ KeepDays = Annotated[
         json_schema_extra=_described("Days for which finished runs stay in the orchestrator's history."),
     ),
 ]
+FlowRun = Annotated[
+    str,
+    Field(
+        pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$",
+        json_schema_extra=_described("Id of the orchestrator's run that fell silent."),
+    ),
+]
+Patience = Annotated[
+    int,
+    Field(
+        ge=1,
+        le=3_600,
+        json_schema_extra=_described("Seconds in which a run that lives is heard of; it beats every 30."),
+    ),
+]
 Subject = Annotated[
     str, Field(min_length=1, max_length=500, json_schema_extra=_described("What happened, in one line."))
 ]

@@ -31,6 +31,7 @@ from store.private_service import private_service
 from store.registry import open_registry
 from store.service_client import Access, Service, current_access
 from store.settings import current_settings
+from tasks.afterwards import told_where_it_fails
 from tasks.events import PARITY_BROKEN, tell
 from tasks.night import Night, Result
 from tasks.orchestrator import worth_no_failure
@@ -51,12 +52,10 @@ def hold_against_service(night: Night, scores: Result) -> Parity | None:
 
     The night is published, and stays so whatever becomes of this.
     """
-    try:
+    with told_where_it_fails(night, "could not be held against the service"):
         access = current_access()
         return held(night, scores, access) if access.wanted else None
-    except Exception as failure:
-        warned(f"The night is published, and could not be held against the service: {type(failure).__name__} {failure}")
-        return None
+    return None
 
 
 def held(night: Night, scores: Result, access: Access, customers_of: RowsOf = base_rows) -> Parity:

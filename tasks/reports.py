@@ -18,6 +18,7 @@ from schemas.quarantine import QUARANTINE
 from schemas.scores import SCORES
 from store.artifacts import model_folder
 from store.lake import read_parquet
+from store.parity import kept_parity
 from store.readers import source_name
 from store.registry import Event, open_registry
 from store.settings import current_settings
@@ -45,6 +46,7 @@ def report_night(night: Night, scores: Result, outreach: Result, evaluation: Eva
         teams=tuple(_teams(outreach)),
         evaluation=evaluation,
         objections=objections_to(open_registry(current_settings()).history(night.base, None)),
+        parity=str(kept_parity(current_settings(), scores.run_id) or ""),
     )
     show_night(summary)
     return summary

@@ -24,9 +24,9 @@ from store.policies import policy_for, read_policy
 from store.registry import open_registry
 from store.settings import current_settings
 from store.shadows import Wish, in_shadow, keep_shadow_night, settle
+from tasks.afterwards import told_where_it_fails
 from tasks.events import MODEL_PROMOTED, tell
 from tasks.night import Night, Result
-from tasks.progress import warned
 from tasks.scoring import base_rows, model_of
 from tasks.step import SOON, step
 
@@ -43,11 +43,9 @@ def run_in_shadow(night: Night, scores: Result) -> dict[int, str]:
     Says by version how the waiting of those ended whose waiting did. A night is counted once, however often it runs; it
     is published, and stays so whatever becomes of its shadow.
     """
-    try:
+    with told_where_it_fails(night, "challengers could not score it"):
         return _run(night, scores)
-    except Exception as failure:
-        warned(f"The night is published, and challengers could not score it: {type(failure).__name__} {failure}")
-        return {}
+    return {}
 
 
 def _run(night: Night, scores: Result) -> dict[int, str]:

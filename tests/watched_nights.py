@@ -102,7 +102,7 @@ def save_card(settings: Settings, intercept: float = -3.5) -> str:
 def publish_night(settings: Settings, as_of: date, rows: pa.Table, digest: str, prepaid: str = "") -> Night:
     """Publishes the scores of these customers and the list that the telecom's policy makes of them.
 
-    `prepaid` is the model that is said to have scored that segment, where it is another.
+    `prepaid` is the model that is said to have scored the segments of such a name, where it is another.
     """
     publisher = open_publisher(settings)
     night = _night(publisher, as_of, rows)
@@ -145,7 +145,7 @@ def _write_scores(night: Night, rows: pa.Table, digests: tuple[str, str], folder
 
 
 def _by_another(scores: pa.Table, digests: tuple[str, str]) -> pa.Table:
-    theirs = pc.equal(scores["segment"].cast(pa.string()), "prepaid")
+    theirs = pc.starts_with(scores["segment"].cast(pa.string()), "prepaid")
     place = scores.column_names.index("model_digest")
     return scores.set_column(place, "model_digest", pc.if_else(theirs, digests[1], digests[0]))
 

@@ -17,6 +17,7 @@ from store.settings import Settings
 from store.tables import engine_for
 from store.users import open_users
 
+PAGE = 100  # customers of a page of a list
 PASSWORD = "correct horse battery"
 
 
@@ -43,6 +44,11 @@ def door(settings: Settings) -> FastAPI:
         with engine.begin() as connection:
             connection.execute(sa.select(1))
             look.record(connection, "lookup", customer_id)
+
+    @app.get("/lists")
+    def page(look: Looking) -> None:
+        with engine.begin() as connection:
+            look.record(connection, "list", *(f"C{number}" for number in range(PAGE)))
 
     return app
 

@@ -26,6 +26,8 @@ IN_A_LANE = (
     "/api/v1/token",
     "/api/v1/training-runs",
     "/api/v1/customers/C1/receipt",
+    "/api/v1/models/all/promote",
+    f"/api/v1/jobs/{'a' * 24}/events",
     "/api/v1/jobs",
     "/api/v1/interventions",
     "/api/v1/models",
@@ -158,8 +160,9 @@ def test_three_late_answers_cut_the_lane_off_until_one_came_in_time():
         assert [ask("GET", "/api/slow").status_code for _ in range(2)] == [200, 200]
 
 
-def test_a_stream_that_has_begun_holds_no_slot_and_is_not_cut_short():
-    lane = replace(QUICK)
+@pytest.mark.parametrize(("to_the_end", "held"), [(False, 0), (True, 1)])
+def test_a_stream_that_has_begun_is_not_cut_short_and_holds_a_slot_only_of_a_lane_for_streams(to_the_end, held):
+    lane = replace(QUICK, to_the_end=to_the_end)
     taken = []
 
     async def stream(scope, receive, send):
@@ -173,7 +176,32 @@ def test_a_stream_that_has_begun_holds_no_slot_and_is_not_cut_short():
     app.add_middleware(Lanes, lanes=(lane,), queue=Queue())
     with running(app) as ask:
         assert ask("GET", "/api/events/").text == "all of it"
-    assert (taken, lane.taken) == ([0], 0)
+    assert (taken, lane.taken) == ([held], 0)
+
+
+MOVES = ["/api/v1/models/all/promote", "/api/v1/models/all/rollback", "/api/v1/outreach/handover"]
+
+
+@pytest.mark.parametrize("path", MOVES)
+def test_what_an_operator_moves_has_more_time_than_a_look_up_and_cuts_none_off(path: str):
+    lane = next(lane for lane in lanes() if lane.leads(path))
+    assert lane.seconds >= 10
+    assert lane.breaker is None
+
+
+def test_all_lanes_together_have_their_threads_and_no_more(settings: Settings):
+    tokens: list[float] = []
+
+    async def count(request: Request) -> PlainTextResponse:
+        tokens.append(anyio.to_thread.current_default_thread_limiter().total_tokens)
+        return PlainTextResponse("")
+
+    app = create_app(settings, TINY.name)
+    app.router.routes[:0] = [Route("/count", count)]
+    with running(app) as ask:
+        ask("GET", "/count")
+    assert tokens == [sum(lane.threads for lane in app.state.lanes)]
+    assert tokens[0] <= 50
 
 
 WAITED = [

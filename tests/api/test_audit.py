@@ -57,6 +57,12 @@ def test_a_look_up_stands_in_the_log_with_who_asked_and_what_for(ask: Ask, shown
     assert "C000003" not in hashed
 
 
+@pytest.mark.parametrize("coding", ["utf-8", "latin-1"])
+def test_a_purpose_stands_in_the_log_in_the_letters_it_was_sent_in(ask: Ask, shown: Settings, coding: str):
+    ask("GET", CUSTOMER, headers={"x-purpose": "f\u00fcr R\u00fcckruf".encode(coding)})
+    assert [purpose for _, purpose, *_ in looks(shown)] == ["f\u00fcr R\u00fcckruf"]
+
+
 @pytest.mark.parametrize("purpose", ["", "  ", "no", "x" * 201])
 def test_without_a_purpose_nobody_is_shown(ask: Ask, shown: Settings, purpose: str):
     answer = ask("GET", CUSTOMER, headers={"x-purpose": purpose})

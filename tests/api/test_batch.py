@@ -12,7 +12,11 @@ from typing import Any
 import pytest
 
 from api.app import create_app
+from api.batch import MOST_CUSTOMERS
+from api.deadline import LARGEST_BATCH
+from schemas.messages import ASKED, example_of
 from schemas.users import Role, User
+from store.contracts import read_contract
 from store.registry import Version
 from store.settings import Settings
 from tests import cards
@@ -113,11 +117,16 @@ def test_a_number_without_end_is_scored_for_nobody(ask: Ask, number: str):
     assert answer.status_code == 400 or answer.json()["predictions"] == []
 
 
-def test_a_batch_may_be_larger_than_one_customer_and_not_larger_than_a_mebibyte(ask: Ask):
+def test_a_batch_may_be_larger_than_one_customer_and_not_larger_than_two_mebibytes(ask: Ask):
     many = [CUSTOMER | {"customer_id": f"C{number:0100d}"} for number in range(1_000)]
     assert len(answered(ask, *many)["predictions"]) == 1_000
-    huge = ask("POST", PATH, json={"customers": [CUSTOMER | {"customer_id": "C" * 1_100_000}]})
+    huge = ask("POST", PATH, json={"customers": [CUSTOMER | {"customer_id": "C" * (2 << 20)}]})
     assert huge.status_code == 413
+
+
+def test_a_thousand_customers_with_every_column_are_no_more_than_a_batch_may_be():
+    one = {column.name: example_of(column) for column in read_contract("telco").customer.with_role(*ASKED)}
+    assert len(json.dumps({"customers": [one] * MOST_CUSTOMERS})) < 0.75 * LARGEST_BATCH
 
 
 def test_an_operator_may_ask_another_version_for_a_batch(settings: Settings, champion: Version):

@@ -98,6 +98,34 @@ def test_who_is_on_the_list_is_shown_with_what_to_do_and_to_say(ask: Ask, settin
     assert [held_out[name] for name in ("rank", "channel", "agent_says")] == [None, None, None]
 
 
+@pytest.mark.parametrize("role", [Role.AGENT, Role.SERVICE])
+def test_whoever_talks_to_customers_learns_neither_money_nor_whom_the_lot_left_out(
+    settings: Settings, champion: Version, role: Role
+):
+    lists.publish_list(settings, [1], held_out=[2])
+    with running(create_app(settings, TINY.name), who=User("ada", role)) as ask:
+        listed, held_out = shown(ask, lists.customer(1)), shown(ask, lists.customer(2))
+        nights = [ask("GET", f"/api/v1/customers/{lists.customer(one)}/history").json()["nights"][0] for one in (1, 2)]
+    assert (listed["outreach"]["status"], listed["outreach"]["rank"]) == ("listed", 1)
+    assert all(listed["outreach"][name] for name in ("action", "agent_says"))
+    assert [one["outreach"]["expected_value"] for one in (listed, held_out)] == [None, None]
+    assert [one["customer_value"] for one in (listed, held_out, *nights)] == [None] * 4
+    known = {name: value for name, value in held_out["outreach"].items() if value is not None}
+    assert known == {"status": "not_listed", "rule": "the list of this night is of others"}
+    assert [(one["status"], one["action"]) for one in nights] == [("listed", "word"), ("not_listed", None)]
+
+
+@pytest.mark.parametrize("status", ["beyond_capacity", "not_worth_it", "no_action", "held_out"])
+def test_the_lot_is_not_told_apart_from_who_is_not_on_the_list_for_another_reason(
+    settings: Settings, champion: Version, status: str
+):
+    publish_scores(settings, champion, FIRST)
+    publish_list(settings, FIRST, C000003=status, C000004="do_not_contact")
+    with running(create_app(settings, TINY.name), who=User("ada", Role.AGENT)) as ask:
+        assert shown(ask, "C000003")["outreach"]["status"] == "not_listed"
+        assert shown(ask, "C000004")["outreach"]["status"] == "do_not_contact", "whom nobody is to call"
+
+
 def test_what_came_of_contacts_is_shown_the_newest_first(ask: Ask, settings: Settings):
     lists.publish_list(settings, [1, 2])
     events = [event(1, Event.ATTEMPTED, day=1), event(1, Event.ACCEPTED, day=3), event(2, Event.REFUSED, day=2)]

@@ -40,12 +40,16 @@ REFUSED = [
     ({"channel": "pigeon"}, "has no channel pigeon"),
     ({"action": "discounts"}, "has no action discounts"),
     ({"customer_id": "C999"}, "knows no customer C999"),
+    ({"as_of": "2025-01-01"}, "no list of 2025-01-01 was published"),
+    ({"as_of": "0001-01-01"}, "no list of 0001-01-01 was published"),
     ({"occurred_at": "2025-12-30T09:30:00+00:00"}, "before the list of 2026-01-01 was there"),
     ({"occurred_at": "2126-12-30T09:30:00+00:00"}, "has not come yet"),
 ]
 MALFORMED = [
     ({"event": "shrugged"}, "interventions.0.event"),
     ({"occurred_at": "2026-01-02T09:30:00"}, "interventions.0.occurred_at"),
+    ({"occurred_at": "0001-01-01T00:00:00+14:00"}, "interventions.0.occurred_at"),
+    ({"occurred_at": "9999-12-31T23:59:59-12:00"}, "interventions.0.occurred_at"),
     ({"customer_id": "C\x00"}, "interventions.0.customer_id"),
     ({"paid": True}, "interventions.0.paid"),
 ]
@@ -156,6 +160,29 @@ def test_an_agent_writes_back_his_own_contacts_with_customers_whom_he_may_see(se
         ["an agent writes back his own contacts", "the night of 2026-01-01 knows no customer C001"],
     )
     assert kept(settings)["customer_id"].to_pylist() == ["C002"]
+
+
+@pytest.mark.parametrize("other", [{"agent": "Bob"}, {"customer_id": "C002"}])
+def test_who_guesses_a_key_learns_nothing_of_whose_event_it_names(ask: Ask, settings: Settings, other: dict[str, str]):
+    sent(ask, REACHED | {"key": "crm-1001", "agent": "Anna"})
+    [refused] = sent(ask, REACHED | {"key": "crm-1001", "agent": "Anna"} | other, key="a-second-key")["refused"]
+    assert refused == {
+        "key": "crm-1001",
+        "why": "the key names another event already: give this one a key of its own",
+    }
+
+
+@pytest.mark.parametrize("limited", [User("bob", Role.AGENT), User("bob", Role.SERVICE, segments=("prepaid",))])
+def test_the_keys_of_who_sees_not_all_are_his_own(ask: Ask, settings: Settings, champion: Version, limited: User):
+    sent(ask, REACHED | {"key": "crm-1001", "agent": "Anna"})
+    his = REACHED | {"customer_id": "C002", "key": "crm-1001"}
+    with running(create_app(settings, TINY.name), who=limited) as ask_bob:
+        assert sent(ask_bob, his) == {"new": 1, "known": 0, "refused": []}
+        assert sent(ask_bob, his, key="another-key") == {"new": 0, "known": 1, "refused": []}
+        [refused] = sent(ask_bob, his | {"event": "offered"}, key="a-third-key")["refused"]
+    assert refused["key"] == "crm-1001"
+    assert "event reached, not offered" in refused["why"]
+    assert sorted(kept(settings)["agent"].to_pylist()) == ["Anna", "bob"]
 
 
 def test_postgresql_keeps_what_sqlite_keeps(settings: Settings, postgres_url: str):

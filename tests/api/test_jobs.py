@@ -6,8 +6,11 @@ import io
 import json
 import os
 import time
+import tracemalloc
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_context
 from typing import Any
 
 import httpx
@@ -17,11 +20,15 @@ import pytest
 import sqlalchemy as sa
 from pyarrow import csv
 
+from api import job_worker
 from api.app import create_app
+from api.job_taker import Taker
 from api.job_worker import work
 from schemas.jobs import JOB_RESULTS, State
 from schemas.users import Role, User
 from store.access_tables import job, lookup_audit
+from store.artifacts import LARGEST_FILE as LARGEST_MODEL
+from store.jobs import Job, Jobs
 from store.registry import Version
 from store.settings import Settings
 from store.tables import engine_for
@@ -60,6 +67,18 @@ FAILED = [
     (b"customer_id\n", "it has 0 rows"),
     (b"\xff\xfe\n\xff\n", "it is no CSV in UTF-8"),
 ]
+LONG = "x" * (256 << 10)
+BOMBS = [
+    # what is sent, which is small                                        why it is not unpacked
+    (PARQUET, lambda: as_parquet(repeated("customer_id", LONG, 4_000)), "it holds more than 268,435,456 bytes"),
+    (PARQUET, lambda: as_parquet(repeated("strange", LONG, 4_000)), "the contract does not, strange"),
+    (PARQUET, lambda: as_parquet(repeated("customer_id", [LONG], 4)), "types that no customer has: customer_id"),
+    (PARQUET, lambda: as_parquet(repeated("customer_id", "C1", 100_001)), "it has 100,001 rows"),
+    (CSV, lambda: ",".join(f"c{place}" for place in range(100_000)).encode() + b"\n", "it lacks customer_id"),
+    (CSV, lambda: b'"a\n",' + b"customer_id," * 100_000 + b"\n", "it has twice customer_id"),
+    (CSV, lambda: b'"' + b"x" * 200_000, "it is no CSV in UTF-8"),
+    ("application/json", lambda: wide_json(names=20_000, rows=9_999), "the contract does not, c0, c1"),
+]
 PROBLEMS = """
 customer_id,tenure,in_contract,dropped,problem
 C1,12,yes,0.1,
@@ -86,6 +105,18 @@ def as_parquet(rows: pa.Table) -> bytes:
     written = io.BytesIO()
     pq.write_table(rows, written)
     return written.getvalue()
+
+
+def repeated(name: str, value: Any, rows: int) -> pa.Table:
+    """A table that is one value as long as it is not unpacked."""
+    once, places = pa.array([value]), pa.array([0] * rows, pa.int32())
+    column = once.take(places) if isinstance(value, list) else pa.DictionaryArray.from_arrays(places, once)
+    return pa.table({name: column})
+
+
+def wide_json(names: int, rows: int) -> bytes:
+    """Each row has a cell for each name, be it in one row alone."""
+    return json.dumps({"rows": [{f"c{place}": 1 for place in range(names)}, *[{}] * rows]}).encode()
 
 
 def begun(ask: Ask, **how: Any) -> str:
@@ -171,7 +202,20 @@ def test_a_request_that_is_sent_again_under_its_key_is_the_same_job(ask: Ask, se
     places = {begun(ask, json=one, headers=key) for _ in range(3)}
     assert len(places) == 1
     assert ask("POST", PATH, json={"rows": [{"customer_id": "C2"}]}, headers=key).status_code == 409
+    assert len(list((settings.lake / "jobs").iterdir())) == 1, "what was sent in vain is kept"
     assert begun(ask, json=one) not in places, "without a key each is a job of its own"
+
+
+def test_the_database_is_not_held_while_a_file_is_written(ask: Ask, settings: Settings, monkeypatch):
+    kept = Jobs.keep
+
+    def keep_while_another_writes(jobs: Jobs, content: bytes) -> str:
+        with engine_for(settings.database_url).begin() as other:
+            other.exec_driver_sql("BEGIN IMMEDIATE")
+        return kept(jobs, content)
+
+    monkeypatch.setattr(Jobs, "keep", keep_while_another_writes)
+    begun(ask, json={"rows": [{"customer_id": "C1"}]}, headers={"idempotency-key": "job-of-tonight"})
 
 
 def test_a_request_that_is_sent_many_times_at_once_is_one_job(ask: Ask, settings: Settings):
@@ -203,6 +247,47 @@ def test_a_hostile_file_takes_no_job_with_it(ask: Ask, settings: Settings):
     for content in (broken[:100], b"PAR1" + b"[{" * 500 + b"PAR1", broken[:-9] + b"\xff" * 5 + broken[-4:]):
         assert ended(ask, settings, content=content, headers={"content-type": PARQUET})[1]["state"] == "failed"
     assert ended(ask, settings, content=broken, headers={"content-type": PARQUET})[1]["state"] == "done"
+
+
+@pytest.mark.parametrize(("kind", "content", "why"), BOMBS)
+def test_a_small_file_that_stands_for_a_large_one_is_never_unpacked(
+    ask: Ask, settings: Settings, kind: str, content: Callable[[], bytes], why: str
+):
+    place = begun(ask, content=content(), headers={"content-type": kind})
+    taken = memory_taken(settings)
+    job_shown = ask("GET", place).json()
+    assert (job_shown["state"], why in job_shown["reason"]) == ("failed", True), job_shown["reason"]
+    assert taken < LARGEST_MODEL + (150 << 20)
+
+
+def test_a_job_that_needs_more_memory_than_it_may_have_fails_alone(ask: Ask, settings: Settings):
+    large = begun(ask, content=as_parquet(repeated("customer_id", LONG, 900)), headers={"content-type": PARQUET})
+    small = begun(ask, json={"rows": cards.customers(3).to_pylist()})
+    beside = get_context("spawn").Process(target=work_in_little_memory, args=(settings,))
+    beside.start()
+    beside.join(60)
+    assert beside.exitcode == 0
+    assert ask("GET", large).json()["reason"].startswith("it needs more memory than a job may take")
+    assert ask("GET", small).json()["state"] == "done"
+
+
+def work_in_little_memory(settings: Settings) -> None:
+    job_worker.MOST_MEMORY = 600 << 20
+    job_worker.work_beside(settings, None)
+
+
+def memory_taken(settings: Settings) -> int:
+    """Bytes that Python had and Arrow had more than ever before while what was due was worked off.
+
+    Python's are those of the largest model at the least: one that is read is given them first.
+    """
+    most_before = pa.default_memory_pool().max_memory()
+    tracemalloc.start()
+    try:
+        work(settings)
+        return tracemalloc.get_traced_memory()[1] + pa.default_memory_pool().max_memory() - most_before
+    finally:
+        tracemalloc.stop()
 
 
 def test_customers_who_are_named_stand_in_the_log_of_look_ups(ask: Ask, settings: Settings):
@@ -258,6 +343,39 @@ def test_events_of_a_job_that_is_worked_on_tell_how_far_it_is(ask: Ask, settings
     assert time.monotonic() - began < 5
 
 
+def test_nobody_listens_to_more_jobs_at_once_than_he_may(ask: Ask, settings: Settings, monkeypatch):
+    monkeypatch.setattr("api.jobs.LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("api.jobs.STREAM_SECONDS", 1.0)
+    monkeypatch.setattr("api.jobs.MOST_STREAMS", 2)
+    place = begun(ask, json={"rows": cards.customers(2).to_pylist()})
+    with ThreadPoolExecutor(4) as at_once:
+        answers = list(at_once.map(lambda _: ask("GET", f"{place}/events"), range(4)))
+    assert sorted(answer.status_code for answer in answers) == [200, 200, 429, 429]
+    assert {answer.headers.get("retry-after") for answer in answers} == {None, "5"}
+    assert ask("GET", f"{place}/events").status_code == 200, "who closed a stream may open another"
+
+
+def test_streams_look_one_after_the_other(ask: Ask, settings: Settings, monkeypatch):
+    monkeypatch.setattr("api.jobs.LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("api.jobs.STREAM_SECONDS", 1.0)
+    place, looking, most = begun(ask, json={"rows": cards.customers(2).to_pylist()}), [], []
+    looked = Jobs.of
+
+    def look(jobs: Jobs, name: str) -> Job | None:
+        looking.append(name)
+        most.append(len(looking))
+        time.sleep(0.05)
+        looking.pop()
+        return looked(jobs, name)
+
+    with ThreadPoolExecutor(4) as at_once:
+        streams = [at_once.submit(ask, "GET", f"{place}/events") for _ in range(4)]
+        time.sleep(0.5)
+        monkeypatch.setattr(Jobs, "of", look)
+        assert [stream.result().status_code for stream in streams] == [200] * 4
+    assert max(most) == 1
+
+
 def test_what_ended_long_ago_is_gone_with_its_files(ask: Ask, settings: Settings):
     place, _ = ended(ask, settings, json={"rows": cards.customers(2).to_pylist()})
     with engine_for(settings.database_url).begin() as connection:
@@ -268,6 +386,21 @@ def test_what_ended_long_ago_is_gone_with_its_files(ask: Ask, settings: Settings
     work(settings)
     assert ask("GET", place).json()["state"] == State.GONE
     assert result(ask, place).status_code == 404
+    assert not list((settings.lake / "jobs").iterdir())
+
+
+def test_what_ended_long_ago_is_gone_where_nobody_asks_for_another_job(ask: Ask, settings: Settings, monkeypatch):
+    place, _ = ended(ask, settings, json={"rows": cards.customers(2).to_pylist()})
+    with engine_for(settings.database_url).begin() as connection:
+        connection.execute(sa.update(job).values(ended_at=sa.text("'2020-01-01 00:00:00.000000'")))
+    monkeypatch.setattr("api.job_taker.LOOK_SECONDS", 0.01)
+    taker = Taker(settings)
+    taker.begin()
+    until = time.monotonic() + 10
+    while ask("GET", place).json()["state"] != State.GONE and time.monotonic() < until:
+        time.sleep(0.05)
+    taker.end()
+    assert ask("GET", place).json()["state"] == State.GONE
     assert not list((settings.lake / "jobs").iterdir())
 
 

@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from api.app import create_app
+from schemas.list_messages import read_cursor
 from schemas.users import Role, User
 from store.access_tables import lookup_audit
 from store.registry import Version
@@ -185,6 +186,13 @@ def test_what_cannot_be_asked_is_refused(ask: Ask, query: dict[str, object]):
 def test_a_cursor_that_nobody_gave_is_refused(ask: Ask, settings: Settings, cursor: str):
     publish_list(settings, RANKED)
     shown(ask, 422, cursor=cursor)
+
+
+@pytest.mark.parametrize("after", [-1, 2**63, 2**200])
+def test_a_cursor_whose_place_can_be_none_is_refused(ask: Ask, settings: Settings, after: int):
+    publish_list(settings, RANKED)
+    given = read_cursor(shown(ask, limit=2)["next_cursor"])
+    shown(ask, 422, cursor=given.model_copy(update={"after": after}).written())
 
 
 def test_a_cursor_leads_on_in_its_own_list_alone(ask: Ask, settings: Settings):

@@ -48,6 +48,12 @@ def test_where_it_cannot_start_it_says_why(settings: Settings, tmp_path: Path):
         assert "CHURN_CALLBACK_KEY" in process.stderr.read()
 
 
+def test_it_needs_no_key_of_the_service_that_stands(settings: Settings, champion: Version, tmp_path: Path):
+    with begun(settings, tmp_path, CHURN_MODE="production") as process:
+        assert json.loads(process.stdout.readline())["url"].startswith("http://127.0.0.1:")
+        process.stdin.close()
+
+
 def test_it_takes_no_jobs(settings: Settings, champion: Version):
     for takes in (True, False):
         app = create_app(settings, TINY.name)

@@ -6,6 +6,7 @@ from http import HTTPStatus
 
 import pytest
 from fastapi import FastAPI
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from api.problems import answer_with_problems
 from churn import errors
@@ -54,6 +55,14 @@ def test_each_error_of_the_family_has_its_status(kind: type[ChurnError], status:
 
 def test_an_unforeseen_error_says_nothing_of_the_inside():
     with running(failing(ZeroDivisionError(WHERE)), raise_errors=False) as ask:
+        answer = ask("GET", "/")
+    assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
+    assert answer.json()["detail"] == "The service failed. Its log says more."
+
+
+@pytest.mark.parametrize("kind", [DataError, IntegrityError])
+def test_what_the_database_cannot_take_is_no_outage(kind: type[DBAPIError]):
+    with running(failing(kind("INSERT", {}, ValueError(WHERE)))) as ask:
         answer = ask("GET", "/")
     assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
     assert answer.json()["detail"] == "The service failed. Its log says more."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
@@ -20,6 +22,7 @@ from tests import cards
 from tests.api.service import TINY, Ask, promoted, running
 from tests.api.snapshots import publish_with_snapshot
 from tests.api.test_audit import looks
+from tests.house.test_house_rules import ROOT
 
 FIRST, SECOND = date(2026, 1, 1), date(2026, 1, 2)
 PATH = "/api/v1/customers/C000003/receipt"
@@ -75,6 +78,16 @@ def test_an_agent_reads_no_figure_and_no_reason_that_cannot_be_acted_on(
     assert not any("tenure:" in reason or "dropped" in reason for reason in answer["reasons"])
 
 
+def test_whose_customer_somebody_is_now_says_who_reads_his_old_receipts_too(settings: Settings, nights: Version):
+    before, now = (cards.customers(20, seed)["segment"].to_pylist() for seed in (1, 2))
+    moved = next(number for number in range(20) if (before[number], now[number]) == ("prepaid", "postpaid"))
+    path = f"/api/v1/customers/C{moved:06d}/receipt?as_of={FIRST}"
+    statuses = {
+        one: asked_by(settings, Role.AGENT, path, segments=(one,)).status_code for one in ("prepaid", "postpaid")
+    }
+    assert statuses == {"prepaid": 404, "postpaid": 200}
+
+
 def test_a_receipt_stands_in_the_log_and_a_refusal_does_not(settings: Settings, nights: Version):
     assert asked_by(settings, Role.ANALYST).status_code == 200
     assert asked_by(settings, Role.AGENT, segments=("another",)).status_code == 404
@@ -106,3 +119,15 @@ LANES = [
 @pytest.mark.parametrize(("path", "lane"), LANES)
 def test_what_takes_seconds_holds_no_look_up_up(path: str, lane: str):
     assert next(one.name for one in lanes() if one.leads(f"/api/v1/customers/C1{path}")) == lane
+
+
+def test_a_receipt_costs_a_worker_no_compiler(settings: Settings, nights: Version):
+    code = f"""
+import sys
+from tests.api.test_receipts import PATH, Role, asked_by
+from store.settings import read_settings
+settings = read_settings({{"CHURN_HOME": {str(settings.data.parent)!r}, "CHURN_MODE": "development"}})
+print(asked_by(settings, Role.OPERATOR).status_code, "numba" in sys.modules)
+"""
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    assert told.splitlines()[-1] == "200 False"

@@ -177,6 +177,7 @@ def test_only_the_pages_that_are_named_may_call_from_a_browser(settings: Setting
         asked = {"origin": DESK, "access-control-request-method": "POST"}
         assert ask("OPTIONS", "/api/v1/predictions", headers=asked).status_code == 200
     assert theirs.headers["access-control-allow-origin"] == DESK
+    assert theirs.headers["access-control-expose-headers"] == "Location, Retry-After, X-Request-Id"
     assert "access-control-allow-origin" not in others.headers
 
 

@@ -52,20 +52,22 @@ def events(*rows: tuple[datetime, str, str]) -> pa.Table:
 
 # a customer, what is known of him, and what the lessons of June say of him
 WAVES = members(
-    (date(2026, 5, 31), "before", False, 0.1),
+    (date(2026, 5, 1), "long before", False, 0.1),
+    (date(2026, 5, 2), "before", False, 0.1),
     (date(2026, 6, 1), "first day", False, 0.1),
     (date(2026, 6, 30), "last day", True, 0.1),
     (date(2026, 7, 1), "after", False, 0.1),
     (date(2026, 6, 5), "both", True, 0.1),
     (date(2026, 6, 20), "both", False, 0.1),
-    (date(2026, 5, 31), "called late", False, 0.1),
+    (date(2026, 5, 1), "called late", False, 0.1),
 )
 CALLS = events(
     (datetime(2026, 6, 2, 9, tzinfo=UTC), "called late", "reached"),
     (datetime(2026, 6, 3, 9, tzinfo=UTC), "assigned only", "assigned"),
 )
 ARMS = [
-    ("before", None),
+    ("long before", None),
+    ("before", "listed"),
     ("first day", "listed"),
     ("last day", "held_out"),
     ("after", None),

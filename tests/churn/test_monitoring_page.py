@@ -17,7 +17,7 @@ KINDS = {LogicalType.STRING: "word", LogicalType.NUMBER: 0.5, LogicalType.INTEGE
 
 
 def rows(schema: Table, *given: dict[str, object]) -> pa.Table:
-    ordinary = {column.name: KINDS[column.logical_type] for column in schema.columns}
+    ordinary = {column.name: KINDS.get(column.logical_type) for column in schema.columns}
     return pa.Table.from_pylist([ordinary | each for each in given], schema=arrow_schema(schema))
 
 

@@ -30,6 +30,12 @@ def test_the_page_says_how_long_where_and_what_to_beware_of() -> None:
         assert line in page
 
 
+def test_the_page_says_whether_the_service_agrees_where_it_was_asked() -> None:
+    page = night_markdown("telco", TODAY, None, replace(AROUND, parity="1,000 compared, equal"))
+    assert "parity of table and service: 1,000 compared, equal" in page
+    assert "parity" not in night_markdown("telco", TODAY, None, AROUND)
+
+
 def test_a_status_that_is_new_tonight_is_all_change() -> None:
     page = night_markdown("telco", replace(TODAY, statuses={"erased": 3}), YESTERDAY, AROUND)
     assert "| status erased | 3 | +3 |" in page

@@ -13,6 +13,7 @@ from churn.lookup import score
 from churn.reasons import strongest, value_words
 from churn.scorecard import Feature, Kind
 from churn.scoring import (
+    FEW,
     Stamp,
     bands,
     explained,
@@ -44,6 +45,16 @@ def test_the_rows_have_the_score_tables_columns_in_its_types(scores):
         assert not column.required or scores[column.name].null_count == 0, column.name
         if column.allowed:
             assert set(scores[column.name].to_pylist()) <= set(column.allowed), column.name
+
+
+@pytest.mark.parametrize("rows", [0, 1, FEW, FEW + 1])
+def test_a_few_rows_are_scored_without_the_compiler_to_the_same_bit(rows: int):
+    base = cards.customers(3_000)
+    whole = score_rows(cards.card(), base, STAMP)
+    for start in (0, 1_000, 2_000):
+        few = score_rows(cards.card(), base.slice(start, rows), STAMP)
+        assert few.to_pylist() == whole.slice(start, rows).to_pylist()
+        assert few.schema == whole.schema
 
 
 def test_every_row_carries_its_date_model_and_contract(scores):

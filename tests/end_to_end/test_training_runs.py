@@ -51,7 +51,8 @@ def test_a_training_run_is_asked_for_once_under_its_key_and_is_told_of(server: s
     assert (before.status_code, "does not have that deployment" in before.text) == (503, True)
 
     deploy(server)
-    asked = ask("POST", PATH, json={"estimator": "logistic_regression", "per_segment": False}, headers=key)
+    order = {"estimator": "logistic_regression", "per_segment": False}
+    asked = ask("POST", PATH, json=order, headers=key)
     assert asked.status_code == 202, asked.text
     run = asked.json()
     assert (run["state"], run["started_at"], asked.headers["location"]) == ("Scheduled", None, f"{PATH}/{run['run']}")
@@ -63,7 +64,8 @@ def test_a_training_run_is_asked_for_once_under_its_key_and_is_told_of(server: s
         "per_segment": False,
     }
     assert sorted(there["tags"]) == ["asked by tests", "by the service"]
-    assert ask("POST", PATH, json={}, headers=key).json()["run"] == run["run"]
+    assert ask("POST", PATH, json=order, headers=key).json()["run"] == run["run"]
+    assert ask("POST", PATH, json={}, headers=key).status_code == 409
 
     httpx.post(f"{server}/flow_runs/{run['run']}/set_state", json={"state": {"type": "CRASHED", "message": "No room."}})
     told = ask("GET", f"{PATH}/{run['run']}").json()

@@ -33,7 +33,15 @@ def summary(shared_nights: Nights, tmp_path_factory: pytest.TempPathFactory) -> 
     few = some_of(tables()["customers"], STRANGE_CUSTOMERS)
     feed = replaced(tables(), "customers", "segment", "hybrid", few)
     feed = replaced(feed, "customers", "region", "R99", some_of(feed["customers"], 2 * STRANGE_CUSTOMERS))
-    return shared_nights.run(NEXT_NIGHT, delivered(feed, tmp_path_factory.mktemp("feed")))
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("CHURN_PARITY", "on")
+        return shared_nights.run(NEXT_NIGHT, delivered(feed, tmp_path_factory.mktemp("feed")))
+
+
+def test_the_service_scores_the_night_s_customers_as_the_table_does(summary: Summary) -> None:
+    assert summary.parity == "1,000 compared, equal"
+    [row] = [row for row in view_rows("night_parity") if row["run_id"] == summary.scores.run_id]
+    assert (row["state"], row["service"], row["worst"]) == ("equal", "", 0.0)
 
 
 def test_a_night_adds_up(summary: Summary) -> None:

@@ -75,7 +75,7 @@ def name_of(region: int) -> str:
 
 def test_before_any_change_the_model_is_sound(backtests: Mapping[int, Rows]) -> None:
     assert backtests[BEFORE][0]["diagnosis"] == Diagnosis.SOUND
-    assert not [one for one in matured_findings(backtests[BEFORE], {}) if one.size >= 1.0]
+    assert not [one for one in matured_findings(backtests[BEFORE]) if one.sure and one.size >= 1.0]
 
 
 def test_the_price_rise_is_called_calibration_and_not_discrimination(backtests: Mapping[int, Rows]) -> None:
@@ -83,7 +83,7 @@ def test_the_price_rise_is_called_calibration_and_not_discrimination(backtests: 
     assert everybody["observed_to_predicted"] > 1.25
     assert everybody["auc"] == pytest.approx(backtests[BEFORE][0]["auc"], abs=0.02)
     assert everybody["diagnosis"] == Diagnosis.CALIBRATION
-    kinds = {one.kind for one in matured_findings(backtests[PRICE_RISE], {}) if one.size >= 1.0}
+    kinds = {one.kind for one in matured_findings(backtests[PRICE_RISE]) if one.sure and one.size >= 1.0}
     assert AlarmKind.CALIBRATION in kinds
     assert AlarmKind.DISCRIMINATION not in kinds
 
@@ -91,7 +91,7 @@ def test_the_price_rise_is_called_calibration_and_not_discrimination(backtests: 
 def test_the_competitor_is_found_in_his_regions_and_in_no_other(backtests: Mapping[int, Rows], world: World) -> None:
     contested = {f"region {name_of(place)}" for place in np.flatnonzero(world.contested).tolist()}
     rows = [row for month in COMPETITOR for row in backtests[month]]
-    named = {one.subject for one in matured_findings(rows, {}) if one.kind is AlarmKind.LOCAL and one.size >= 1.0}
+    named = {one.subject for one in matured_findings(rows) if one.kind is AlarmKind.LOCAL and one.size >= 1.0}
     assert len(contested) == 12
     assert named <= contested
     assert len(named) >= 5, "of twelve, some of which are small"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, timedelta
 
 import pytest
@@ -10,7 +11,7 @@ from churn.alarms import Mute, Past, Standing, alarms_of
 from churn.drift import Drift
 from churn.drift_price import Price
 from churn.findings import Finding, drift_findings, matured_findings, profit_finding, reasons_finding
-from schemas.monitoring import AlarmKind, Diagnosis
+from schemas.monitoring import AlarmKind, AlarmState, Diagnosis
 
 FIRST = date(2026, 1, 1)
 
@@ -64,10 +65,31 @@ def test_a_mute_ends_by_itself(subject: str, until: int, states: list[str]) -> N
     assert lived([2.0, 2.0, 2.0], (Mute(subject, night(until), "Ada"),)) == states
 
 
-def test_what_follows_from_a_feature_is_told_by_the_feature_alone() -> None:
-    both = [finding(3.0, AlarmKind.PROFIT, "profit"), finding(2.0)]
-    assert [alarm.finding.kind for alarm in alarms_of(both, FIRST, Past({}, None))] == [AlarmKind.DRIFT]
-    assert [alarm.finding.kind for alarm in alarms_of(both[:1], FIRST, Past({}, None))] == [AlarmKind.PROFIT]
+DRIFT_KEY = (AlarmKind.DRIFT.value, "usage", "all")
+MUTED = (Mute("usage", night(9), "Ada"),)
+
+
+@pytest.mark.parametrize(
+    ("drift", "profit", "past", "states"),
+    [
+        ((2.0, 300.0), (3.0, 400.0), Past({}, None), {"drift": "raised", "profit": "explained"}),
+        ((2.0, 100.0), (3.0, 400.0), Past({}, None), {"drift": "raised", "profit": "raised"}),  # 300 have other reasons
+        ((2.0, None), (3.0, 400.0), Past({}, None), {"drift": "raised", "profit": "explained"}),  # nobody can tell
+        ((2.0, 300.0), (3.0, 400.0), Past({}, None, MUTED), {"drift": "muted", "profit": "raised"}),
+        (
+            (0.6, 300.0),  # it fades
+            (3.0, 400.0),
+            Past({DRIFT_KEY: Standing(DRIFT_KEY, FIRST, AlarmState.RAISED, FIRST)}, FIRST),
+            {"drift": "going on", "profit": "raised"},
+        ),
+    ],
+)
+def test_what_follows_from_a_feature_is_told_by_the_feature_as_far_as_that_explains_it(drift, profit, past, states):
+    both = [
+        Finding(AlarmKind.PROFIT, "profit", *profit, "it earns less", "Look."),
+        Finding(AlarmKind.DRIFT, "usage", *drift, "it moved", "Look."),
+    ]
+    assert {alarm.finding.kind: alarm.state for alarm in alarms_of(both, night(1), past)} == states
 
 
 def drift(**sizes: float) -> Drift:
@@ -84,6 +106,8 @@ def drift(**sizes: float) -> Drift:
         ({"crowded": 1.0}, Price(300.0, 1_000.0, 0.5), 6.0, "100.0% of the customers are where 30.0% were"),
         ({"missing": 0.1}, Price(5.0, 1_000.0, 0.9), 2.0, "missing in 10.0% of the customers, 0.0% when"),
         ({"unseen": 0.2}, None, 4.0, "20.0% of the customers have a value that the model never met"),
+        ({"crowded": 1.0, "crowded_before": 0.02}, None, 19.2, "100.0% of the customers are where 2.0% were"),
+        ({"crowded": 0.5}, None, None, ""),  # a feature without a price that moved a little
     ],
 )
 def test_drift_counts_by_what_the_list_forgoes_or_by_values_that_are_gone(sizes, price, size, says):
@@ -111,13 +135,44 @@ def matured(feature: str, value: str, churners: float, predicted: float, diagnos
     ends = {"": ratio, "_low": ratio - 0.1, "_high": ratio + 0.1}
     figures = {f"observed_to_predicted{end}": value for end, value in ends.items()}
     counts = {"customers": 10_000.0, "churners": churners, "observed": churners / 10_000, "predicted": predicted}
+    counts["squares"] = churners
     named = {"feature": feature, "value": value, "as_of": FIRST, "diagnosis": diagnosis}
     return named | counts | figures | {"auc": 0.70, "auc_before": 0.69}
 
 
+def sure(findings: Iterable[Finding]) -> list[Finding]:
+    """Those that raise an alarm where there was none."""
+    return [one for one in findings if one.sure and one.size >= 1.0]
+
+
+@pytest.mark.parametrize(
+    ("churners", "diagnosis", "states"),
+    [
+        (300.0, Diagnosis.CALIBRATION, "raised"),
+        (245.0, Diagnosis.SOUND, "none"),  # of 200 it is within the limit
+        (300.0, Diagnosis.SOUND, "none"),  # beyond it, and the interval lets it be chance
+    ],
+)
+def test_a_level_raises_an_alarm_beyond_its_interval_alone(churners: float, diagnosis: Diagnosis, states: str) -> None:
+    found = list(matured_findings([matured("all", "all", churners, 0.02, diagnosis)]))
+    assert ([alarm.state.value for alarm in alarms_of(found, FIRST, Past({}, None))] or ["none"]) == [states]
+
+
+def test_a_level_that_wavers_about_its_limit_is_one_alarm() -> None:
+    key = (AlarmKind.CALIBRATION.value, AlarmKind.CALIBRATION.value, "all")
+    past = Past({key: Standing(key, FIRST, AlarmState.RAISED, FIRST)}, FIRST)
+    found = list(matured_findings([matured("all", "all", 245.0, 0.02, Diagnosis.SOUND)]))
+    assert [alarm.state for alarm in alarms_of(found, night(1), past)] == [AlarmState.GOING_ON]
+
+
+def test_a_night_of_which_nobody_left_asks_for_the_departures() -> None:
+    [found] = sure(matured_findings([matured("all", "all", 0.0, 0.02, Diagnosis.CALIBRATION) | {"auc": None}]))
+    assert found.to_do.startswith("Ask who delivers departures")
+
+
 def test_a_wrong_level_is_called_so_with_what_it_means_in_money() -> None:
     rows = [matured("all", "all", 300.0, 0.02, Diagnosis.CALIBRATION)]
-    [found] = matured_findings(rows, {"as told": 100.0, "by what came": 160.0})
+    [found] = sure(matured_findings(rows, 60.0))
     assert (found.kind, found.money) == (AlarmKind.CALIBRATION, 60.0)
     assert "1.50 times as many" in found.says
     assert "The order of customers is as it was (AUC 0.700)" in found.says
@@ -126,13 +181,19 @@ def test_a_wrong_level_is_called_so_with_what_it_means_in_money() -> None:
 def test_a_region_where_more_leave_than_elsewhere_is_named() -> None:
     everybody = matured("all", "all", 200.0, 0.02, Diagnosis.SOUND)
     there = matured("region", "R07", 290.0, 0.02, Diagnosis.CALIBRATION)
-    found = list(matured_findings([everybody, there, matured("region", "R08", 205.0, 0.02, Diagnosis.TOO_FEW)], {}))
+    found = sure(matured_findings([everybody, there, matured("region", "R08", 205.0, 0.02, Diagnosis.TOO_FEW)]))
     assert [(one.kind, one.subject) for one in found] == [(AlarmKind.LOCAL, "region R07")]
     assert found[0].size > 1.0
+
+
+def test_a_few_held_out_who_stand_for_many_are_no_region_where_more_leave() -> None:
+    everybody = matured("all", "all", 200.0, 0.02, Diagnosis.SOUND)
+    there = matured("region", "R07", 290.0, 0.02, Diagnosis.CALIBRATION) | {"squares": 2_900.0}
+    assert not sure(matured_findings([everybody, there])), "they are twenty-nine, each of whom stands for ten"
 
 
 def test_a_handful_of_churners_in_one_small_region_of_forty_is_chance() -> None:
     everybody = matured("all", "all", 200.0, 0.02, Diagnosis.SOUND)
     few = matured("region", "R19", 8.0, 0.0002, Diagnosis.TOO_FEW)
     others = [matured("region", f"other {number}", 5.0, 0.0005, Diagnosis.TOO_FEW) for number in range(39)]
-    assert all(one.size < 1.0 for one in matured_findings([everybody, few, *others], {}))
+    assert all(one.size < 1.0 for one in matured_findings([everybody, few, *others]))

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 import store.access_tables
 import store.intervention_tables  # noqa: F401 - as that before it: they add their tables to the metadata
 from churn.errors import Fenced, SettingsError
+from churn.parity import not_compared
 from schemas.users import Role, User
 from store import loading
 from store.audit import Look, record_alarm
@@ -22,21 +23,30 @@ from store.claims import LEASE, Claim
 from store.handovers import hand_over
 from store.interventions import record
 from store.migrations import bring_up_to_date
+from store.parity import keep_parity
 from store.partitions import attach_run_table, run_table
 from store.publication import Publisher, open_publisher
 from store.rate_limits import Rate, open_buckets
 from store.registry import Promotion, Registry, open_registry
 from store.registry_tables import registry_metadata
 from store.roles import ROLES, grant_roles
+from store.runs import shown_run
 from store.service_database import night_shown
-from store.settings import Settings
+from store.settings import Settings, current_settings
+from store.shadows import Wish, send_into_shadow
 from store.structure import create_all
 from store.tables import engine_for
 from store.users import Users
 from store.verification import missing_views
+from tasks.backtest import follow_up
+from tasks.monitoring import watch_night
+from tasks.night import Result
+from tasks.shadow import run_in_shadow
+from tests.end_to_end.nights import living_in
 from tests.store.small_runs import publish
 from tests.store.test_handovers import REACHED
 from tests.store.test_publication import D1, FIRST, SECOND, made_of, published, seen, write
+from tests.watched_nights import customers, publish_night, save_card
 
 REFUSALS = ("permission denied", "must be owner", "cannot update view", "cannot delete from view")
 
@@ -55,6 +65,11 @@ publisher  UPDATE publication SET reason = 'mine'
 publisher  SELECT count(*) FROM intervention
 publisher  INSERT INTO handover VALUES ('telco', '2026-01-01', '000001-x', now())
 publisher  SELECT count(*) FROM handover
+publisher  SELECT count(*) FROM mute
+publisher  DELETE FROM alarm
+publisher  INSERT INTO lift SELECT * FROM lift
+publisher  INSERT INTO uplift SELECT * FROM uplift
+publisher  UPDATE shadow SET says = 'over'
 reader     SELECT * FROM score_current
 reader     SELECT * FROM score_history
 reader     SELECT * FROM score_revisions
@@ -103,6 +118,7 @@ loader     DROP TABLE scores
 loader     SELECT * FROM score_current
 loader     UPDATE alias SET version = 1
 publisher  UPDATE alias SET version = 1
+publisher  DELETE FROM mute
 publisher  DELETE FROM model_version
 publisher  INSERT INTO scores SELECT * FROM scores
 publisher  UPDATE scores SET probability = 0
@@ -267,6 +283,36 @@ def test_the_service_writes_down_what_it_is_asked_and_told(
     assert record(there, [REACHED]).new == 1
     assert Registry(engine).versions("telco")
     assert night_shown(engine, "telco") is not None
+
+
+def test_who_loads_and_publishes_a_night_also_watches_it_and_lets_challengers_score_it(
+    owner: Publisher, users: dict[str, Publisher], settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    registry, digest = Registry(owner.engine), save_card(settings)
+    for _ in range(2):
+        registry.register("telco", digest)
+    registry.promote(Promotion("telco", 1, None, "Ada", "the first"))
+    loader, user = (str(users[role].engine.url.username) for role in ("loader", "publisher"))
+    with owner.engine.begin() as connection:
+        connection.exec_driver_sql(f"GRANT {loader.removesuffix('_user')} TO {user}")
+    with living_in(settings.data.parent, CHURN_DATABASE_URL=url_of(users["publisher"])):
+        there = current_settings()
+        send_into_shadow(there, [Wish("telco", "all", 2, 1, 3, "default", "Ada", "it passed the gate")])
+        night = publish_night(there, D1, customers(), digest)
+        run = shown_run(open_publisher(there), "telco", "scores", D1)
+        assert run
+        follow_up.fn("telco", D1)
+        assert watch_night.fn("telco", D1).as_of == D1
+        run_in_shadow.fn(night, Result("scores", run.run_id, run.revision, run.rows, run.folder, new=True))
+        keep_parity(there, {"contract": "telco", "as_of": D1, "run_id": run.run_id, "service": ""}, not_compared("", 0))
+    assert "could not" not in caplog.text
+    with owner.engine.connect() as connection:
+        for kept in ("monitoring_decision", "shadow_night", "parity"):
+            assert connection.scalar(sa.text(f"SELECT count(*) FROM {kept}")) == 1
+
+
+def url_of(user: Publisher) -> str:
+    return user.engine.url.render_as_string(hide_password=False)
 
 
 def test_a_night_of_loader_or_publisher_finds_its_champions(owner: Publisher, users: dict[str, Publisher]) -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 
 import pytest
 
 from store.artifacts import delete_model
+from store.lake import describe, write_manifest
 from store.monitoring import kept_backtest
 from store.publication import open_publisher
 from store.settings import Settings, current_settings
-from tasks.backtest import follow_up
+from tasks.backtest import LATE_DAYS, follow_up
 from tests.end_to_end.nights import living_in
 from tests.small_telecom import write_extract
 from tests.watched_nights import EXTRACT, REGIONS, customers, publish_night, save_card
@@ -25,9 +27,17 @@ MATURED = FIRST + timedelta(days=30)
 def settings(tmp_path: Path) -> Iterator[Settings]:
     with living_in(tmp_path):
         settings = current_settings()
-        lake = open_publisher(settings).lake
-        write_extract(lake.extract("telco", EXTRACT), churn_events=left_after(FIRST))
+        tells(settings, left_after(FIRST), newest=FIRST + timedelta(days=60))
         yield settings
+
+
+def tells(settings: Settings, churn_events: str, newest: date) -> None:
+    """The source has these departures, and its newest fact is of that date."""
+    folder = open_publisher(settings).lake.extract("telco", EXTRACT)
+    shutil.rmtree(folder, ignore_errors=True)
+    write_extract(folder, churn_events=churn_events)
+    facts = {"contract": "telco", "rows": {}, "newest": datetime.combine(newest, time()).isoformat()}
+    write_manifest(describe(folder, facts), folder)
 
 
 def left_after(night: date) -> str:
@@ -56,6 +66,35 @@ def test_a_night_is_looked_back_on_once_when_its_horizon_is_over(settings: Setti
     assert 70 <= everybody["churners"] <= 90, "neither who had left before nor who left after"
     assert everybody["auc"] == pytest.approx(0.5, abs=0.1), "who left was no matter of risk"
     assert sum(rows["region", region]["churners"] for region in REGIONS) == pytest.approx(everybody["churners"])
+
+
+def churners(settings: Settings) -> float:
+    [row] = [row for row in kept_backtest(settings, "telco", FIRST).to_pylist() if row["feature"] == "all"]
+    return float(row["churners"])
+
+
+def test_a_source_that_was_copied_before_the_horizon_was_over_says_of_nobody_that_he_stayed(settings: Settings) -> None:
+    digest = save_card(settings)
+    tells(settings, "customer_id  churned_on  recorded_at\nC000001  2025-12-20  2025-12-21", FIRST)
+    for night in (FIRST, MATURED):
+        publish_night(settings, night, customers(), digest)
+    assert follow_up.fn("telco", MATURED) == 0
+    tells(settings, left_after(FIRST), MATURED)
+    assert follow_up.fn("telco", MATURED) == 1
+
+
+def test_a_night_is_looked_back_on_once_more_when_those_are_known_who_were_written_down_late(
+    settings: Settings,
+) -> None:
+    digest, later = save_card(settings), MATURED + timedelta(days=LATE_DAYS)
+    for night in (FIRST, MATURED, later):
+        publish_night(settings, night, customers(), digest)
+    assert follow_up.fn("telco", MATURED) == 1
+    before = churners(settings)
+    late = "\n".join(f"C{number:06d}  {FIRST + timedelta(days=29)}  {later}" for number in range(1, 4_000, 50))
+    tells(settings, f"{left_after(FIRST)}\n{late}", later)
+    assert [follow_up.fn("telco", later) for _ in range(2)] == [1, 0]
+    assert churners(settings) == pytest.approx(2 * before, rel=0.2)
 
 
 def test_a_night_whose_model_is_gone_is_told_and_passed_over(settings: Settings, caplog) -> None:

@@ -12,7 +12,10 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from tasks.events import DRIFT_DETECTED, PAYLOADS, tell
 
-DRIFT = {"contract": "telco", "as_of": date(2026, 1, 1), "why": "the list changed by 40 %"}
+DRIFT = {
+    "contract": "telco", "as_of": date(2026, 1, 1), "subject": "usage", "why": "the list changed by 40 %",
+    "to_do": "Retrain.", "remedy": "retraining",
+}  # fmt: skip
 
 
 def test_without_an_orchestrator_an_event_is_only_logged(caplog: pytest.LogCaptureFixture) -> None:
@@ -32,6 +35,7 @@ def test_an_orchestrator_hears_of_whom_and_what_in_plain_words() -> None:
     finally:
         EventsWorker.set_client_override(None)  # type: ignore[arg-type]  # as it is before anybody sets it
     assert (event.event, event.resource.id) == ("churn.drift.detected", "churn.telco.prepaid")
+    assert event.resource["churn.remedy"] == "retraining"
     assert event.payload == {**DRIFT, "as_of": "2026-01-01"}
 
 

@@ -5,21 +5,27 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import time
 from types import SimpleNamespace
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
 from prefect.server.utilities.user_templates import render_user_template_sync
 
+from churn.remedy import Remedy
 from store.orchestration import Notices, declared_automations, declared_deployments, read_notices
+from store.settings import read_settings
 from tasks.automations import install_automations, wanted
 from tasks.deployments import deployment_ids, install_deployments
+from tasks.events import DRIFT_DETECTED, PAYLOADS
 from tasks.server import Server
 
 NIGHTLY = [one for one in declared_deployments() if one["name"] in ("nightly", "notice", "retraining")]
 NAMES = {one["name"]: f"{number:08d}-0000-4000-8000-000000000000" for number, one in enumerate(declared_deployments())}
-ZONE = "Europe/London"
+SETTINGS = read_settings({"CHURN_ZONE": "Europe/London"})
 
 
 class Kept:
@@ -67,7 +73,7 @@ def server(kept: Kept) -> Iterator[Server]:
 
 
 def installed(server: Server, declared: Any = NIGHTLY) -> list[str]:
-    return list(install_deployments(server, declared, ZONE))
+    return list(install_deployments(server, declared, SETTINGS))
 
 
 def automated(server: Server, declared: Any = declared_automations()) -> list[str]:  # noqa: B008  # it is not changed
@@ -108,8 +114,20 @@ def test_what_an_operator_paused_stays_paused_even_where_it_changes(server: Serv
 
 
 def test_schedules_are_in_the_business_zone_whatever_the_file_says(server: Server, kept: Kept) -> None:
-    list(install_deployments(server, NIGHTLY, "Africa/Lagos"))
+    list(install_deployments(server, NIGHTLY, replace(SETTINGS, zone=ZoneInfo("Africa/Lagos"))))
     assert kept.things["deployments"]["nightly"]["schedules"][0]["schedule"]["timezone"] == "Africa/Lagos"
+
+
+def test_lateness_is_looked_for_when_the_night_is_due(server: Server, kept: Kept) -> None:
+    lateness = [one for one in declared_deployments() if one["name"] in ("lateness", "nightly")]
+    list(install_deployments(server, lateness, replace(SETTINGS, due=time(7, 30))))
+    assert kept.things["deployments"]["lateness"]["schedules"][0]["schedule"]["cron"] == "30 7 * * *"
+    assert kept.things["deployments"]["nightly"]["schedules"][0]["schedule"]["cron"] == "0 4 * * *"
+
+
+def test_a_backfill_may_take_as_long_as_it_has_nights() -> None:
+    [hanging] = [one["trigger"] for one in declared_automations() if "cancel-flow-run" in str(one["actions"])]
+    assert not {"backfill", "catch-up"} & set(hanging["match_related"]["prefect.resource.name"])
 
 
 def test_a_server_that_is_busy_for_a_moment_is_asked_again(
@@ -130,12 +148,42 @@ def test_an_automation_knows_its_deployments_and_cools_down_for_each_thing_by_it
 @pytest.mark.parametrize("declared", declared_automations(), ids=lambda one: one["name"])
 def test_what_an_automation_says_of_a_run_or_an_event_can_be_said(declared: dict[str, Any]) -> None:
     """The parameters of a deployment are rendered without Prefect's own filters (3.8.8), such as `ui_url`."""
-    payload = {"contract": "telco", "as_of": "2026-01-01", "why": "the list changed"}
+    payload = dict.fromkeys(frozenset().union(*PAYLOADS.values()), "the list changed")
     run = SimpleNamespace(name="telco as of 2026-01-01", id="60b0f206", state=SimpleNamespace(message=None))
     told = {"event": SimpleNamespace(payload=payload), "flow_run": run, "flow": SimpleNamespace(name="nightly")}
     for action in wanted(declared, NAMES, addressee=None).actions:
         for text in (getattr(action, "parameters", None) or {}).values():
             assert render_user_template_sync(text["template"], told)
+
+
+def test_silence_alone_ends_no_run_since_nobody_beats_while_the_server_is_away() -> None:
+    beaten = [one for one in declared_automations() if "prefect.flow-run.heartbeat" in one["trigger"].get("after", ())]
+    [silent] = beaten
+    assert [action.get("deployment") for action in silent["actions"]] == ["silence"]
+
+
+def test_every_crash_of_a_night_is_told_and_only_the_first_of_a_day_is_taken_over() -> None:
+    [crashed] = told_of("prefect.flow-run.Crashed")
+    assert crashed["within"] == 60
+    assert {"nightly", "retraining", "outcomes"} <= set(crashed["match_related"]["prefect.resource.name"])
+
+
+def test_people_hear_of_whatever_drifts_and_a_retraining_starts_only_where_it_mends_it() -> None:
+    [heard] = told_of(DRIFT_DETECTED)
+    [started] = [one["trigger"] for one in declared_automations() if ran(one) == ["retraining"]]
+    assert "match" not in heard
+    assert started["match"] == {"churn.remedy": Remedy.RETRAINING.value}
+
+
+def told_of(event: str) -> list[dict[str, Any]]:
+    """What lets people hear of the event itself."""
+    telling = [one for one in declared_automations() if any(action["type"] == "notify" for action in one["actions"])]
+    return [one["trigger"] for one in telling if one["trigger"]["expect"] == [event]]
+
+
+def ran(declared: dict[str, Any]) -> list[str]:
+    """The deployments that an automation runs."""
+    return [action["deployment"] for action in declared["actions"] if "deployment" in action]
 
 
 def test_a_notice_is_always_written_down_and_sent_where_there_is_an_addressee() -> None:

@@ -12,8 +12,10 @@ import pyarrow as pa
 import pytest
 
 from churn.alarms import Mute
+from churn.contract import arrow_schema
 from churn.errors import RequestError
-from schemas.monitoring import ALARMS, DECISIONS, FEATURES, SCORE_SPREADS
+from schemas.columns import LogicalType
+from schemas.monitoring import ALARMS, BACKTEST, DECISIONS, FEATURES, SCORE_SPREADS, Diagnosis
 from store import monitoring
 from store.publication import open_publisher
 from store.settings import Settings, current_settings
@@ -70,10 +72,43 @@ def test_an_irrelevant_column_gone_to_zero_is_recorded_and_nobody_is_told(settin
 
 
 def test_a_night_that_is_watched_again_tells_nobody_again_and_keeps_one_row(settings, digest):
-    watched(settings, night(0), zeroed(customers(), KEY), digest)
+    steps.tell_people(watched(settings, night(0), zeroed(customers(), KEY), digest))
     again = steps.watch_night.fn("telco", night(0))
     assert (len(again.alarms), again.new) == (1, ())
     assert monitoring.kept_night(settings, ALARMS, "telco").num_rows == 1
+
+
+@pytest.mark.parametrize("later", [0, 1])
+def test_what_could_not_be_told_is_told_by_the_next_watch(settings, digest, monkeypatch, later):
+    monkeypatch.setattr(monitoring, "keep_page", _on_a_full_disk)
+    with pytest.raises(OSError, match="full"):
+        watched(settings, night(0), zeroed(customers(), KEY), digest)
+    monkeypatch.undo()
+    if later:
+        publish_night(settings, night(1), zeroed(customers(), KEY), digest)
+    seen = steps.watch_night.fn("telco", night(later))
+    assert [(alarm.finding.subject, alarm.raised_as_of) for alarm in seen.new] == [(KEY, night(0))]
+    steps.tell_people(seen)
+    assert steps.watch_night.fn("telco", night(later)).new == ()
+
+
+def _on_a_full_disk(*_: object) -> Path:
+    raise OSError("the disk is full")
+
+
+def test_a_night_that_is_watched_later_knows_what_was_known_that_night(settings, digest):
+    publish_night(settings, night(0), customers(), digest)
+    keep_what_became_of(settings, night(0), night(-31))
+    assert steps.watch_night.fn("telco", night(0)).matured_until == night(-30)
+    [row] = monitoring.kept_night(settings, DECISIONS, "telco").to_pylist()
+    assert row["matured_as_of"] == night(-31), "what became of the night itself nobody knew"
+
+
+def keep_what_became_of(settings: Settings, *nights: date) -> None:
+    ordinary = {LogicalType.STRING: "all", LogicalType.NUMBER: 1.0, LogicalType.INTEGER: 1}
+    values = {column.name: ordinary.get(column.logical_type) for column in BACKTEST.columns}
+    rows = [values | {"contract": "telco", "as_of": as_of, "diagnosis": Diagnosis.SOUND} for as_of in nights]
+    monitoring.keep_backtest(settings, pa.Table.from_pylist(rows, schema=arrow_schema(BACKTEST)))
 
 
 def test_what_was_raised_goes_on_the_next_night_and_a_mute_silences_it(settings, digest):
@@ -104,11 +139,13 @@ def test_a_night_without_a_list_cannot_be_watched(settings):
         steps.chosen_night.fn("telco", "2026-01-01")
 
 
-def test_a_night_that_cannot_be_watched_stays_published(settings, digest, caplog):
+def test_a_night_that_cannot_be_watched_stays_published_and_people_are_told(settings, digest, caplog):
     published = publish_night(settings, night(0), customers(), digest)
     shutil.rmtree(published.snapshot)
-    assert steps.watch_published.fn(published) is None
+    with caplog.at_level("INFO", "churn.events"):
+        assert steps.watch_published.fn(published) is None
     assert "The night is published, and could not be watched: RequestError" in caplog.text
+    assert "churn.night.unfollowed about telco" in caplog.text
 
 
 def test_two_models_that_learnt_from_all_are_told_apart_by_whom_they_score(settings, digest):
@@ -119,3 +156,14 @@ def test_two_models_that_learnt_from_all_are_told_apart_by_whom_they_score(setti
         "prepaid",
     }
     assert {(alarm.finding.subject, alarm.finding.place) for alarm in seen.alarms} >= {(KEY, "postpaid")}
+
+
+def test_two_models_that_each_hold_two_segments_are_told_apart_by_all_of_them(settings, digest):
+    rows = customers()
+    young = np.where(np.arange(CUSTOMERS) % 3 == 0, " young", "")
+    segments = np.char.add(np.array(rows["segment"].to_pylist()), young)
+    rows = with_column(zeroed(rows, KEY), "segment", segments.tolist())
+    publish_night(settings, night(0), rows, digest, prepaid=save_card(settings, -3.0))
+    steps.watch_night.fn("telco", night(0))
+    places = set(monitoring.kept_night(settings, FEATURES, "telco")["place"].to_pylist())
+    assert places == {"postpaid, postpaid young", "prepaid, prepaid young"}

@@ -38,7 +38,7 @@ PASSWORD = "correct horse battery"
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    with living_in(tmp_path_factory.mktemp("home")):
+    with living_in(tmp_path_factory.mktemp("home"), CHURN_PARITY="on"):
         yield current_settings()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -17,7 +17,8 @@ from store.settings import current_settings
 from tasks import cleaning, lateness, notice, progress_page
 from tasks.server import Server
 from tests.end_to_end.nights import living_in
-from tests.faults.nights import publish
+from tests.store.small_runs import publish
+from tests.store.test_publication import D1
 
 STEP = "score with reasons"
 
@@ -44,9 +45,16 @@ def test_a_night_that_nobody_published_is_late_and_is_told(home: Path, caplog: p
 
 
 def test_a_night_that_readers_see_is_not_late_and_the_next_one_is(home: Path) -> None:
-    publish(open_publisher(current_settings()), date(2026, 1, 1), "first")
+    for kind in ("scores", "outreach"):
+        publish(open_publisher(current_settings()), D1, kind=kind)
     assert not lateness.tell_if_late.fn("telco", "2026-01-01")
     assert lateness.tell_if_late.fn("telco", "2026-01-02")
+
+
+def test_a_night_whose_list_is_not_there_is_late(home: Path, caplog: pytest.LogCaptureFixture) -> None:
+    publish(open_publisher(current_settings()), D1)
+    assert lateness.tell_if_late.fn("telco", "2026-01-01")
+    assert "is late: of outreach nothing was ever published." in caplog.text
 
 
 def test_of_a_long_step_every_twentieth_is_shown_and_of_a_short_one_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

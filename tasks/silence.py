@@ -1,0 +1,53 @@
+"""Finds out whether a run that fell silent is dead, before anybody starts it a second time beside itself."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from store.processes import is_running
+from tasks.progress import warned
+from tasks.server import Server, open_server
+from tasks.step import LATER, step
+
+BEAT = "prefect.flow-run.heartbeat"
+BEGUN_WITH = "PREFECT__FLOW_RUN_ID"  # the worker gives it to the process of the run
+# What becomes of a dead run; one in any other state has no process that could die.
+ENDS = {"RUNNING": "CRASHED", "CANCELLING": "CANCELLED"}
+PAUSE = 2.0  # seconds between two looks
+
+
+@step("see whether {run} lives", again_after=LATER)
+def end_if_dead(run: str, patience: float) -> bool:
+    """Marks a run that has no process here and does not beat within `patience` seconds as crashed; whether it did.
+
+    While the server was away nobody could beat, so that the silence before it came back says nothing.
+    """
+    began, end = datetime.now(UTC), time.monotonic() + patience
+    with open_server() as server:
+        while time.monotonic() < end:
+            told = server.get(f"/flow_runs/{run}")
+            if told["state_type"] not in ENDS or _has_process(told) or _has_beaten(server, run, began):
+                return False
+            time.sleep(PAUSE)
+        _end(server, run, told["state_type"])
+    return True
+
+
+def _has_process(run: dict[str, Any]) -> bool:
+    pid = run["infrastructure_pid"] or ""
+    return pid.isdecimal() and is_running(int(pid), f"{BEGUN_WITH}={run['id']}")
+
+
+def _has_beaten(server: Server, run: str, since: datetime) -> bool:
+    """Whether it did so itself after that; beats that waited for the server say when they were meant for it."""
+    whose = {"event": {"name": [BEAT]}, "resource": {"id": [f"prefect.flow-run.{run}"]}}
+    asked = {"filter": whose | {"occurred": {"since": since.isoformat()}}, "limit": 1}
+    return bool(server.post("/events/filter", asked)["events"])
+
+
+def _end(server: Server, run: str, state: str) -> None:
+    message = "Neither a process nor a heartbeat; the process is dead, or its machine is."
+    warned(f"Run {run}: {message}")
+    server.post(f"/flow_runs/{run}/set_state", {"state": {"type": ENDS[state], "message": message}})

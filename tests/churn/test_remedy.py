@@ -1,0 +1,47 @@
+"""A broken feed is for people, and a model that no longer fits is for a retraining."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from churn.drift import Drift
+from churn.drift_price import Price
+from churn.findings import Finding, drift_findings, profit_finding, reasons_finding
+from churn.remedy import Remedy, remedy_for
+from schemas.monitoring import EVERYTHING, AlarmKind
+
+PRICE = Price(money=500.0, best=2_500.0, overlap=0.6)
+MOVED = Drift("usage", 0.0, 0.0, 0.0, 0.0, ks=0.3, psi=0.4, crowded=0.1, crowded_before=0.1)
+LACKING = replace(MOVED, missing=0.4)
+CROWDED = replace(MOVED, crowded=0.9)
+PROFIT = list(profit_finding(50.0, 100.0, "then"))
+REASONS = list(reasons_finding({"usage": 1.0}, {"tenure": 1.0}))
+LEVEL = Finding(
+    AlarmKind.CALIBRATION, "calibration", 2.0, None, "twice as many left", "Calibrate anew: a retraining does."
+)
+NOBODY = replace(LEVEL, says="nobody left", to_do="Ask who delivers departures whether they came.")
+
+
+def drifted(*drifts: Drift) -> list[Finding]:
+    return list(drift_findings(EVERYTHING, drifts, {"usage": PRICE}))
+
+
+TABLE = [
+    # what was found                             who mends it
+    (drifted(MOVED), Remedy.RETRAINING),
+    ([LEVEL], Remedy.RETRAINING),
+    ([NOBODY], Remedy.PEOPLE),
+    ([*drifted(MOVED), *PROFIT], Remedy.RETRAINING),
+    (drifted(LACKING), Remedy.PEOPLE),
+    (drifted(CROWDED), Remedy.PEOPLE),
+    ([*drifted(LACKING), LEVEL], Remedy.PEOPLE),
+    (REASONS, Remedy.PEOPLE),
+    ([], Remedy.PEOPLE),
+]
+
+
+@pytest.mark.parametrize(("found", "remedy"), TABLE)
+def test_a_retraining_starts_only_where_a_model_is_at_fault_and_no_feed(found: list[Finding], remedy: Remedy) -> None:
+    assert remedy_for(found) is remedy
