@@ -109,7 +109,7 @@ def _write_bucket(home: Path, bucket: int, numbers: np.ndarray, random: np.rando
 
 
 def _customers(keys: pa.Array, numbers: np.ndarray, random: np.random.Generator) -> pa.Table:
-    """Half of the customers live in households of two or three, and one in six may not be contacted."""
+    """Half of the customers live in households of two or three, one in six may not be contacted; what ails them."""
     count = len(numbers)
     alone = random.random(count) < 0.5
     return pa.table(
@@ -119,6 +119,10 @@ def _customers(keys: pa.Array, numbers: np.ndarray, random: np.random.Generator)
             "region": _drawn(random, count, [f"R{number:02d}" for number in range(1, 41)]),
             "do_not_contact": random.random(count) < 0.05,
             "marketing_consent": random.random(count) < 0.88,
+            "complaints_open": random.poisson(0.02, count),
+            "tickets_open": random.poisson(0.06, count),
+            "handset_age_days": pa.array(random.integers(0, 1_500, count), mask=random.random(count) < 0.1),
+            "price_change_6m": np.where(random.random(count) < 0.2, 2.5, 0.0),
         }
     )
 

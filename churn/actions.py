@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from churn.causes import NO_CAUSE, cause_of, keep_of
 from churn.profit import Floats, expected_value, value_of_effect
 from churn.scorecard import PAIRED
 from schemas.policy import REASON, Action, Policy
@@ -28,11 +29,13 @@ class Offers:
     """The best action for each of n customers in each of c channels, and its expected value in money; both [n, c].
 
     Where no action answers the customer's reasons, or his value is not known, the action is NO_ACTION and worth -inf.
-    `keep` [n, c] is the chance that it keeps one who would have left. `answered` [n] says for whom there is an action
-    at all, `customer_value` [n] what keeping each is worth.
+    `keep` [n, c] is the chance that it keeps one who would have left, and `cause` [n, c] the place of the action's
+    cause that he meets. `answered` [n] says for whom there is an action at all, `customer_value` [n] what keeping each
+    is worth.
     """
 
     action: Places
+    cause: Places
     worth: Floats
     keep: Floats
     answered: Flags
@@ -49,31 +52,33 @@ class Gain(NamedTuple):
 def offers(rows: pa.Table, customer_value: Floats, policy: Policy, effects: Floats | None = None) -> Offers:
     """What the policy has for each customer.
 
-    `rows` has the probability and, where an action asks for reasons, the score table's reason columns. `effects`
-    [n, actions] are by how much each action lowers the risk, NaN where no lot told so.
+    `rows` has the probability and, where an action asks for them, the score table's reason columns and those that
+    causes look at. `effects` [n, actions] are by how much each action lowers the risk, NaN where no lot told so.
     """
     shape = rows.num_rows, len(policy.channels)
-    action, worth, keep = np.full(shape, NO_ACTION, np.int16), np.full(shape, -np.inf), np.zeros(shape)
+    action, cause = np.full(shape, NO_ACTION, np.int16), np.full(shape, NO_CAUSE, np.int16)
+    worth, keep = np.full(shape, -np.inf), np.zeros(shape)
     answered = np.zeros(rows.num_rows, np.bool_)
-    probability = np.asarray(rows["probability"], np.float64)
     for number, offered in enumerate(policy.actions):
         answers, channel = is_answered(rows, offered), policy.channel_names.index(offered.channel)
-        gain = gain_of(probability, customer_value, offered, None if effects is None else effects[:, number])
+        gain = gain_of(rows, customer_value, offered, None if effects is None else effects[:, number])
         better = answers & (gain.worth > worth[:, channel])  # never where the gain is not known
         action[better, channel], worth[better, channel] = number, gain.worth[better]
         keep[better, channel] = gain.keep[better]
+        cause[better, channel] = cause_of(rows, offered.causes)[better]
         answered |= answers
-    return Offers(action, worth, keep, answered, customer_value)
+    return Offers(action, cause, worth, keep, answered, customer_value)
 
 
-def gain_of(probability: Floats, customer_value: Floats, action: Action, effect: Floats | None = None) -> Gain:
+def gain_of(rows: pa.Table, customer_value: Floats, action: Action, effect: Floats | None = None) -> Gain:
     """What the action is worth by its standing keep probability, or where lots have told its `effect` [n] by that.
 
-    Who is worth nothing by the first was never in a wave, so that no lot was drawn of him, and no effect counts. None
-    is more than the whole risk.
+    `rows` has the probability, and the columns that the action's causes look at: who meets none is worth NaN. Who is
+    worth nothing by the first was never in a wave, so that no lot was drawn of him, and no effect counts. None is more
+    than the whole risk.
     """
-    standing = expected_value(probability, customer_value, action)
-    believed = np.full(len(probability), action.keep_probability)
+    probability, believed = np.asarray(rows["probability"], np.float64), keep_of(rows, action)
+    standing = expected_value(probability, customer_value, action, believed)
     if effect is None:
         return Gain(standing, believed)
     told = ~np.isnan(effect) & (standing > 0.0) & (probability > 0.0)
@@ -83,7 +88,9 @@ def gain_of(probability: Floats, customer_value: Floats, action: Action, effect:
 
 
 def is_answered(rows: pa.Table, action: Action) -> Flags:
-    """Whether one of the reasons of each customer is one that the action answers. Shape (n,)."""
+    """Whether one of the reasons of each customer is one that the action answers, or he meets a cause. Shape (n,)."""
+    if action.causes:
+        return np.asarray(cause_of(rows, action.causes) != NO_CAUSE)
     answered = np.full(rows.num_rows, not action.answers)
     for place in REASON_PLACES if action.answers else ():
         answered |= _is_among(rows[f"reason_{place}_feature"], action)
@@ -95,13 +102,22 @@ def sentences(rows: pa.Table, action: Action, titles: Mapping[str, str]) -> pa.A
 
     It names the strongest reason that the action answers, in words where these tell of nothing else, and by the
     feature's title where the reason is a pair: the pair's other half may be what no agent should know. `rows` has the
-    score table's reason columns, `titles` what people call each feature.
+    score table's reason columns and the place of the `cause` that he meets, `titles` what people call each feature. A
+    cause names no reason: what it says is the policy's own words.
     """
+    if action.causes:
+        return _said_of_causes(np.asarray(rows["cause"]), action)
     before, named, after = action.says.partition(REASON)
     if not named:
         return pa.repeat(pa.scalar(action.says), rows.num_rows)
     told = pc.coalesce(*(_told(rows, place, action, titles) for place in REASON_PLACES))
     return pc.binary_join_element_wise(before, told, after, "")
+
+
+def _said_of_causes(cause: Places, action: Action) -> pa.Array:
+    said = [each.says or action.says for each in action.causes]
+    # Customers of other actions may meet causes that this one does not have.
+    return pa.array(said, pa.string()).take(pa.array(np.clip(cause, 0, len(said) - 1)))
 
 
 def _told(rows: pa.Table, place: int, action: Action, titles: Mapping[str, str]) -> pa.Array:

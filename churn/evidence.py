@@ -95,7 +95,7 @@ class Evidence:
             return self.scores
         if self.model is None or self.rows is None:
             return None
-        return _with_columns(self.scores.drop_columns(REASONS), explained(self.model, self.rows), REASONS)
+        return with_columns(self.scores.drop_columns(REASONS), explained(self.model, self.rows), REASONS)
 
     def customer_value(self, policy: Policy) -> Floats:
         """What keeping each customer is worth by the policy; NaN where it is not known any more. Shape (n,)."""
@@ -155,6 +155,14 @@ def rows_of(rows: pa.Table, customers: pa.ChunkedArray) -> pa.Table:
     return rows.take(pc.index_in(customers.cast(pa.string()), rows["customer_id"].cast(pa.string())))
 
 
+def with_columns(rows: pa.Table, others: pa.Table, names: Sequence[str]) -> pa.Table:
+    """The rows with those of the others' columns that they lack; both are alike row by row."""
+    for name in names:
+        if name not in rows.column_names:
+            rows = rows.append_column(name, others[name])
+    return rows
+
+
 def _scores_again(evidence: Evidence) -> pa.Table:
     if evidence.rows is None or evidence.contract is None or evidence.model is None:
         return _figures_again(evidence)
@@ -189,7 +197,7 @@ def _decision_again(evidence: Evidence) -> tuple[pa.Table, pa.Table]:
         return NOTHING, NOTHING
     if evidence.rows is None or decided.past is None:
         return _money_again(evidence, told, decided, decided.terms), NOTHING
-    rows = _with_columns(told, evidence.rows, decided.terms.columns)
+    rows = with_columns(told, evidence.rows, decided.terms.columns)
     judged = _judged(rows, decided.terms, decided.past, decided.untold)
     places = _places(judged, decided, decided.terms.policy)
     statuses = status_rows(judged, places, decided.terms)
@@ -209,7 +217,7 @@ def _judged(rows: pa.Table, terms: Terms, past: Past, untold: bool) -> Judged:
 def _money_again(evidence: Evidence, told: pa.Table, decided: Decided, terms: Terms) -> pa.Table:
     """What a contact is worth, where nothing but the published score says who the customers are."""
     value = evidence.customer_value(terms.policy)
-    if decided.untold or terms.uplift or np.isnan(value).all():
+    if decided.untold or terms.uplift or terms.policy.asks_for_causes or np.isnan(value).all():
         return NOTHING
     worth = offers(told, value, terms.policy).worth
     channel = _channels(decided.statuses, terms.policy)
@@ -238,13 +246,6 @@ def _ranked(listed: pa.Table, whole: pa.Table) -> pa.Table:
     order = whole.sort_by([("expected_value", "descending"), ("customer_id", "ascending")])["customer_id"]
     rank = pc.add(pc.index_in(listed["customer_id"].cast(pa.string()), order.cast(pa.string())), 1)
     return listed.set_column(listed.column_names.index("rank"), "rank", rank.cast(pa.int64()))
-
-
-def _with_columns(rows: pa.Table, others: pa.Table, names: Sequence[str]) -> pa.Table:
-    for name in names:
-        if name not in rows.column_names:
-            rows = rows.append_column(name, others[name])
-    return rows
 
 
 def _without(rows: pa.Table, silent: npt.NDArray[np.bool_], names: Sequence[str]) -> pa.Table:

@@ -69,6 +69,7 @@ def listed_rows(scores: pa.Table, statuses: pa.Table, judged: Judged, places: Pl
     offered, channel = judged.offers, _spread(judged, places.channel)
     columns["customer_value"] = pa.array(offered.customer_value[listed])
     columns["keep_probability"] = pa.array(offered.keep[listed, channel[listed]])
+    columns["cause"] = pa.array(offered.cause[listed, channel[listed]])
     return pa.table(columns)
 
 
@@ -173,7 +174,7 @@ def _words(policy: Policy) -> tuple[pa.Array, pa.Array]:
         Status.HELD_OUT: "worth a place on the list, and left out by lot so that the effect of contacts can be told",
         Status.COOLING_DOWN: "contacted, answered or was in a wave too short a while ago",
         Status.HOUSEHOLD_LIMIT: f"no more than {policy.household_limit} of a household; others come first or just did",
-        Status.NO_ACTION: "no action answers the customer's reasons",
+        Status.NO_ACTION: f"no action answers the customer's {'causes' if policy.asks_for_causes else 'reasons'}",
         Status.NOT_WORTH_IT: f"expected value is not above {policy.minimum_expected_value:g}",
         Status.BEYOND_CAPACITY: "worth a contact, but others are worth more within the capacity",
     }

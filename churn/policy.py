@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from pydantic import ValidationError
 
+from churn.conditions import NUMBERS, cannot_equal, contradictions, unmeetable
 from churn.errors import PolicyError
-from schemas.columns import Column, LogicalType, Role
+from schemas.columns import Column, Role
 from schemas.contract import Contract
 from schemas.outreach import Status
 from schemas.policy import REASON, Action, Holdout, Policy, Suppression
 
 RESERVED = frozenset(Status)
 
-# No rule can wait for a moment: a policy file is to hold every night.
-_COMPARABLE = {
-    LogicalType.BOOLEAN: bool,
-    LogicalType.INTEGER: int,
-    LogicalType.NUMBER: int,
-    LogicalType.STRING: str,
-}
-_NUMBERS = (LogicalType.INTEGER, LogicalType.NUMBER)
 _EVEN = 1.0  # the share of a team that says nothing of it
 
 
@@ -74,31 +67,20 @@ def require_columns(policy: Policy, contract: Contract) -> None:
 def _unfit(policy: Policy, contract: Contract) -> Iterator[str]:
     columns = {column.name: column for column in contract.customer.columns}
     for rule in policy.suppress:
-        yield from _cannot_equal(f"suppress: rule {rule.status}", rule.column, [rule.equals], columns)
+        yield from cannot_equal(f"suppress: rule {rule.status}", rule.column, [rule.equals], columns)
     if policy.team_by:
         for team in policy.teams:
-            yield from _cannot_equal(f"teams: {team.name}", policy.team_by, team.of, columns)
+            yield from cannot_equal(f"teams: {team.name}", policy.team_by, team.of, columns)
     for action in policy.actions:
         yield from _unanswerable(action, columns)
+        yield from unmeetable(action, columns)
     value = policy.customer_value.column
-    if value and (value not in columns or columns[value].logical_type not in _NUMBERS):
+    if value and (value not in columns or columns[value].logical_type not in NUMBERS):
         yield f"customer_value: {value} is no column of numbers that a customer row has"
     if policy.household_limit is not None and contract.one(Role.HOUSEHOLD) is None:
         yield "household_limit: no column of the contract has the role household"
     elif policy.looks_at_households and contract.one(Role.HOUSEHOLD) is None:
         yield "holdout.unit: no column of the contract has the role household: say customer"
-
-
-def _cannot_equal(who: str, name: str, values: Iterable[object], columns: dict[str, Column]) -> Iterator[str]:
-    if name not in columns:
-        yield f"{who} looks at {name}, a column that a customer row does not have"
-        return
-    column = columns[name]
-    for value in values:
-        if type(value) is not _COMPARABLE.get(column.logical_type):  # isinstance would let True pass for 1
-            yield f"{who} compares {name} ({column.logical_type}) with {value!r}"
-        elif column.allowed and value not in column.allowed:
-            yield f"{who} waits for {value!r}, which {name} may not hold"
 
 
 def _unanswerable(action: Action, columns: dict[str, Column]) -> Iterator[str]:
@@ -121,7 +103,9 @@ def _double_names(policy: Policy) -> Iterator[str]:
         "suppress": [rule.status for rule in policy.suppress],
         "teams.of": [value for team in policy.teams for value in team.of],
     }
-    named |= {f"actions: {action.name}: answers": list(action.answers) for action in policy.actions}
+    for action in policy.actions:
+        named[f"actions: {action.name}: answers"] = list(action.answers)
+        named[f"actions: {action.name}: causes"] = [cause.name for cause in action.causes]
     for field, names in named.items():
         for name in (name for name, times in Counter(names).items() if times > 1):
             yield f"{field}: {name} is there twice"
@@ -136,6 +120,7 @@ def _contradictions(policy: Policy) -> Iterator[str]:
             yield f"actions: {action.name} needs the channel {action.channel}, which is not there"
         if REASON in action.says and not action.answers:
             yield f"actions: {action.name} says {REASON} and answers none"
+        yield from contradictions(action)
     rest = [team.name for team in policy.teams if not team.of]
     if policy.team_by and len(rest) != 1:
         yield "teams: one of them, and no more, must be without `of`, for all whom the others do not have"

@@ -10,13 +10,15 @@ from schemas.policy import Action
 Floats = npt.NDArray[np.float64]
 
 
-def expected_value(probability: Floats, customer_value: Floats, action: Action) -> Floats:
+def expected_value(probability: Floats, customer_value: Floats, action: Action, keep: Floats | None = None) -> Floats:
     """Expected gain of the action for each customer: `EV = p*g*(V - d) - (1 - p)*d - f`.
 
-    A churner whom the offer keeps (probability g) is worth V less the offer d; a stayer takes the offer for
-    nothing; the contact f is always paid. Money in, money out; NaN where the value is unknown. Shape (n,).
+    A churner whom the offer keeps (probability g: `keep`, or the action's own) is worth V less the offer d; a stayer
+    takes the offer for nothing; the contact f is always paid. Money in, money out; NaN where the value or g is unknown.
+    Shape (n,).
     """
-    kept = probability * action.keep_probability * (customer_value - action.offer_cost)
+    chance = action.keep_probability if keep is None else keep
+    kept = probability * chance * (customer_value - action.offer_cost)
     given_away = (1.0 - probability) * action.offer_cost
     return kept - given_away - action.contact_cost
 

@@ -13,13 +13,15 @@ import pyarrow as pa
 
 from churn.actions import Gain, gain_of, is_answered
 from churn.addends import Addends, addends_of
+from churn.causes import cause_of
 from churn.errors import AuditFailed
-from churn.evidence import Decided, Evidence, differences, recomputed, rows_of
+from churn.evidence import Decided, Evidence, differences, recomputed, rows_of, with_columns
 from churn.outreach import Terms
 from churn.scorecard import PAIRED
 from schemas.columns import Column, Role
 from schemas.contract import Contract
 from schemas.outreach import STATUSES, Status
+from schemas.policy import Action
 from schemas.receipt import Addend, AgentReceipt, Decision, Receipt, Score
 from schemas.scores import REASONS_UP, SCORES
 
@@ -165,33 +167,50 @@ def _cuts(listed: pa.Table) -> dict[str, float]:
 
 def _offers(evidence: Evidence, decided: Decided) -> Iterator[Parts]:
     """What each action of the policy would have been worth for each customer."""
-    told = evidence.told
-    if decided.terms is None or told is None or (decided.terms.uplift and evidence.rows is None):
+    rows = _looked_at(evidence, decided)
+    if decided.terms is None or rows is None:
         yield from ((),) * evidence.scores.num_rows
         return
     policy = decided.terms.policy
-    gains = _gains(evidence, decided.terms)
+    gains = _gains(evidence, rows, decided.terms)
     worth, keep = (np.array([gain[kind] for gain in gains]).T.tolist() for kind in (0, 1))
-    answers = np.array([is_answered(told, action) for action in policy.actions]).T.tolist()
-    for of_customer in zip(answers, worth, keep, strict=True):
+    answers = np.array([is_answered(rows, action) for action in policy.actions]).T.tolist()
+    causes = zip(*(_causes(rows, action) for action in policy.actions), strict=True)
+    for of_customer in zip(answers, causes, worth, keep, strict=True):
         yield tuple(
             {
                 "action": one.name,
                 "channel": one.channel,
                 "answers": answered,
+                "cause": cause,
                 "expected_value": _known(money),
-                "keep_probability": chance,
+                "keep_probability": _known(chance),
             }
-            for one, answered, money, chance in zip(policy.actions, *of_customer, strict=True)
+            for one, answered, cause, money, chance in zip(policy.actions, *of_customer, strict=True)
         )
 
 
-def _gains(evidence: Evidence, terms: Terms) -> list[Gain]:
+def _looked_at(evidence: Evidence, decided: Decided) -> pa.Table | None:
+    """What actions were chosen by: the scores, and the columns of causes; None where they are kept no longer."""
+    told, terms = evidence.told, decided.terms
+    if told is None or terms is None or (evidence.rows is None and (terms.uplift or terms.policy.asks_for_causes)):
+        return None
+    columns = {name for action in terms.policy.actions for name in action.cause_columns}
+    return told if evidence.rows is None else with_columns(told, evidence.rows, sorted(columns))
+
+
+def _causes(rows: pa.Table, action: Action) -> list[str | None]:
+    """The name of the action's cause that each customer meets."""
+    names = [*(cause.name for cause in action.causes), None]
+    return [names[place] for place in cause_of(rows, action.causes).tolist()]  # NO_CAUSE is the last
+
+
+def _gains(evidence: Evidence, rows: pa.Table, terms: Terms) -> list[Gain]:
     """What each action of the policy is worth for each customer."""
-    chance, value = np.asarray(evidence.scores["probability"]), evidence.customer_value(terms.policy)
+    value = evidence.customer_value(terms.policy)
     effects = None if evidence.rows is None else terms.effects(evidence.rows)
     told = [None] * len(terms.policy.actions) if effects is None else effects.T
-    return [gain_of(chance, value, *one) for one in zip(terms.policy.actions, told, strict=True)]
+    return [gain_of(rows, value, *one) for one in zip(terms.policy.actions, told, strict=True)]
 
 
 def _known(money: float) -> float | None:

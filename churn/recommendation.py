@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite, nan
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from churn.causes import cause_of_one
 from churn.profit import expected_value
 from churn.scorecard import PAIRED
 from schemas.columns import Role
 from schemas.contract import Contract
-from schemas.policy import REASON, Action, Policy
+from schemas.policy import REASON, Action, Cause, Policy
 
 
 class Trouble(NamedTuple):
@@ -21,6 +22,13 @@ class Trouble(NamedTuple):
 
     feature: str
     words: str
+
+
+class Meant(NamedTuple):
+    """An action that is meant for the customer, and the first of its causes that he meets, if it has any."""
+
+    action: Action
+    cause: Cause | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,26 +78,33 @@ class Advice:
         return value if isfinite(value) else nan
 
     def best(self, chance: float, row: Mapping[str, Any], reasons: Sequence[Trouble]) -> Recommendation | None:
-        """The action that answers one of the reasons, the strongest first, and is worth most; None where none pays.
+        """The action that answers one of the reasons, or a cause that he meets, and is worth most; None if none pays.
 
         Of equals it is the policy's first. None also where the row says that the customer is to be left alone; who was
         contacted lately a list knows, a row does not.
         """
         if self.spares(row):
             return None
-        answering = [action for action in self.policy.actions if _answers(action, reasons)]
         value = self.customer_value(row)
-        offered = [(_worth(chance, value, action), action) for action in answering]
+        offered = [(_worth(chance, value, meant), meant) for meant in _all_meant(self.policy, row, reasons)]
         worth, best = max(offered, key=lambda offer: offer[0], default=(-np.inf, None))
         if best is None or not worth > self.policy.minimum_expected_value:
             return None
-        return Recommendation(best, worth, _sentence(best, reasons, self.titles))
+        return Recommendation(best.action, worth, _sentence(best, reasons, self.titles))
 
 
-def _worth(chance: float, value: float, action: Action) -> float:
+def _worth(chance: float, value: float, meant: Meant) -> float:
     """Worth nothing at all where the customer's value is not known."""
-    worth: float = expected_value(np.array([chance]), np.array([value]), action).item()
+    keep = meant.cause.keeps if meant.cause else meant.action.keep_probability
+    worth: float = expected_value(np.array([chance]), np.array([value]), meant.action, np.array([keep])).item()
     return worth if isfinite(worth) else -np.inf
+
+
+def _all_meant(policy: Policy, row: Mapping[str, Any], reasons: Sequence[Trouble]) -> Iterator[Meant]:
+    for action in policy.actions:
+        cause = cause_of_one(row, action.causes)
+        if cause or (not action.causes and _answers(action, reasons)):
+            yield Meant(action, cause)
 
 
 def _answers(action: Action, reasons: Sequence[Trouble]) -> bool:
@@ -100,8 +115,11 @@ def _answered(action: Action, reason: Trouble) -> bool:
     return not set(action.answers).isdisjoint(reason.feature.split(PAIRED))
 
 
-def _sentence(action: Action, reasons: Sequence[Trouble], titles: Mapping[str, str]) -> str:
+def _sentence(meant: Meant, reasons: Sequence[Trouble], titles: Mapping[str, str]) -> str:
     """What the agent reads; of a pair no more than the title of the half that is answered, see `actions.sentences`."""
+    action, cause = meant
+    if cause and cause.says:
+        return cause.says
     if REASON not in action.says:
         return action.says
     told = next((reason for reason in reasons if _answered(action, reason)), None)

@@ -13,39 +13,34 @@ from math import sqrt
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from churn.actions import is_answered
 from churn.arrow import as_floats
+from churn.causes import cause_of, keep_of
 from churn.lookup import score
 from churn.metrics import probability
 from churn.profit import value_of_effect
 from churn.scorecard import Floats, Scorecard, one_array
-from schemas.policy import Policy
-
-Ints = npt.NDArray[np.int64]
-
-NO_CAUSE = -1
+from schemas.policy import Cause, Policy
 
 # How firmly scores are believed where a lot says otherwise: as if so many more of the held out had left as predicted.
 LEAVERS_BELIEVED = 20.0
 
 
 @dataclass(frozen=True, slots=True)
-class Cause:
-    """Why an action may change something: the customer's `column` lies above a limit.
-
-    `keep` is the share of those who would have left that the action keeps, below 0 where it drives others away, and
-    `spread` is how far off that belief may be, as a standard deviation.
-    """
+class Belief:
+    """A cause of an action, and how far off the share that it keeps may be: `spread`, as a standard deviation."""
 
     action: str
-    column: str
-    above: float
-    keep: float
+    cause: Cause
     spread: float
+
+    @property
+    def keep(self) -> float:
+        """The share of those who would have left that the action keeps."""
+        return self.cause.keeps
 
 
 class Cards(NamedTuple):
@@ -73,27 +68,21 @@ class Uplift:
         return card_effects(self.cards, rows, policy)
 
 
-def keep_probabilities(rows: pa.Table, policy: Policy, causes: Sequence[Cause] | None = None) -> Floats:
+def keep_probabilities(rows: pa.Table, policy: Policy) -> Floats:
     """The share of leavers that each action keeps of customers like these, NaN where it is not offered; [n, actions].
 
-    Without causes it is the policy's own for whoever has a reason that the action answers, and `rows` has the score
-    table's reason columns. With them it is that of the first of the action's causes that holds, and `rows` has their
-    columns.
+    `rows` has the score table's reason columns, and those that causes look at, where an action asks for them.
     """
-    if causes is None:
-        return _columns(
-            np.where(is_answered(rows, action), action.keep_probability, np.nan) for action in policy.actions
-        )
-    return _columns(_keep_of(rows, action.name, causes) for action in policy.actions)
+    return _columns(np.where(is_answered(rows, action), keep_of(rows, action), np.nan) for action in policy.actions)
 
 
-def cause_of(rows: pa.Table, action: str, causes: Sequence[Cause]) -> Ints:
-    """The place of the first of the action's causes that holds for each customer, NO_CAUSE where none does; [n]."""
-    place = np.full(rows.num_rows, NO_CAUSE, np.int64)
-    for number, cause in reversed(list(enumerate(causes))):
-        if cause.action == action:
-            place[as_floats(one_array(rows, cause.column)) > cause.above] = number  # NaN is above nothing
-    return place
+def believing(policy: Policy, beliefs: Sequence[Belief]) -> Policy:
+    """The policy with the causes that are believed in, in place of its own and of the reasons that actions answer."""
+    actions = tuple(
+        action.model_copy(update={"causes": _causes_of(action.name, beliefs), "answers": ()})
+        for action in policy.actions
+    )
+    return policy.model_copy(update={"actions": actions})
 
 
 def expected_gains(risk: Floats, effects: Floats, customer_value: Floats, policy: Policy) -> Floats:
@@ -108,13 +97,13 @@ def expected_gains(risk: Floats, effects: Floats, customer_value: Floats, policy
     return np.where(np.isnan(gains), -np.inf, gains)
 
 
-def learned(causes: Sequence[Cause], members: pa.Table) -> tuple[Cause, ...]:
-    """The causes, each moved from what was believed to what waves showed, as far as these can tell.
+def learned(beliefs: Sequence[Belief], members: pa.Table) -> tuple[Belief, ...]:
+    """The beliefs, each moved from what was believed to what waves showed, as far as these can tell.
 
     `members` are customers of waves: action, held_out, probability, churned, and the causes' columns. Listed and held
     out were told apart by lot alone, so they differ by the action; whether it was carried out is not asked.
     """
-    return tuple(_updated(cause, _heads(cause, place, causes, members)) for place, cause in enumerate(causes))
+    return tuple(_updated(belief, _heads(belief, _causes_of(belief.action, beliefs), members)) for belief in beliefs)
 
 
 def card_effects(cards: Mapping[str, Cards], rows: pa.Table, policy: Policy) -> Floats:
@@ -138,32 +127,33 @@ class _Heads(NamedTuple):
     held_out_predicted: float
 
 
-def _updated(cause: Cause, heads: _Heads) -> Cause:
+def _updated(belief: Belief, heads: _Heads) -> Belief:
     """The mean of a normal belief and a normal measurement, each weighed by how sure it is."""
     if not heads.predicted:
-        return cause
+        return belief
     # The scores of customers who were chosen for them are too high; the held out show by how much.
     level = (heads.held_out_left + LEAVERS_BELIEVED) / (heads.held_out_predicted + LEAVERS_BELIEVED)
     untouched = level * heads.predicted
     measured = 1.0 - heads.left / untouched
-    stay = 1.0 - cause.keep  # the spread by belief: that of a measurement would be 0 where nobody left
+    stay = 1.0 - belief.keep  # the spread by belief: that of a measurement would be 0 where nobody left
     noise = stay**2 * (1.0 / (stay * untouched) + 1.0 / (heads.held_out_left + LEAVERS_BELIEVED))
-    weight = cause.spread**2 / (cause.spread**2 + noise)
-    return replace(cause, keep=cause.keep + weight * (measured - cause.keep), spread=cause.spread * sqrt(1.0 - weight))
+    weight = belief.spread**2 / (belief.spread**2 + noise)
+    cause = belief.cause.model_copy(update={"keeps": belief.keep + weight * (measured - belief.keep)})
+    return replace(belief, cause=cause, spread=belief.spread * sqrt(1.0 - weight))
 
 
-def _heads(cause: Cause, place: int, causes: Sequence[Cause], members: pa.Table) -> _Heads:
-    with_action = members.filter(pc.equal(members["action"].cast(pa.string()), cause.action))
-    those = with_action.filter(pa.array(cause_of(with_action, cause.action, causes) == place))
+def _heads(belief: Belief, causes: Sequence[Cause], members: pa.Table) -> _Heads:
+    with_action = members.filter(pc.equal(members["action"].cast(pa.string()), belief.action))
+    met = cause_of(with_action, causes) == causes.index(belief.cause)
+    those = with_action.filter(pa.array(met))
     held_out, left, predicted = (as_floats(one_array(those, name)) for name in ("held_out", "churned", "probability"))
     listed = 1.0 - held_out
     sums = [float(np.dot(arm, values)) for arm in (listed, held_out) for values in (left, predicted)]
     return _Heads(*sums)
 
 
-def _keep_of(rows: pa.Table, action: str, causes: Sequence[Cause]) -> Floats:
-    keep = np.array([*(cause.keep for cause in causes), np.nan])
-    return np.asarray(keep[cause_of(rows, action, causes)])  # NO_CAUSE is the last
+def _causes_of(action: str, beliefs: Sequence[Belief]) -> tuple[Cause, ...]:
+    return tuple(belief.cause for belief in beliefs if belief.action == action)
 
 
 def _columns(of_actions: Iterable[Floats]) -> Floats:

@@ -126,11 +126,11 @@ def _decision(decision: Decision) -> Facts:
 
 def _offers(decision: Decision) -> Table:
     table = Table(title="Actions")
-    for name in ("action", "channel", "answers a reason", "keeps", "expected value"):
+    for name in ("action", "channel", "is meant for him", "cause", "keeps", "expected value"):
         table.add_column(name, justify="right" if name in ("keeps", "expected value") else "left")
     for one in decision.offers:
         figures = (_in_words(one.keep_probability), _in_words(one.expected_value))
-        table.add_row(one.action, one.channel, "yes" if one.answers else "no", *figures)
+        table.add_row(one.action, one.channel, "yes" if one.answers else "no", one.cause or "", *figures)
     return table
 
 

@@ -13,6 +13,7 @@ Money = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False, strict=True)]
 Factor = Annotated[float, Field(gt=0, le=1_000, strict=True)]
 Places = Annotated[int, Field(ge=0, le=10_000_000, strict=True)]
 Days = Annotated[int, Field(ge=0, le=3_650, strict=True)]
+Limit = Annotated[float, Field(allow_inf_nan=False, strict=True)]
 Value = StrictBool | StrictInt | StrictStr  # what a column of a customer row may be compared with
 
 REASON = "{reason}"  # where an agent's sentence names the reason that the action answers
@@ -24,6 +25,40 @@ class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Condition(Part):
+    """What a column of the customer row must hold: a value, a number within limits, or (`missing`) nothing.
+
+    Of a customer of whom the column says nothing, none but `missing: true` holds; of all others `missing: false` does.
+    """
+
+    column: str
+    equals: Value | None = None
+    above: Limit | None = None
+    at_least: Limit | None = None
+    below: Limit | None = None
+    at_most: Limit | None = None
+    missing: StrictBool | None = None
+
+    @property
+    def asked(self) -> dict[str, bool | int | float | str]:
+        """What is asked of the column, by the names of the fields; missing is not among them."""
+        told = {name: getattr(self, name) for name in ("equals", "above", "at_least", "below", "at_most")}
+        return {name: value for name, value in told.items() if value is not None}
+
+
+class Cause(Part):
+    """What must ail a customer for an action to change something: each of the conditions in `when` holds.
+
+    `keeps` is the share of such customers who would have left that the action keeps, below 0 where it drives others
+    away: a standing belief until a holdout has measured it. `says` is what the agent reads in place of the action's.
+    """
+
+    name: Name
+    when: Annotated[tuple[Condition, ...], Field(min_length=1, max_length=10)]
+    keeps: Annotated[float, Field(ge=-1, le=1, strict=True)]
+    says: Text | None = None
+
+
 class Action(Part):
     """What may be done for a customer, and the channel that it needs.
 
@@ -31,6 +66,9 @@ class Action(Part):
     has measured it. `offer_cost` is paid when a customer takes the offer, `contact_cost` for every contact. It is
     offered to those of whom one of the features in `answers` is a reason, or to all where it names none. `says` is what
     the agent reads.
+
+    An action with `causes` is offered to those who meet one of them, and keeps as many as the first that a customer
+    meets says; its `keep_probability` then counts only where all actions are taken together, to judge models and drift.
     """
 
     name: Name
@@ -39,7 +77,13 @@ class Action(Part):
     contact_cost: Money
     keep_probability: Annotated[float, Field(gt=0, le=1, strict=True)]
     answers: tuple[str, ...] = ()
+    causes: Annotated[tuple[Cause, ...], Field(max_length=20)] = ()
     says: Text
+
+    @property
+    def cause_columns(self) -> tuple[str, ...]:
+        """The columns of the customer row that its causes look at, each once."""
+        return tuple(sorted({condition.column for cause in self.causes for condition in cause.when}))
 
 
 class Channel(Part):
@@ -147,7 +191,8 @@ class Policy(Part):
     def columns(self) -> tuple[str, ...]:
         """The columns of the customer row that the policy looks at by name, each once."""
         named = [rule.column for rule in self.suppress] + [self.team_by, self.customer_value.column]
-        return tuple(sorted({name for name in named if name}))
+        causes = [name for action in self.actions for name in action.cause_columns]
+        return tuple(sorted({name for name in named + causes if name}))
 
     @property
     def looks_at_households(self) -> bool:
@@ -159,3 +204,8 @@ class Policy(Part):
     def asks_for_reasons(self) -> bool:
         """Whether an action is offered for some reasons only."""
         return any(action.answers for action in self.actions)
+
+    @property
+    def asks_for_causes(self) -> bool:
+        """Whether an action is offered for some causes only."""
+        return any(action.causes for action in self.actions)

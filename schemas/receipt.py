@@ -58,7 +58,8 @@ class Offer(Part):
 
     action: str
     channel: str
-    answers: bool = Field(description="Whether it answers one of the customer's reasons, or answers everybody")
+    answers: bool = Field(description="Whether a reason or cause of the customer asks for it, or none need to")
+    cause: str | None = Field(description="The cause of the action's that the customer meets")
     expected_value: float | None = Field(description="In money; null where the customer's value is not known")
     keep_probability: float | None = Field(description="Chance that it keeps one who would have left")
 

@@ -132,7 +132,8 @@ def _units(members: pa.Table) -> pa.Array:
 def _gained(action: Action, members: pa.Table, effect: Floats) -> Value:
     """By how much leaving alone whom the effects advise against beats contacting all, as the waves have done."""
     risk, value = _floats(members, "probability"), _floats(members, "customer_value")
-    worth = gain_of(risk, value, action, effect).worth
+    whole = action.model_copy(update={"causes": ()})  # members of earlier policies' waves meet none of them
+    worth = gain_of(members, value, whole, effect).worth
     chosen = np.where(worth > 0.0, 0, NOTHING)
     believed = np.column_stack([-risk * value, expected_value(risk, value, action) - risk * value])
     return value_gained(_logged(members, value), chosen, np.zeros(len(chosen), np.int64), believed)

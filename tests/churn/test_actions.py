@@ -10,24 +10,25 @@ from churn.profit import expected_value, value_of_effect
 from tests.policies import CALL, VOUCHER, small_policy
 
 RISK, VALUE = np.array([0.1, 0.3, 0.5]), np.full(3, 400.0)
+ROWS = pa.table({"probability": RISK})
 
 
 def test_without_an_effect_the_policy_s_keep_probability_counts() -> None:
-    gain = gain_of(RISK, VALUE, CALL)
+    gain = gain_of(ROWS, VALUE, CALL)
     np.testing.assert_array_equal(gain.worth, expected_value(RISK, VALUE, CALL))
     np.testing.assert_array_equal(gain.keep, CALL.keep_probability)
 
 
 def test_an_effect_counts_where_a_lot_told_it_and_the_belief_where_none_did() -> None:
     effect = np.array([np.nan, 0.06, -0.02])
-    gain = gain_of(RISK, VALUE, CALL, effect)
+    gain = gain_of(ROWS, VALUE, CALL, effect)
     assert gain.worth[0] == expected_value(RISK, VALUE, CALL)[0]
     np.testing.assert_array_equal(gain.worth[1:], value_of_effect(RISK, effect, VALUE, CALL)[1:])
     np.testing.assert_allclose(gain.keep, [CALL.keep_probability, 0.2, -0.04])
 
 
 def test_no_action_keeps_more_than_would_have_left() -> None:
-    gain = gain_of(RISK, VALUE, CALL, np.full(3, 0.9))
+    gain = gain_of(ROWS, VALUE, CALL, np.full(3, 0.9))
     np.testing.assert_array_equal(gain.keep, 1.0)
     np.testing.assert_array_equal(gain.worth, value_of_effect(RISK, RISK, VALUE, CALL))
 
@@ -35,7 +36,7 @@ def test_no_action_keeps_more_than_would_have_left() -> None:
 def test_of_whom_no_lot_was_drawn_no_effect_counts() -> None:
     """Who was worth nothing by the belief was in no wave: what the cards say of him was never tried."""
     poor = np.full(3, 1.0)
-    gain = gain_of(RISK, poor, VOUCHER, np.full(3, 0.9))
+    gain = gain_of(ROWS, poor, VOUCHER, np.full(3, 0.9))
     np.testing.assert_array_equal(gain.worth, expected_value(RISK, poor, VOUCHER))
 
 

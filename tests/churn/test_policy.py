@@ -46,8 +46,24 @@ CUSTOMER = Table(
 )
 SHOP = Contract("shop", "1", "", "", sources=(CUSTOMER,), customer=CUSTOMER, flat=True)
 
+OLD = {"name": "old", "when": [{"column": "visits", "above": 300}], "keeps": 0.2}
+
+
+def when(**condition: object) -> dict[str, object]:
+    """The cause with another condition."""
+    return OLD | {"when": [condition]}
+
+
 WRONG_FIELDS = [
     # field             value      said
+    ("actions", [OFFER | {"causes": [OLD | {"keeps": 1.2}]}], "actions.0.causes.0.keeps: Input should be less than"),
+    ("actions", [OFFER | {"causes": [OLD | {"when": []}]}], "actions.0.causes.0.when: Tuple should have at least 1"),
+    ("actions", [OFFER | {"causes": [when(column="visits", over=1)]}], "when.0.over: Extra inputs are not permitted"),
+    (
+        "actions",
+        [OFFER | {"causes": [when(column="visits", above="1")]}],
+        "when.0.above: Input should be a valid number",
+    ),
     ("teams", [{"name": "t", "capacity": -1}], "teams.0.capacity: Input should be greater than or equal to 0"),
     ("teams", [], "teams: Tuple should have at least 1 item"),
     ("actions", [OFFER | {"keep_probability": 0}], "actions.0.keep_probability: Input should be greater than 0"),
@@ -74,6 +90,17 @@ CONTRADICTIONS = [
     ("actions", [OFFER | {"channel": "sms"}], "actions: offer needs the channel sms, which is not there"),
     ("actions", [OFFER, OFFER], "actions: offer is there twice"),
     ("actions", [OFFER | {"says": "It is {reason}."}], "actions: offer says {reason} and answers none"),
+    ("actions", [OFFER | {"causes": [OLD, OLD]}], "actions: offer: causes: old is there twice"),
+    ("actions", [OFFER | {"causes": [OLD], "answers": ["visits"]}], "actions: offer has both answers and causes"),
+    ("actions", [OFFER | {"causes": [OLD | {"keeps": -0.1}]}], "actions: offer: none of its causes keeps anybody"),
+    (
+        "actions",
+        [OFFER | {"causes": [OLD | {"says": "{reason}"}]}],
+        "causes: old says {reason}, and a cause names none",
+    ),
+    ("actions", [OFFER | {"causes": [when(column="visits")]}], "when: visits needs one of equals, missing, or limits"),
+    ("actions", [OFFER | {"causes": [when(column="visits", equals=1, above=0)]}], "when: visits needs one of equals"),
+    ("actions", [OFFER | {"causes": [when(column="visits", equals=1, missing=True)]}], "when: visits needs one of"),
     ("channels", [{"name": "phone"}, {"name": "phone"}], "channels: phone is there twice"),
     ("teams", [{"name": "t", "capacity": 1}, {"name": "t", "capacity": 1}], "teams: t is there twice"),
     ("teams", [{"name": "t", "capacity": 1, "of": ["a"]}], "teams: `of` means nothing without team_by"),
@@ -97,6 +124,36 @@ UNFIT = [
     ("plan", "gold", "rule careful waits for 'gold', which plan may not hold"),
     ("joined_on", "2026-01-01", "rule careful compares joined_on (date) with '2026-01-01'"),
 ]
+
+UNMEETABLE = [
+    # condition                                          said
+    ({"column": "mood", "above": 0}, "looks at mood, a column that a customer row does not have"),
+    ({"column": "born", "above": 1950}, "looks at born, which the contract protects"),
+    ({"column": "in_dispute", "equals": True}, "looks at in_dispute, which is neither feature, segment nor value"),
+    ({"column": "visits", "equals": "many"}, "compares visits (integer) with 'many'"),
+    ({"column": "tariff", "equals": "gold"}, "waits for 'gold', which tariff may not hold"),
+    ({"column": "tariff", "above": 3}, "sets limits to tariff (string), which is no number"),
+    ({"column": "visits", "at_least": 3, "at_most": 2}, "no visits that the contract allows lies within the limits"),
+    ({"column": "visits", "above": 2, "below": 3}, "no visits that the contract allows lies within the limits"),
+    ({"column": "visits", "above": 9}, "no visits that the contract allows lies within the limits"),
+    ({"column": "price", "above": 2, "at_most": 2}, "no price that the contract allows lies within the limits"),
+    ({"column": "price", "missing": True}, "waits for a missing price, which the contract requires"),
+]
+MEETABLE = [
+    {"column": "visits", "at_least": 2, "at_most": 2},
+    {"column": "visits", "above": 8},
+    {"column": "visits", "missing": True},
+    {"column": "price", "above": 2, "below": 2.5},
+    {"column": "price", "missing": False},
+    {"column": "tariff", "equals": "basic"},
+]
+TOLD = (
+    Column("visits", LogicalType.INTEGER, "", roles=(Role.FEATURE,), minimum=0, maximum=9),
+    Column("price", LogicalType.NUMBER, "", roles=(Role.VALUE,), required=True),
+    Column("tariff", LogicalType.STRING, "", roles=(Role.SEGMENT,), allowed=("basic", "family")),
+    Column("born", LogicalType.INTEGER, "", roles=(Role.FEATURE, Role.PROTECTED)),
+    Column("in_dispute", LogicalType.BOOLEAN, ""),
+)
 
 FITTING = [("in_dispute", False), ("visits", 0), ("bill", 3), ("plan", "basic"), ("customer_id", "C1")]
 
@@ -123,6 +180,23 @@ def test_a_policy_that_contradicts_itself_is_refused(field: str, value: object, 
     with pytest.raises(PolicyError) as refused:
         parse_policy(SOUND | {field: value}, "shop.yaml")
     assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(("condition", "said"), UNMEETABLE)
+def test_a_cause_that_nobody_could_meet_or_that_must_not_decide_is_named(
+    condition: dict[str, object], said: str
+) -> None:
+    policy = parse_policy(SOUND | {"actions": [OFFER | {"causes": [when(**condition)]}]}, "shop.yaml")
+    with pytest.raises(PolicyError) as refused:
+        require_columns(policy, replace(SHOP, customer=replace(CUSTOMER, columns=TOLD)))
+    assert "actions: offer: causes: old" in str(refused.value)
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize("condition", MEETABLE)
+def test_a_cause_that_some_customer_may_meet_is_sound(condition: dict[str, object]) -> None:
+    policy = parse_policy(SOUND | {"actions": [OFFER | {"causes": [when(**condition)]}]}, "shop.yaml")
+    require_columns(policy, replace(SHOP, customer=replace(CUSTOMER, columns=TOLD)))
 
 
 def test_a_share_of_a_team_that_has_its_customers_by_a_column_is_refused() -> None:

@@ -9,7 +9,7 @@ import pytest
 from churn.actions import NO_ACTION, offers, sentences
 from churn.recommendation import Advice, Trouble
 from schemas.columns import Column, LogicalType, Role
-from schemas.policy import Action, CustomerValue, Policy, Suppression
+from schemas.policy import Action, Cause, Condition, CustomerValue, Policy, Suppression
 from tests import cards
 from tests.policies import small_policy
 
@@ -48,6 +48,39 @@ def test_it_is_what_the_night_would_offer_the_same_customer():
             assert found.says == told[number][place]
         seen.add(found and found.action.name)
     assert seen == {None, "welcome", "plan", "gift"}
+
+
+CAUSES = tuple(
+    Cause(name=name, when=tuple(Condition(**condition) for condition in when), keeps=keeps, says=says)
+    for name, when, keeps, says in (
+        (
+            "young_and_dear",
+            [{"column": "tenure", "below": 6}, {"column": "plan", "equals": "P3"}],
+            0.6,
+            "Go through it.",
+        ),
+        ("old", [{"column": "tenure", "at_least": 20}], -0.1, None),
+        ("unbound", [{"column": "in_contract", "missing": True}], 0.4, None),
+    )
+)
+BY_CAUSES = (action("call", cost=2.0).model_copy(update={"causes": CAUSES}), action("gift", cost=12.0, keep=0.35))
+
+
+def test_by_causes_too_it_is_what_the_night_would_offer_the_same_customer():
+    customers, asked = cards.customers(400), policy(*BY_CAUSES)
+    risk = np.random.default_rng(2).beta(1, 6, 400)
+    table = customers.append_column("probability", pa.array(risk))
+    best, advice = offers(table, np.asarray(customers["bill"]) * 12, asked), Advice.of(asked, CONTRACT)
+    told = sentences(table.append_column("cause", pa.array(best.cause[:, 0])), BY_CAUSES[0], advice.titles).to_pylist()
+    seen = set()
+    for place, row in enumerate(customers.to_pylist()):
+        number, found = int(best.action[place, 0]), advice.best(float(risk[place]), row, [])
+        assert (found is None) == (number == NO_ACTION or best.worth[place, 0] <= 0)
+        if found is not None:
+            assert (found.action, found.expected_value) == (BY_CAUSES[number], best.worth[place, 0])
+            assert found.says == (told[place] if number == 0 else "Speak.")
+            seen.add((found.action.name, found.says))
+    assert seen == {("call", "Go through it."), ("call", "Speak."), ("gift", "Speak.")}
 
 
 def drawn(count: int) -> list[dict[str, object]]:

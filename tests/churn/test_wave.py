@@ -17,11 +17,19 @@ from churn.outreach import Terms, judge
 from churn.past import no_statuses, past_of
 from churn.wave import draw
 from schemas.outreach import OUTREACH, TEAMS, Status
-from schemas.policy import Action, Channel, CoolDown, Holdout, Policy, Suppression, Team
+from schemas.policy import Action, Cause, Channel, Condition, CoolDown, Holdout, Policy, Suppression, Team
 from tests.policies import no_contacts
 
 TONIGHT = date(2026, 3, 1)
 CHANNELS = ("phone", "message")
+CAUSES = tuple(
+    Cause(name=name, when=(Condition(column="tickets", **asked),), keeps=keeps, says=f"It is {name}.")
+    for name, asked, keeps in (
+        ("many", {"at_least": 2}, 0.7),
+        ("one", {"above": 0}, 0.5),
+        ("unknown", {"missing": True}, -0.1),
+    )
+)
 OFFER = Action(name="call", channel="phone", offer_cost=10, contact_cost=2, keep_probability=0.4, says="Offer it.")
 
 
@@ -48,6 +56,7 @@ def cases(draw_one: st.DrawFn) -> Case:
         "customer_value": seed.choice([60.0, 500.0], count),
         "do_not_contact": seed.random(count) < 0.2,
         "household": pa.array([None if home == 0 else f"h{home}" for home in seed.integers(0, 8, count)], pa.string()),
+        "tickets": pa.array(seed.integers(0, 4, count), mask=seed.random(count) < 0.2),
         "region": seed.choice(["N", "S"], count).tolist(),
         "model_digest": ["m"] * count,
         **{f"reason_{place}_feature": pa.nulls(count, pa.string()) for place in (1, 2, 3)},
@@ -96,7 +105,8 @@ def policy_of(draw_one: st.DrawFn) -> Policy:
             OFFER,
             OFFER.model_copy(update={"name": "fix", "answers": ("complaints",), "keep_probability": 0.6}),
             OFFER.model_copy(update={"name": "text", "channel": "message", "answers": ("handset", "complaints")}),
-        )[draw_one(st.integers(0, 1)) :],
+            OFFER.model_copy(update={"name": "ask", "channel": "message", "contact_cost": 5, "causes": CAUSES}),
+        )[draw_one(st.integers(0, 1)) : draw_one(st.integers(3, 4))],
         channels=(
             Channel(name="phone", capacity=draw_one(places), cool_down_days=20),
             Channel(name="message", capacity=draw_one(st.one_of(st.none(), places)), cool_down_days=5),
@@ -208,6 +218,16 @@ def test_another_order_and_another_split_give_the_same_list_to_the_byte(case: Ca
     assert plain(other_listed).equals(plain(listed))
     assert other_teams.equals(teams)
     assert plain(other_statuses).sort_by("customer_id").equals(plain(statuses))
+
+
+@ANY
+@given(cases())
+def test_who_is_listed_for_a_cause_meets_it_and_the_agent_reads_its_words(case: Case) -> None:
+    _, listed, _ = decided(case)
+    asked = listed.filter(pa.array([action == "ask" for action in listed["action"].to_pylist()], pa.bool_()))
+    words = ["It is many." if tickets >= 2 else "It is one." for tickets in of_customers(case, asked, "tickets")]
+    assert asked["agent_says"].to_pylist() == words
+    assert asked["keep_probability"].to_pylist() == [0.7 if word == "It is many." else 0.5 for word in words]
 
 
 @ANY

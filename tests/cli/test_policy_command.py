@@ -20,16 +20,22 @@ def run(*arguments: str) -> str:
 
 def test_a_sound_policy_is_said_to_be_sound() -> None:
     said = run("check", "telco")
-    assert "telco is sound and fits telco: telco 3.0.0, 3 actions, 200 contacts a day (north 100, south 100)" in said
+    assert "telco is sound and fits telco: telco 4.0.0, 3 actions, 200 contacts a day (north 100, south 100)" in said
     assert "default is sound and fits iranian" in run("check", "default", "--contract", "iranian")
 
 
 @pytest.mark.parametrize(
     ("right", "wrong", "said"),
     [
-        ("share: 0.1", "share: ten", "holdout.share: Input should be a valid number"),
+        ("share: 0.02", "share: ten", "holdout.share: Input should be a valid number"),
         ("channel: message", "channel: pigeon", "actions: discount needs the channel pigeon, which is not there"),
-        ("answers: [handset_age_days]", "answers: [tenure_months]", "which the contract does not call actionable"),
+        (
+            "column: handset_age_days",
+            "column: gender",
+            "causes: old_handset looks at gender, which the contract protects",
+        ),
+        ("above: 300", "above: 30000", "no handset_age_days that the contract allows lies within the limits"),
+        ("above: 300", "equals: old", "causes: old_handset compares handset_age_days (integer) with 'old'"),
         ("column: marketing_consent", "column: mood", "rule no_consent looks at mood"),
         ("team_by: region", "team_by: shoe_size", "teams: north looks at shoe_size"),
     ],

@@ -9,7 +9,9 @@ import pyarrow as pa
 import pytest
 
 from benchmarks.money import RULES, Earned, earned_by, figures, rules
+from churn.actions import offers
 from churn.simulator import ACTIONS
+from store.policies import read_policy
 
 CUSTOMERS = 6_000
 
@@ -54,6 +56,13 @@ def test_nobody_earns_more_than_the_oracle_by_true_probabilities(earned: dict[st
 
 def test_causes_earn_more_than_one_keep_probability_for_all(earned: dict[str, Earned]) -> None:
     assert earned["policy"].expected > earned["risk_value"].expected > earned["random"].expected
+
+
+def test_the_policy_values_customers_as_a_night_does() -> None:
+    rows = month(1)
+    worth = offers(rows, np.asarray(rows["customer_value"]), read_policy("telco").policy).worth.max(axis=1)
+    np.testing.assert_allclose(rules(1)["policy"](rows, rows).worth.max(axis=1), worth)
+    assert (worth > 0.0).any()
 
 
 def test_plan_recommendations_to_the_highest_risks_lose(earned: dict[str, Earned]) -> None:

@@ -58,7 +58,7 @@ def test_lessons_know_the_listed_and_the_held_out_of_lists_within_their_horizon(
     june, july = ([row for row in rows if row["as_of"] == each] for each in (date(2024, 6, 1), JULY))
     assert {row["wave_arm"] for row in june} == {None}
     assert [row["wave_arm"] for row in july] == ["listed"] * 18 + ["held_out"] * 2 + [None] * 80
-    assert {row["wave_share"] for row in july[:20]} == {0.1}, "the policy of the telecom holds a tenth out"
+    assert {row["wave_share"] for row in july[:20]} == {0.02}, "the policy of the telecom holds one in fifty out"
     assert {row["wave_policy"] for row in july[20:]} == {None}
 
 
