@@ -1,11 +1,11 @@
 """What benchmarks/api.py measures: predictions and look-ups of one real worker, from callers in another process.
 
-Capacity is what eight callers get who wait for their answers. The service and the constant answer take turns second by
-second, so that whatever else the machine does meets both alike. The constant answer goes the way that FastAPI's routes
-usually go, which a prediction without a query spares itself: see `QuickRoute` in api/predictions.py. `half_load` sends at half of that capacity whether or
-not answers have come, and so do the look-ups, at fifty a second: three thousand agents who see a customer a minute.
-The machine needs a core for the service and one for the callers; `cpu_to_constant` compares the processor's time that
-an answer takes the worker, which no neighbour changes.
+Capacity is what eight callers get who wait for their answers. The service and the constant answer take turns second
+by second, so that whatever else the machine does meets both alike. The constant answer goes the way that FastAPI's
+routes usually go, which a prediction without a query spares itself: see `QuickRoute` in api/predictions.py.
+`half_load` sends at half of that capacity whether or not answers have come, and so do the look-ups, at fifty a
+second: three thousand agents who see a customer a minute. The machine needs a core for the service and one for the
+callers; `cpu_to_constant` compares the processor's time that an answer takes the worker, which no neighbour changes.
 """
 
 from __future__ import annotations
