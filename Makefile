@@ -31,7 +31,7 @@ screenshots: setup  ## take the pictures of docs/operations.md from what make up
 	@scripts/screenshots
 
 test: setup  ## every test; starts servers of its own and installs those that are missing
-	@pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+	@pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-faults: setup  ## the long fault run: kill, stop, fill and cut off, many times over; ends with a line of JSON
 	@python -m tests.faults

@@ -50,15 +50,8 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return str(request.getfixturevalue("postgres_url"))
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks what needs a PostgreSQL server, so that `-m "not postgres"` leaves it out, and what stays together."""
+    """Marks what needs a PostgreSQL server, so that `-m "not postgres"` leaves it out."""
     for item in items:
         if "postgres_url" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.postgres)
-        item.add_marker(pytest.mark.xdist_group(_company(item.path)))
-
-
-def _company(test: Path) -> str:
-    """Tests of a file share what was made for them; those of whole nights share an orchestrator and a telecom."""
-    return test.parent.name if test.parent.name == "end_to_end" else str(test)
