@@ -114,7 +114,7 @@ def test_what_goes_is_told_first_and_then_done(tmp_path: Path, publisher: Publis
     done = churn("gc", "--dry-run", "--retention", "short.yaml", home=tmp_path)
     first, last, later = done.stdout.splitlines()
     assert first.startswith(f"would go {named(one)}: 2026-01-01 is none of the nights that are kept; 0.")
-    assert (first[-7:], last) == ("43 rows", f"This would free {first.rpartition('; ')[2]}, by the policy short 1.0.0.")
+    assert (first[-7:], last) == ("43 rows", f"This would free {first.rpartition('; ')[2]}, by the policy short 1.1.0.")
     assert later.startswith("What readers saw until now goes the next time from 24 hours on")
     assert one.folder.is_dir()
 

@@ -63,7 +63,8 @@ def test_a_night_is_looked_back_on_once_when_its_horizon_is_over(settings: Setti
     assert {value for feature, value in rows if feature == "region"} == set(REGIONS)
     everybody = rows["all", "all"]
     assert everybody["customers"] == pytest.approx(4_000)
-    assert 70 <= everybody["churners"] <= 90, "neither who had left before nor who left after"
+    # The few who were held out stand for all who were listed, so that one of them more or less counts for many.
+    assert everybody["churners"] == pytest.approx(80, abs=30), "neither who had left before nor who left after"
     assert everybody["auc"] == pytest.approx(0.5, abs=0.1), "who left was no matter of risk"
     assert sum(rows["region", region]["churners"] for region in REGIONS) == pytest.approx(everybody["churners"])
 
