@@ -9,7 +9,7 @@ interventions change by written steps, see store/migrations.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, MutableMapping
 from contextlib import suppress
 
 import sqlalchemy as sa
@@ -34,6 +34,7 @@ from store.tables import TABLES_OF, alone, data_dictionary, metadata, structure
 from store.views import View, views
 
 _LITERAL = {"literal_binds": True}
+_DIGESTS: MutableMapping[str, str] = {}  # by dialect, since each engine has a dialect of its own
 
 
 def create_all(engine: Engine) -> None:
@@ -113,6 +114,13 @@ def _literal(text: str, dialect: Dialect) -> str:
 
 
 def _digest(dialect: Dialect) -> str:
+    """Worked out once a process: it follows from the code alone, and costs as much as a small query."""
+    if dialect.name not in _DIGESTS:
+        _DIGESTS[dialect.name] = _digest_of_all(dialect)
+    return _DIGESTS[dialect.name]
+
+
+def _digest_of_all(dialect: Dialect) -> str:
     statements = [*table_statements(dialect), *view_statements(dialect), *function_statements(dialect)]
     words = [f"{said['relation']} {said['name']} {said['description']}" for said in _descriptions(dialect.name)]
     return hashlib.sha256("\n".join([*statements, *words]).encode()).hexdigest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from types import MappingProxyType
 from typing import Any
 
@@ -50,6 +51,7 @@ class View:
         return own or next(str(base.comment) for base in column.base_columns if isinstance(base, sa.Column))
 
 
+@cache
 def views(dialect: str) -> tuple[View, ...]:
     """All views, in the form that suits the database: sqlite or postgresql."""
     age = MappingProxyType({"age_hours": _AGE, "stale": _STALE})
