@@ -10,6 +10,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,7 +21,6 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from store.fault_points import STOP, VARIABLE
 from store.orchestration import AUTOMATIONS, DEPLOYMENTS, declared_deployments
 from store.settings import current_settings
 from store.tables import engine_for, publication
@@ -73,6 +73,13 @@ class Standing:
         seen_within(PATIENCE, lambda: self.state(run) in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED"))
         return self.state(run)
 
+    def scored(self) -> frozenset[tuple[str, int]]:
+        """The scored buckets that wait for their publication, and when each was written."""
+        with suppress(FileNotFoundError):  # it was published while we looked
+            drafts = (self.home / "data/lake/snapshots").rglob(SCORED)
+            return frozenset((draft.name, draft.stat().st_mtime_ns) for draft in drafts)
+        return frozenset()
+
     def notices(self) -> list[str]:
         """What operators were told, in the order in which they were."""
         book = self.home / "data/notices.jsonl"
@@ -82,12 +89,12 @@ class Standing:
         return int((self.home / "data/run" / f"{name}.pid").read_text().split()[0])
 
 
-def seen_within(seconds: float, happened: Callable[[], object]) -> None:
+def seen_within(seconds: float, happened: Callable[[], object], every: float = 0.5) -> None:
     """Waits for what the server, a worker or a run does in its own time."""
     end = time.monotonic() + seconds
     while not happened():
         assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.5)
+        time.sleep(every)
 
 
 def declared_in_a_hurry(folder: Path) -> Path:
@@ -168,33 +175,32 @@ def test_drift_starts_one_retraining_however_often_it_is_told_and_people_hear_of
     assert "Decisions of telco changed: usage" in standing.notices()
 
 
-def test_a_night_that_dies_with_its_worker_is_gone_on_with_by_the_next_one(standing: Standing) -> None:
-    """It stands still when it has scored every bucket; then worker and run are killed, as by a machine that dies."""
-    asked = {"as_of": NEXT_NIGHT, "force": True}
-    stopped = {"env": {VARIABLE: f"{STOP}described"}}
-    dead = standing.trigger("nightly", parameters=asked, job_variables=stopped)
-    snapshots = standing.home / "data/lake/snapshots"
-    seen_within(PATIENCE, lambda: any(_is_stopped(pid) for pid in _runs_below(standing.pid("worker"))))
+def test_a_night_that_dies_with_its_worker_is_taken_over_and_does_nothing_twice(standing: Standing) -> None:
+    """Worker and run are killed when every bucket is scored, as by a machine that dies; nobody starts the run again."""
+    run = standing.trigger("nightly", parameters={"as_of": NEXT_NIGHT, "force": True})
+    seen_within(PATIENCE, lambda: len(standing.scored()) == 4, every=0.02)
     for pid in (*_runs_below(standing.pid("worker")), standing.pid("worker")):
         os.kill(pid, signal.SIGKILL)
-    assert len(list(snapshots.rglob(SCORED))) == 4
-    # The dead run holds its deployment's one place until its silence is noticed; an operator need not wait.
-    standing.ask(f"/flow_runs/{dead}/set_state", {"state": {"type": "CANCELLED"}, "force": True})
+    written = scored = standing.scored()
+    assert len(scored) == 4
     _let_leases_run_out(standing.home)
     assert "worker started" in standing.script("up")
-    run = standing.trigger("nightly", parameters=asked)
-    assert standing.await_end(run) == "COMPLETED"
-    assert not list(snapshots.rglob(SCORED))
-    assert standing.server.get(f"/flow_runs/{run}").json()["name"] == f"telco as of {NEXT_NIGHT}, revision 2"
+
+    def has_ended() -> bool:
+        nonlocal written
+        written |= standing.scored()
+        return standing.state(run) == "COMPLETED"
+
+    seen_within(PATIENCE, has_ended, every=0.1)
+    assert written == scored
+    assert standing.scored() == frozenset()
+    assert standing.server.get(f"/flow_runs/{run}").json()["name"].startswith(f"telco as of {NEXT_NIGHT}, revision ")
+    assert "nightly crashed" in standing.notices()
 
 
 def _runs_below(worker: int) -> list[int]:
     children = Path(f"/proc/{worker}/task/{worker}/children").read_text().split()
     return [int(pid) for pid in children]
-
-
-def _is_stopped(pid: int) -> bool:
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
 def _let_leases_run_out(home: Path) -> None:
