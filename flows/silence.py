@@ -10,5 +10,5 @@ from tasks.parameters import FlowRun, Patience
 
 @flow(name="silence", flow_run_name="of run {flow_run}")
 def silence(flow_run: FlowRun, patience: Patience = 75) -> bool:
-    """Whether it was dead; if so it is marked as crashed, and what crashed is taken over."""
+    """Whether it was dead; if so it is marked as crashed and taken over, or begins anew where it had not begun."""
     return steps.end_if_dead(flow_run, patience)

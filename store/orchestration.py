@@ -22,10 +22,11 @@ Declared = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Notices:
-    """Where notices go beside our own book of them: to a webhook, or to a block that was made in the Prefect UI."""
+    """Where notices go beside our own book: to a webhook, by mail, to a block that was made in the Prefect UI."""
 
     webhook: str = field(default="", repr=False)  # its address is often all that keeps strangers out
     block: str = ""
+    mail: str = field(default="", repr=False)  # mailtos://user:password@host?from=…&to=…, as Apprise reads it
 
 
 def declared_deployments() -> tuple[Declared, ...]:
@@ -39,13 +40,20 @@ def declared_automations() -> tuple[Declared, ...]:
 
 
 def read_notices(env: Mapping[str, str]) -> Notices:
-    """Who is to be noticed; SettingsError where the block is not named by its type and its name."""
+    """Who is to be noticed; SettingsError where the block is not named by type and name, or the mail goes elsewhere."""
     block = env.get("CHURN_NOTICE_BLOCK", "")
     if block and len(block.split("/")) != 2:
         raise SettingsError(
             f"{block!r} names no block", where="CHURN_NOTICE_BLOCK", to_do="Give type and name: sendgrid-email/night."
         )
-    return Notices(env.get("CHURN_NOTICE_WEBHOOK", ""), block)
+    mail = env.get("CHURN_NOTICE_MAIL", "")
+    if mail and not mail.startswith(("mailto://", "mailtos://")):
+        raise SettingsError(
+            "it is no address of a mail server",
+            where="CHURN_NOTICE_MAIL",
+            to_do="Give mailtos://user:password@smtp.example.com?from=night@example.com&to=team@example.com.",
+        )
+    return Notices(env.get("CHURN_NOTICE_WEBHOOK", ""), block, mail)
 
 
 def current_notices() -> Notices:

@@ -1,8 +1,8 @@
 """Brings the server's automations to what automations.yaml declares; one that an operator paused stays paused.
 
 The file is in Prefect's own words but for two: an action's `deployment` is named, not numbered, and the action `notify`
-writes a notice into our own book by the deployment `notice`, and sends it to whom CHURN_NOTICE_WEBHOOK or
-CHURN_NOTICE_BLOCK names.
+writes a notice into our own book by the deployment `notice`, and lets the server send it to whom CHURN_NOTICE_WEBHOOK,
+CHURN_NOTICE_MAIL and CHURN_NOTICE_BLOCK name: also where no worker is left to do so.
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from prefect.blocks.notifications import CustomWebhookNotificationBlock
+from prefect.blocks.notifications import CustomWebhookNotificationBlock, SlackWebhook
 from prefect.events.schemas.automations import AutomationCore
+from pydantic import SecretStr
 
 from store.orchestration import Declared, Notices
 from tasks.server import Server
 
 OURS = "churn"  # the tag by which ours are told from those that operators made for themselves
-WEBHOOK = "churn-notices"
+WEBHOOK, MAIL = "churn-notices", "churn-mail"
 JINJA = "jinja"
 
 
@@ -25,18 +26,18 @@ def install_automations(
     server: Server, declared: Sequence[Declared], deployments: Mapping[str, str], notices: Notices
 ) -> Iterator[str]:
     """Makes the automations, and removes those of ours that left the file; says what it changed, if anything."""
-    addressee = _addressee(server, notices)
+    addressees = tuple(_addressees(server, notices))
     standing = {one["name"]: one for one in server.found("/automations") if OURS in one["tags"]}
     for one in declared:
-        yield from _install(server, wanted(one, deployments, addressee), standing.pop(one["name"], None))
+        yield from _install(server, wanted(one, deployments, addressees), standing.pop(one["name"], None))
     for name, left in standing.items():
         server.delete(f"/automations/{left['id']}")
         yield f"removed the automation {name!r}, which automations.yaml no longer has"
 
 
-def wanted(declared: Declared, deployments: Mapping[str, str], addressee: str | None) -> AutomationCore:
+def wanted(declared: Declared, deployments: Mapping[str, str], addressees: Sequence[str]) -> AutomationCore:
     """The automation as the server is to have it; a deployment that is not there is a KeyError."""
-    actions = [made for action in declared["actions"] for made in _actions(action, deployments, addressee)]
+    actions = [made for action in declared["actions"] for made in _actions(action, deployments, addressees)]
     return AutomationCore.model_validate(declared | {"actions": actions, "tags": [OURS]})
 
 
@@ -51,11 +52,13 @@ def _install(server: Server, wish: AutomationCore, standing: dict[str, Any] | No
         yield f"changed the automation {wish.name!r}"
 
 
-def _actions(action: dict[str, Any], deployments: Mapping[str, str], addressee: str | None) -> Iterator[dict[str, Any]]:
+def _actions(
+    action: dict[str, Any], deployments: Mapping[str, str], addressees: Sequence[str]
+) -> Iterator[dict[str, Any]]:
     if action["type"] == "notify":
         texts = {name: action[name] for name in ("subject", "body")}
         yield _run(deployments["notice"], texts)
-        if addressee:
+        for addressee in addressees:
             yield {"type": "send-notification", "block_document_id": addressee, **texts}
     elif action["type"] == "run-deployment":
         yield _run(deployments[action["deployment"]], action.get("parameters", {}))
@@ -69,13 +72,23 @@ def _run(deployment: str, parameters: Mapping[str, str]) -> dict[str, Any]:
     return {"type": "run-deployment", "source": "selected", "deployment_id": deployment, "parameters": templates}
 
 
-def _addressee(server: Server, notices: Notices) -> str | None:
-    """The block that sends notices; None where nobody is to get any."""
+def mail_block(url: str) -> SlackWebhook:
+    """A block that sends mail by a server of one's own.
+
+    Prefect has one for a mail service alone (3.8.8). That for Slack hands what is no address of Slack's to Apprise as
+    it is, which knows mail servers too.
+    """
+    return SlackWebhook(url=SecretStr(url))
+
+
+def _addressees(server: Server, notices: Notices) -> Iterator[str]:
+    """The blocks that send notices."""
     if notices.block:
         kind, _, name = notices.block.partition("/")
-        return str(server.get(f"/block_types/slug/{kind}/block_documents/name/{name}")["id"])
-    if not notices.webhook:
-        return None
-    text = {"text": "{{subject}}\n{{body}}"}
-    block = CustomWebhookNotificationBlock(name=WEBHOOK, url=notices.webhook, json_data=text)
-    return str(block.save(WEBHOOK, overwrite=True))
+        yield str(server.get(f"/block_types/slug/{kind}/block_documents/name/{name}")["id"])
+    if notices.mail:
+        yield str(mail_block(notices.mail).save(MAIL, overwrite=True))
+    if notices.webhook:
+        text = {"text": "{{subject}}\n{{body}}"}
+        block = CustomWebhookNotificationBlock(name=WEBHOOK, url=notices.webhook, json_data=text)
+        yield str(block.save(WEBHOOK, overwrite=True))

@@ -13,8 +13,10 @@ from tasks.step import LATER, step
 
 BEAT = "prefect.flow-run.heartbeat"
 BEGUN_WITH = "PREFECT__FLOW_RUN_ID"  # the worker gives it to the process of the run
-# What becomes of a dead run; one in any other state has no process that could die.
-ENDS = {"RUNNING": "CRASHED", "CANCELLING": "CANCELLED"}
+# What becomes of a dead run; one in any other state has no process that could die. A pending one had not begun when its
+# worker died, so that whichever flow it is may be handed out again. Should its process come up after all, the server
+# lets one of the two begin.
+ENDS = {"RUNNING": "CRASHED", "CANCELLING": "CANCELLED", "PENDING": "SCHEDULED"}
 PAUSE = 2.0  # seconds between two looks
 
 
@@ -22,7 +24,8 @@ PAUSE = 2.0  # seconds between two looks
 def end_if_dead(run: str, patience: float) -> bool:
     """Marks a run that has no process here and does not beat within `patience` seconds as crashed; whether it did.
 
-    While the server was away nobody could beat, so that the silence before it came back says nothing.
+    One that never began is scheduled again. While the server was away nobody could beat, so that the silence before it
+    came back says nothing.
     """
     began, end = datetime.now(UTC), time.monotonic() + patience
     with open_server() as server:

@@ -15,13 +15,15 @@ import httpx
 import pytest
 from prefect.server.utilities.user_templates import render_user_template_sync
 
+from churn.errors import SettingsError
 from churn.remedy import Remedy
 from store.orchestration import Notices, declared_automations, declared_deployments, read_notices
 from store.settings import read_settings
-from tasks.automations import install_automations, wanted
+from tasks.automations import install_automations, mail_block, wanted
 from tasks.deployments import deployment_ids, install_deployments
 from tasks.events import DRIFT_DETECTED, PAYLOADS
 from tasks.server import Server
+from tests.mailbox import mailbox
 
 NIGHTLY = [one for one in declared_deployments() if one["name"] in ("nightly", "notice", "retraining")]
 NAMES = {one["name"]: f"{number:08d}-0000-4000-8000-000000000000" for number, one in enumerate(declared_deployments())}
@@ -140,7 +142,7 @@ def test_a_server_that_is_busy_for_a_moment_is_asked_again(
 
 @pytest.mark.parametrize("declared", declared_automations(), ids=lambda one: one["name"])
 def test_an_automation_knows_its_deployments_and_cools_down_for_each_thing_by_itself(declared: dict[str, Any]) -> None:
-    automation = wanted(declared, NAMES, addressee=None)
+    automation = wanted(declared, NAMES, addressees=())
     assert automation.trigger.for_each
     assert automation.actions
 
@@ -151,7 +153,7 @@ def test_what_an_automation_says_of_a_run_or_an_event_can_be_said(declared: dict
     payload = dict.fromkeys(frozenset().union(*PAYLOADS.values()), "the list changed")
     run = SimpleNamespace(name="telco as of 2026-01-01", id="60b0f206", state=SimpleNamespace(message=None))
     told = {"event": SimpleNamespace(payload=payload), "flow_run": run, "flow": SimpleNamespace(name="nightly")}
-    for action in wanted(declared, NAMES, addressee=None).actions:
+    for action in wanted(declared, NAMES, addressees=()).actions:
         for text in (getattr(action, "parameters", None) or {}).values():
             assert render_user_template_sync(text["template"], told)
 
@@ -188,12 +190,33 @@ def ran(declared: dict[str, Any]) -> list[str]:
 
 def test_a_notice_is_always_written_down_and_sent_where_there_is_an_addressee() -> None:
     late = next(one for one in declared_automations() if "late" in one["name"])
-    kinds = [action.type for action in wanted(late, NAMES, addressee=NAMES["nightly"]).actions]
+    kinds = [action.type for action in wanted(late, NAMES, addressees=[NAMES["nightly"]]).actions]
     assert kinds == ["run-deployment", "send-notification"]
-    assert [action.type for action in wanted(late, NAMES, addressee=None).actions] == ["run-deployment"]
+    assert [action.type for action in wanted(late, NAMES, addressees=()).actions] == ["run-deployment"]
 
 
 def test_a_block_is_named_by_its_type_and_its_name() -> None:
     assert read_notices({"CHURN_NOTICE_BLOCK": "sendgrid-email/night"}).block == "sendgrid-email/night"
     with pytest.raises(Exception, match=re.escape("CHURN_NOTICE_BLOCK")):
         read_notices({"CHURN_NOTICE_BLOCK": "night"})
+
+
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")  # Apprise reads images by it
+def test_mail_reaches_those_it_is_for_by_the_server_that_was_named() -> None:
+    with mailbox() as box:
+        people = "from=night@example.com&to=ada@example.com,bob@example.com&format=text"
+        block = mail_block(f"mailto://127.0.0.1:{box.port}?{people}")
+        with block.raise_on_failure():
+            block.notify("readers keep yesterday's", subject="The night of telco is late")
+    assert [(mail["to"], mail["subject"]) for mail in box.mails] == [
+        ("ada@example.com", "The night of telco is late"),
+        ("bob@example.com", "The night of telco is late"),
+    ]
+    assert "readers keep yesterday's" in box.mails[0].get_content()
+
+
+def test_mail_that_goes_to_no_mail_server_is_refused_by_its_variable() -> None:
+    with pytest.raises(SettingsError) as refused:
+        read_notices({"CHURN_NOTICE_MAIL": "ada:secret@example.com"})
+    assert refused.value.where == "CHURN_NOTICE_MAIL"
+    assert "secret" not in str(refused.value)

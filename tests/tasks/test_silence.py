@@ -85,6 +85,12 @@ def test_a_run_whose_process_lives_is_left_alone_although_it_cannot_be_heard(
     assert standing.told == ["CRASHED"]
 
 
+def test_a_run_whose_worker_died_before_it_began_is_handed_out_again(standing: Standing) -> None:
+    standing.run["state_type"] = "PENDING"
+    assert silence.end_if_dead.fn(RUN, 0.05)
+    assert standing.told == ["SCHEDULED"]
+
+
 @pytest.mark.parametrize(("state", "told"), [("CANCELLING", ["CANCELLED"]), ("COMPLETED", []), ("SCHEDULED", [])])
 def test_who_was_to_be_stopped_is_stopped_and_who_ended_or_waits_stays_so(
     standing: Standing, state: str, told: list[str]
