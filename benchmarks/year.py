@@ -1,9 +1,11 @@
 """A year of nights by the real flows on a simulated telecom, in which contacts change who leaves, and its story.
 
 Lists are made on the nights of each month's first week. Who comes onto one lives on as the simulator's truth has it
-under the action that he was listed for; nobody else does. What a night's watching raises an alarm for starts a
-retraining, as the automation does; the gate decides who is champion. The telecom is 24 months old at the end, so that
-its price rise and its competitor fall into the year.
+under the action that he was listed for; nobody else does. After each month's last night the outcomes of all waves that
+are over are measured by what is known then. What a night's watching raises an alarm for starts a retraining, as the
+automation does: only where a retraining is the remedy. Who passes the gate is promoted. The telecom is 24 months old at
+the end, so that its price rise and its competitor fall into the year. The policy is the one that ships, but for its
+holdout: one in fifty of so few customers would show nothing within a year.
 
 A year that was broken off goes on where it was: give the same folder as --home.
 """
@@ -14,10 +16,11 @@ import argparse
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -30,31 +33,41 @@ LEAVES_ON = 20  # day of the month on which those leave whom a call drives away,
 Told = dict[str, Any]
 
 
+class Telecom(NamedTuple):
+    """The folder of the source, and the file of the policy, as flows are asked for them."""
+
+    source: str
+    policy: str
+
+
 def main() -> None:
     """Runs what is left of the year, and writes its page once nothing is."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--customers", type=int, default=20_000)
     parser.add_argument("--months", type=int, default=YEAR, help="of the year, the first ones")
     parser.add_argument("--nights", type=int, default=NIGHTS, help="of each month's first week")
+    parser.add_argument("--holdout", type=float, default=0.1, help="share of a wave that the lot holds out")
     parser.add_argument("--seed", type=int, default=42)
     parser.add_argument("--minutes", type=float, default=24 * 60.0, help="after which it breaks off between two nights")
     parser.add_argument("--home", type=Path, required=True, help="a folder for the telecom, the nights and the story")
     parser.add_argument("--to", type=Path, help="where to write the page, such as docs/year.md")
     chosen = parser.parse_args()
     _settle(chosen.home)
-    telecom = _telecom(chosen.home, chosen.customers, chosen.seed)
+    source, policy = _source(chosen.home, chosen.customers, chosen.seed), _policy(chosen.home, chosen.holdout)
+    telecom = Telecom(str(source), str(policy))
     ends = time.monotonic() + 60.0 * chosen.minutes
     story = _story(chosen.home)
-    left = [
-        night for night in _nights(chosen.months, chosen.nights) if str(night) not in {one["night"] for one in story}
-    ]
+    lived = {one["night"] for one in story}
+    left = [night for night in _nights(chosen.months, chosen.nights) if str(night) not in lived]
     while left and time.monotonic() < ends:
-        story.append(_lived(telecom, left.pop(0)))
+        night = left.pop(0)
+        told, last = _lived(telecom, night), not left or left[0].month != night.month
+        story.append(told | (_measured(telecom, night) if last else {}))
         (chosen.home / "story.json").write_text(json.dumps(story, indent=1), encoding="utf-8")
         print(json.dumps(story[-1]), flush=True)
     print(json.dumps({"nights": len(story), "left": len(left)}))
     if not left and chosen.to:
-        chosen.to.write_text(_page(story, _measured(telecom), chosen.customers), encoding="utf-8")
+        chosen.to.write_text(_page(story, chosen.customers), encoding="utf-8")
 
 
 def _settle(home: Path) -> None:
@@ -66,7 +79,7 @@ def _settle(home: Path) -> None:
     settle_libraries(current_settings(), quiet=True)
 
 
-def _telecom(home: Path, customers: int, seed: int) -> Path:
+def _source(home: Path, customers: int, seed: int) -> Path:
     """The folder of the source; its truth lies beside it. Both are made once."""
     from churn.simulator import Simulation, blocks
     from store.simulated import write_simulation
@@ -75,6 +88,18 @@ def _telecom(home: Path, customers: int, seed: int) -> Path:
     if not source.exists():
         write_simulation(blocks(Simulation(customers, MONTHS, seed)), str(source), home / "truth")
     return source
+
+
+def _policy(home: Path, holdout: float) -> Path:
+    """A file of the policy that ships, with that holdout."""
+    from store.policies import read_policy
+
+    shipped, file = read_policy("telco"), home / "policy.yaml"
+    share = f"share: {shipped.policy.holdout.share}"
+    if share not in shipped.text:
+        raise SystemExit(f"schemas/policies/telco.yaml does not say {share!r}")
+    file.write_text(shipped.text.replace(share, f"share: {holdout}"), encoding="utf-8")
+    return file
 
 
 def _story(home: Path) -> list[Told]:
@@ -94,28 +119,40 @@ def _firsts(simulation: Any) -> np.ndarray:
     return np.arange(start, start + simulation.months).astype("datetime64[D]")
 
 
-def _lived(source: Path, night: date) -> Told:
+def _lived(telecom: Telecom, night: date) -> Told:
     """Runs the night, lets the listed live on as the truth has it, and retrains where an alarm asks for it."""
     from flows.nightly import nightly
 
-    summary = nightly(as_of=str(night), source=str(source))
-    listed = _entered(summary.outreach.folder, night)
+    began = time.monotonic()
+    summary = nightly(as_of=str(night), source=telecom.source, policy=telecom.policy)
+    seconds = time.monotonic() - began
+    listed, alarms = _entered(summary.outreach.folder, night), _alarms(night)
     told = {
         "night": str(night),
+        "seconds": round(seconds, 1),
+        "champion": _champion(),
         "customers": summary.scores.rows,
         "entered": listed.num_rows,
         "held_out": _held_out(summary.outreach.folder, night),
-        **_live_on(source, night, listed),
-        "alarms": _alarms(night),
+        **_live_on(Path(telecom.source), night, listed),
+        "alarms": [f"{row['kind']}: {row['says']}" for row in alarms],
+        "remedy": _remedy(alarms),
     }
-    return told | (_retrained(source, night) if told["alarms"] else {})
+    return told | (_retrained(telecom.source, night) if told["remedy"] == "retraining" else {})
+
+
+def _champion() -> int:
+    from store.registry import open_registry
+    from store.settings import current_settings
+
+    return open_registry(current_settings()).resolve_all("telco")["all"].version
 
 
 def _entered(folder: Path, night: date) -> pa.Table:
     """Who came onto the list that night."""
     rows = _rows(folder / "outreach")
     return rows.filter(pc.equal(rows["listed_since"], pa.scalar(night))).select(
-        ["customer_id", "action", "customer_value", "probability"]
+        ["customer_id", "action", "customer_value", "probability", "expected_value"]
     )
 
 
@@ -141,10 +178,12 @@ def _live_on(source: Path, night: date, listed: pa.Table) -> Told:
     left = np.asarray(theirs["churned_untouched"].to_numpy(), np.bool_)
     value, before = np.asarray(listed["customer_value"]), np.asarray(theirs["p0"])
     names = np.asarray(listed["customer_id"].cast(pa.string()).to_pylist(), object)
-    _write_departures(source, night, set(names[left & stays]), list(names[~left & ~stays]))
+    _write_departures(source, night, set(names[left & stays]), set(names[~left & ~stays]))
     costs = np.array([_cost(name, chance) for name, chance in zip(action, risk, strict=True)])
     return {
+        "actions": dict(Counter(action.tolist())),
         "predicted": round(float(np.sum(listed["probability"].to_numpy())), 2),
+        "expected_money": round(float(np.sum(listed["expected_value"].to_numpy())), 2),
         "expected_to_leave": round(float(before.sum()), 2),
         "truly_kept": round(float((before - risk).sum()), 2),
         "true_money": round(float(((before - risk) * value - costs).sum()), 2),
@@ -168,10 +207,10 @@ def _cost(action: str, risk: float) -> float:
     return known.contact_cost + known.offer_cost * (1.0 - risk)
 
 
-def _write_departures(source: Path, night: date, kept: set[str], driven: Sequence[str]) -> None:
+def _write_departures(source: Path, night: date, kept: set[str], driven: set[str]) -> None:
     """Who is kept leaves a month later, since the simulator knows no more of him; who is driven away leaves now."""
     file = source / "churn_events.parquet"
-    rows = pq.read_table(file).to_pylist()
+    rows = [row for row in pq.read_table(file).to_pylist() if row["customer_id"] not in driven]
     later = (night.replace(day=1) + timedelta(days=31)).replace(day=LEAVES_ON)
     for row in rows:
         if row["customer_id"] in kept and night < row["churned_on"] < later.replace(day=1):
@@ -179,39 +218,57 @@ def _write_departures(source: Path, night: date, kept: set[str], driven: Sequenc
             row["churned_on"] = later
     sample, day = rows[0], night.replace(day=LEAVES_ON)
     moment = sample["recorded_at"].replace(year=day.year, month=day.month, day=day.day + 1)
-    rows += [sample | {"customer_id": name, "churned_on": day, "recorded_at": moment} for name in driven]
+    rows += [sample | {"customer_id": name, "churned_on": day, "recorded_at": moment} for name in sorted(driven)]
     part = file.with_suffix(".part")
     pq.write_table(pa.Table.from_pylist(rows, schema=pq.read_schema(file)), part)
     part.replace(file)
 
 
-def _alarms(night: date) -> list[str]:
-    """What was raised that night, in words."""
+def _alarms(night: date) -> list[dict[str, Any]]:
+    """The rows of what was raised that night."""
     from store.monitoring import alarms_since
     from store.settings import current_settings
 
     rows = alarms_since(current_settings(), "telco", night).to_pylist()
-    return [f"{row['kind']}: {row['says']}" for row in rows if row["as_of"] == night and row["state"] == "raised"]
+    return [row for row in rows if row["as_of"] == night and row["state"] == "raised"]
 
 
-def _retrained(source: Path, night: date) -> Told:
+def _remedy(alarms: Sequence[dict[str, Any]]) -> str:
+    """What the event of the alarms asks for; nothing where there are none."""
+    from churn.findings import Finding
+    from churn.remedy import remedy_for
+    from schemas.monitoring import AlarmKind
+
+    told = [(AlarmKind(row["kind"]), *(row[name] for name in _OF_A_FINDING)) for row in alarms]
+    return remedy_for([Finding(*each) for each in told]).value if told else ""
+
+
+_OF_A_FINDING = ("subject", "size", "money", "says", "to_do", "place")
+
+
+def _retrained(source: str, night: date) -> Told:
+    """Trains on what is known that night, and promotes who passes the gate."""
+    from flows.promotion import promotion
     from flows.retraining import retraining
 
-    done = retraining(as_of=str(night), source=str(source), per_segment=False)
+    done = retraining(as_of=str(night), source=source, per_segment=False, promote="never")
     [candidate] = done.candidates
-    refused = candidate.verdict.refused_by
-    return {"trained": candidate.version, "promoted": bool(done.promoted), "refused": refused.says if refused else ""}
+    passed, refused = candidate.verdict.passed, candidate.verdict.refused_by
+    if passed:
+        promotion("the year", "it passed the gate", version=candidate.version, expected=candidate.expected)
+    return {"trained": candidate.version, "promoted": passed, "refused": refused.says if refused else ""}
 
 
-def _measured(source: Path) -> list[str]:
-    """What the waves saved by what the company can see, as sentences."""
+def _measured(telecom: Telecom, night: date) -> Told:
+    """What the waves saved by what the company can see at the start of the night; whose horizon is over, together."""
     from flows.outcomes import outcomes
 
-    measured = outcomes(source=str(source))
-    return [f"{one.dates}, {one.action}: {one.says}" for one in measured.lifts if one.scope == "waves"]
+    measured = outcomes(known_at=f"{night}T00:00", source=telecom.source, policy=telecom.policy)
+    waves = [one for one in measured.lifts if one.scope == "waves"]
+    return {"measured": [f"{one.dates}, {one.action}: {one.says}" for one in waves], "learnt": list(measured.learnt)}
 
 
-def _page(story: Sequence[Told], lifts: Sequence[str], customers: int) -> str:
+def _page(story: Sequence[Told], customers: int) -> str:
     months = {one["night"][:7] for one in story}
     trained, alarms = [one for one in story if "trained" in one], sum(len(one["alarms"]) for one in story)
     lines = [
@@ -227,7 +284,7 @@ def _page(story: Sequence[Told], lifts: Sequence[str], customers: int) -> str:
         "\n## What was told, and what came of it\n",
         *_events(story),
         "\n## What the waves saved, as the company sees it\n",
-        *(f"- {said}" for said in lifts),
+        *(f"- {said}" for said in story[-1]["measured"]),
     ]
     return "\n".join(lines) + "\n"
 
