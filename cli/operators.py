@@ -21,17 +21,17 @@ def install() -> None:
     """Bring pool, deployments and automations of the server at PREFECT_API_URL to what the repository declares."""
     # Prefect takes seconds to import, and --help needs none of it.
     from tasks.automations import install_automations
-    from tasks.deployments import deployment_ids, install_deployments
+    from tasks.deployments import deployment_ids, install_deployments, wanted
     from tasks.server import open_server
 
-    console, changes = terminal(unbroken=True), 0
+    console, changes, settings = terminal(unbroken=True), 0, current_settings()
     with open_server() as server:
+        deployments = [wanted(one, settings) for one in declared_deployments()]  # while a new server comes up
         server.wait_until_it_answers()
-        for change in install_deployments(server, declared_deployments(), current_settings()):
+        for change in install_deployments(server, deployments):
             console.print(change)
             changes += 1
-        notices, deployments = current_notices(), deployment_ids(server)
-        for change in install_automations(server, declared_automations(), deployments, notices):
+        for change in install_automations(server, declared_automations(), deployment_ids(server), current_notices()):
             console.print(change)
             changes += 1
     console.print(f"{changes} changes." if changes else "Everything stands as the repository declares it.")

@@ -22,19 +22,16 @@ COMPARED = (
 )  # fmt: skip
 
 
-def install_deployments(server: Server, declared: Sequence[Declared], settings: Settings) -> Iterator[str]:
-    """Makes the pool and the deployments, and removes those that left the file; says what it changed, if anything.
-
-    Their hours are in the business zone of the settings, and what is to look at the night does so when it is due.
-    """
+def install_deployments(server: Server, wishes: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Makes the pool and the deployments, and removes those that left the file; says what it changed, if anything."""
     if not server.has(f"/work_pools/{POOL}"):
         server.post(
             "/work_pools/", {"name": POOL, "type": "process", "description": "Runs the nights on this machine."}
         )
         yield f"made the work pool {POOL}"
     standing = {one["name"]: one for one in _standing(server)}
-    for one in declared:
-        yield from _install(server, wanted(one, settings), standing.pop(one["name"], None))
+    for wish in wishes:
+        yield from _install(server, wish, standing.pop(wish["name"], None))
     for name, left in standing.items():
         server.delete(f"/deployments/{left['id']}")
         yield f"removed the deployment {name}, which prefect.yaml no longer has"
@@ -46,10 +43,10 @@ def deployment_ids(server: Server) -> dict[str, str]:
 
 
 def wanted(declared: Declared, settings: Settings) -> dict[str, Any]:
-    """The deployment as the server is to have it.
+    """The deployment as the server is to have it; its flow is imported for that, which takes a second or two.
 
-    The server refuses parameters of a wrong type at once. One of an unknown name it takes, since it keeps no
-    `additionalProperties` of a schema (3.8.8), and the flow refuses it as the run starts.
+    Its hours are in the business zone of the settings, and what is to look at the night does so when it is due. Prefect
+    gives a flow's schema no `additionalProperties` (3.8.8), without which its server takes parameters of any name.
     """
     flow = flow_of(declared["entrypoint"])
     limit = declared["concurrency_limit"]
@@ -60,7 +57,7 @@ def wanted(declared: Declared, settings: Settings) -> dict[str, Any]:
         "description": declared["description"],
         "tags": declared["tags"],
         "parameters": declared.get("parameters", {}),
-        "parameter_openapi_schema": flow.parameters.model_dump(),
+        "parameter_openapi_schema": flow.parameters.model_dump() | {"additionalProperties": False},
         "enforce_parameter_schema": True,
         "schedules": [_schedule(one, settings) for one in declared.get("schedules", ())],
         "concurrency_limit": limit["limit"],

@@ -14,7 +14,10 @@ from prefect.exceptions import SignatureMismatchError
 from prefect.utilities.schema_tools.validation import is_valid
 
 from store.claims import LEASE
+from store.settings import read_settings
+from tasks.deployments import wanted
 
+SETTINGS = read_settings({})
 FILE = Path(__file__).parent.parent.parent / "prefect.yaml"
 DEPLOYMENTS: list[dict[str, Any]] = yaml.safe_load(FILE.read_text())["deployments"]
 each_deployment = pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda deployment: deployment["name"])
@@ -102,7 +105,8 @@ def given(deployment: dict[str, Any]) -> dict[str, Any]:
 
 def schema_of(deployment: dict[str, Any]) -> dict[str, Any]:
     """What the server checks a run's parameters against, and the UI makes its form of."""
-    return flow_of(deployment).parameters.model_dump()
+    schema: dict[str, Any] = wanted(deployment, SETTINGS)["parameter_openapi_schema"]
+    return schema
 
 
 @each_deployment
@@ -146,10 +150,13 @@ def test_a_night_is_tried_again_after_the_lease_of_a_dead_run() -> None:
 
 
 @each_deployment
-def test_a_parameter_of_an_unknown_name_is_refused_as_the_run_starts(deployment: dict[str, Any]) -> None:
-    """The server takes it, since it keeps no `additionalProperties` of a schema; see tasks/deployments.py."""
+def test_a_parameter_of_an_unknown_name_is_refused_by_the_server_and_where_there_is_none_as_the_run_starts(
+    deployment: dict[str, Any],
+) -> None:
+    misspelt = given(deployment) | {"as_off": "2026-01-01"}
+    assert not is_valid(misspelt, schema_of(deployment))
     with pytest.raises(SignatureMismatchError, match="as_off"):
-        flow_of(deployment).validate_parameters(given(deployment) | {"as_off": "2026-01-01"})
+        flow_of(deployment).validate_parameters(misspelt)
 
 
 @each_deployment

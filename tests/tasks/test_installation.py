@@ -18,7 +18,8 @@ from prefect.server.utilities.user_templates import render_user_template_sync
 from churn.errors import SettingsError
 from churn.remedy import Remedy
 from store.orchestration import Notices, declared_automations, declared_deployments, read_notices
-from store.settings import read_settings
+from store.settings import Settings, read_settings
+from tasks import deployments
 from tasks.automations import install_automations, mail_block, wanted
 from tasks.deployments import deployment_ids, install_deployments
 from tasks.events import DRIFT_DETECTED, PAYLOADS
@@ -74,8 +75,8 @@ def server(kept: Kept) -> Iterator[Server]:
         yield Server(client)
 
 
-def installed(server: Server, declared: Any = NIGHTLY) -> list[str]:
-    return list(install_deployments(server, declared, SETTINGS))
+def installed(server: Server, declared: Any = NIGHTLY, settings: Settings = SETTINGS) -> list[str]:
+    return list(install_deployments(server, [deployments.wanted(one, settings) for one in declared]))
 
 
 def automated(server: Server, declared: Any = declared_automations()) -> list[str]:  # noqa: B008  # it is not changed
@@ -116,13 +117,13 @@ def test_what_an_operator_paused_stays_paused_even_where_it_changes(server: Serv
 
 
 def test_schedules_are_in_the_business_zone_whatever_the_file_says(server: Server, kept: Kept) -> None:
-    list(install_deployments(server, NIGHTLY, replace(SETTINGS, zone=ZoneInfo("Africa/Lagos"))))
+    installed(server, settings=replace(SETTINGS, zone=ZoneInfo("Africa/Lagos")))
     assert kept.things["deployments"]["nightly"]["schedules"][0]["schedule"]["timezone"] == "Africa/Lagos"
 
 
 def test_lateness_is_looked_for_when_the_night_is_due(server: Server, kept: Kept) -> None:
     lateness = [one for one in declared_deployments() if one["name"] in ("lateness", "nightly")]
-    list(install_deployments(server, lateness, replace(SETTINGS, due=time(7, 30))))
+    installed(server, lateness, replace(SETTINGS, due=time(7, 30)))
     assert kept.things["deployments"]["lateness"]["schedules"][0]["schedule"]["cron"] == "30 7 * * *"
     assert kept.things["deployments"]["nightly"]["schedules"][0]["schedule"]["cron"] == "0 4 * * *"
 
