@@ -24,7 +24,7 @@ from store.settings import Settings
 from store.users import Users
 
 HARVESTED = "lookups"
-LOOK_AGAIN_SECONDS = 10.0  # after which a worker learns who was disabled meanwhile
+LOOK_AGAIN_SECONDS = 8.0  # after which a worker learns who was disabled or changed meanwhile
 
 
 def guard(app: FastAPI, settings: Settings) -> None:
@@ -41,18 +41,18 @@ def guard(app: FastAPI, settings: Settings) -> None:
 
 
 async def watch(app: FastAPI) -> None:
-    """Refuses the tokens of whoever is disabled while they would still hold, until it is cancelled.
+    """Refuses tokens that were given before their holder was disabled or changed, until it is cancelled.
 
     Where the database does not answer, those stay out who were known to be, and nobody waits for it.
     """
     users: Users = app.state.users
     tokens: TokenReader = app.state.tokens
-    disabled = partial(users.disabled_within, 2 * LONGEST_LIFE)
+    changed = partial(users.changed_within, 2 * LONGEST_LIFE)
     loop, thread = asyncio.get_running_loop(), ThreadPoolExecutor(1, "door")
     try:
         while True:
             with suppress(StoreUnreachable, SQLAlchemyError):
-                tokens.shut_out(await loop.run_in_executor(thread, disabled))
+                tokens.shut_out(await loop.run_in_executor(thread, changed))
             await asyncio.sleep(LOOK_AGAIN_SECONDS)
     finally:
         thread.shutdown(wait=False, cancel_futures=True)

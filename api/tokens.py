@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -52,6 +53,7 @@ def issue_token(user: User, keyring: Keyring, life: timedelta = LONGEST_LIFE) ->
         "role": user.role.value,
         "segments": list(user.segments),
         "regions": list(user.regions),
+        "edition": user.edition,
     }
     return jwt.encode(claims, keys.signing, ALGORITHM, headers={"kid": keys.signing_id, "typ": KIND})
 
@@ -65,11 +67,11 @@ class TokenReader:
 
         self._keyring = keyring
         self._known: OrderedDict[str, _Verified] = OrderedDict()
-        self._shut_out: frozenset[str] = frozenset()
+        self._editions: Mapping[str, int] = {}
 
-    def shut_out(self, names: frozenset[str]) -> None:
-        """Refuses their tokens from now on, and nobody else's, however long they would hold."""
-        self._shut_out = names
+    def shut_out(self, editions: Mapping[str, int]) -> None:
+        """Refuses tokens of these names from before their edition, and nobody else's, however long they would hold."""
+        self._editions = editions
 
     def read(self, token: str) -> User:
         """Who holds the token; TokenRefused where it is not ours or not good now."""
@@ -78,10 +80,11 @@ class TokenReader:
         found = self._known.get(token)
         if found is None or found.key not in self._keyring.keys.verifying:
             found = self._remembered(token, self._verified(token))
-        if datetime.now(UTC).timestamp() >= found.until or found.holder.name in self._shut_out:
+        holder = found.holder
+        if datetime.now(UTC).timestamp() >= found.until or holder.edition < self._editions.get(holder.name, 0):
             self._known.pop(token, None)
             raise TokenRefused
-        return found.holder
+        return holder
 
     def _remembered(self, token: str, found: _Verified) -> _Verified:
         self._known[token] = found
@@ -115,13 +118,21 @@ def _holder(claims: dict[str, Any]) -> User:
     """Raises ValueError or TypeError where a claim is not of its kind."""
     if not claims["sub"]:
         raise ValueError
-    return User(claims["sub"], Role(claims["role"]), _texts(claims["segments"]), _texts(claims["regions"]))
+    segments, regions = _texts(claims["segments"]), _texts(claims["regions"])
+    # A service of the release before gives none; while its workers end one by one, theirs are of the first edition.
+    return User(claims["sub"], Role(claims["role"]), segments, regions, _whole(claims.get("edition", 1)))
 
 
 def _texts(given: object) -> tuple[str, ...]:
     if not isinstance(given, list) or not all(isinstance(one, str) for one in given):
         raise TypeError
     return tuple(given)
+
+
+def _whole(given: object) -> int:
+    if type(given) is not int:
+        raise TypeError
+    return given
 
 
 def _end(claims: dict[str, Any]) -> float:

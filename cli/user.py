@@ -1,9 +1,10 @@
-"""`churn user`: who may ask the service; adds, lists, disables, changes the key of tokens, reads the log of looks."""
+"""`churn user`: who may ask the service; adds, changes, lists, disables, makes keys of tokens, reads who saw whom."""
 
 from __future__ import annotations
 
 import getpass
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -20,13 +21,21 @@ from store.settings import current_settings
 from store.users import KnownUser, open_users
 
 app = typer.Typer(
-    help="Add, list and disable who may ask the service, change the key of their tokens, and read who saw whom.",
+    help="Add, change, list and disable who may ask the service, change their tokens' key, and read who saw whom.",
     no_args_is_help=True,
 )
 
 EVERYBODY = "all"
+TOKENS_END = "The service refuses tokens from before within ten seconds."  # see api/door.py
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the person or program.")]
+Segments = Annotated[
+    list[str] | None,
+    typer.Option("--segment", help=f"Segment that the user may see, repeatable; or {EVERYBODY}."),
+]
+Regions = Annotated[
+    list[str] | None, typer.Option("--region", help=f"Region that the user may see, repeatable; or {EVERYBODY}.")
+]
 Who = Annotated[str | None, typer.Option(help="Who does it. Default: the user who is logged in.")]
 
 
@@ -34,18 +43,32 @@ Who = Annotated[str | None, typer.Option(help="Who does it. Default: the user wh
 def add(
     name: Name,
     role: Annotated[Role, typer.Option(help="What the user may do.")],
-    segment: Annotated[
-        list[str] | None, typer.Option(help="Segment whose customers may be seen, repeatable. Default: all.")
-    ] = None,
-    region: Annotated[
-        list[str] | None, typer.Option(help="Region whose customers may be seen, repeatable. Default: all.")
-    ] = None,
+    segments: Segments = None,
+    regions: Regions = None,
     who: Who = None,
 ) -> None:
     """Add a person or a program. The password is asked for, or read from standard input; it is never an argument."""
-    user = User(name, role, tuple(segment or ()), tuple(region or ()))
+    user = User(name, role, _limits(segments, ()), _limits(regions, ()))
     open_users(current_settings()).add(user, _password(), who or who_am_i())
     typer.echo(f"{name} may ask as {role}.")
+
+
+@app.command()
+def change(
+    name: Name,
+    role: Annotated[Role | None, typer.Option(help="What the user may do.")] = None,
+    segments: Segments = None,
+    regions: Regions = None,
+    who: Who = None,
+) -> None:
+    """Change what a user may do and whom he may see; what is left out stays. `churn user password` changes that."""
+    if role is None and segments is None and regions is None:
+        raise RequestError("nothing is to change", where="churn user change", to_do="Give a role, segments or regions.")
+    users = open_users(current_settings())
+    known = users.of(name)
+    limits = {"segments": _limits(segments, known.segments), "regions": _limits(regions, known.regions)}
+    users.change(replace(known, role=role or known.role, **limits), who or who_am_i())
+    typer.echo(f"{name} is changed. {TOKENS_END}")
 
 
 @app.command(name="list")
@@ -62,17 +85,24 @@ def list_() -> None:
 
 
 @app.command()
-def password(name: Name) -> None:
+def password(name: Name, who: Who = None) -> None:
     """Change a user's password, which is asked for, or read from standard input."""
-    open_users(current_settings()).change_password(name, _password())
-    typer.echo(f"{name} has a new password.")
+    open_users(current_settings()).change_password(name, _password(), who or who_am_i())
+    typer.echo(f"{name} has a new password. {TOKENS_END}")
 
 
 @app.command()
 def disable(name: Name, who: Who = None) -> None:
-    """Give a user no token any more. The service refuses the one that he has within seconds."""
+    """Give a user no token any more."""
     open_users(current_settings()).disable(name, who or who_am_i())
-    typer.echo(f"{name} gets no token any more.")
+    typer.echo(f"{name} gets no token any more. {TOKENS_END}")
+
+
+@app.command()
+def enable(name: Name, who: Who = None) -> None:
+    """Give a user tokens again who was disabled."""
+    open_users(current_settings()).enable(name, who or who_am_i())
+    typer.echo(f"{name} gets tokens again.")
 
 
 @app.command()
@@ -107,6 +137,15 @@ def audit(
         seen = (entry.customer or "")[:12]
         table.add_row(f"{entry.happened_at:%Y-%m-%d %H:%M:%S}", entry.principal, entry.what, entry.purpose, seen)
     terminal().print(table)
+
+
+def _limits(asked: list[str] | None, as_before: tuple[str, ...]) -> tuple[str, ...]:
+    """Whose customers may be seen, none of a kind for everybody's; RequestError where both are asked for."""
+    if asked is None:
+        return as_before
+    if EVERYBODY in asked and len(asked) > 1:
+        raise RequestError(f"{EVERYBODY} stands beside others", where="churn user", to_do=f"Name {EVERYBODY} alone.")
+    return () if asked == [EVERYBODY] else tuple(asked)
 
 
 def _password() -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._@-]*$"
@@ -20,9 +20,13 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Somebody who may ask. Segments and regions limit whose customers he sees; none of a kind is no limit."""
+    """Somebody who may ask. Segments and regions limit whose customers he sees; none of a kind is no limit.
+
+    Whatever changes of him makes another edition; a token of an earlier one is good no more.
+    """
 
     name: str
     role: Role
     segments: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
+    edition: int = field(default=1, compare=False)

@@ -18,6 +18,15 @@ service_user = sa.Table(
     sa.Column("created_by", sa.String(200), nullable=False, comment="Who added the user"),
     sa.Column("disabled_at", sa.DateTime, comment="Since when no token is given, in UTC; null while it is"),
     sa.Column("disabled_by", sa.String(200), comment="Who disabled the user"),
+    sa.Column(
+        "edition",
+        sa.Integer,
+        nullable=False,
+        server_default="1",
+        comment="How often the user was added or changed: tokens of earlier editions are refused",
+    ),
+    sa.Column("changed_at", sa.DateTime, comment="When the user was last changed, in UTC; null where never"),
+    sa.Column("changed_by", sa.String(200), comment="Who changed the user last"),
     comment="Who may ask the service; a row is never deleted, since the log of look-ups names it",
 )
 

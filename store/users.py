@@ -1,9 +1,9 @@
-"""Who may ask the service: added, listed and disabled by operators, known by a password that nobody can read."""
+"""Who may ask the service: added, changed and disabled by operators, known by a password that nobody can read."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -54,33 +54,46 @@ class Users:
         _require_name(user.name)
         _require_password(password)
         row = {"name": user.name, "role": user.role.value, "password_hash": _hashed(password), "created_by": who}
-        limits = {"segments": list(user.segments), "regions": list(user.regions)}
         try:
             with answering(self.engine), self.engine.begin() as connection:
                 now = database_now(connection)
-                connection.execute(sa.insert(service_user).values(row | limits | {"created_at": now}))
+                connection.execute(sa.insert(service_user).values(row | _limits(user) | {"created_at": now}))
         except IntegrityError:
             raise RequestError(
                 f"there is a user {user.name} already", where="NAME", to_do="Take another name: it stays in the log."
             ) from None
 
-    def change_password(self, name: str, password: str) -> None:
+    def of(self, name: str) -> User:
+        """The user of that name, disabled or not; RequestError where there is none."""
+        for known in self.all():
+            if known.user.name == name:
+                return known.user
+        raise _nobody(name)
+
+    def change(self, user: User, who: str) -> None:
+        """Gives the user of that name this role and these limits; RequestError where there is no such user."""
+        self._change(user.name, {"role": user.role.value, **_limits(user)}, who)
+
+    def change_password(self, name: str, password: str, who: str) -> None:
         """Replaces the password; RequestError as `add`, and where there is no such user."""
         _require_password(password)
-        self._change(name, {"password_hash": _hashed(password)})
+        self._change(name, {"password_hash": _hashed(password)}, who)
 
     def disable(self, name: str, who: str) -> None:
-        """Gives the user no token from now on, and the service soon refuses those given. RequestError as above."""
-        with answering(self.engine), self.engine.connect() as connection:
-            now = database_now(connection)
-        self._change(name, {"disabled_at": now, "disabled_by": who})
+        """Gives the user no token from now on; RequestError where there is no such user."""
+        self._change(name, {"disabled_at": self._now(), "disabled_by": who}, who)
 
-    def disabled_within(self, last: timedelta) -> frozenset[str]:
-        """The names of those who were disabled so lately."""
+    def enable(self, name: str, who: str) -> None:
+        """Gives the user tokens again; RequestError where there is no such user."""
+        self._change(name, {"disabled_at": None, "disabled_by": None}, who)
+
+    def changed_within(self, last: timedelta) -> Mapping[str, int]:
+        """The edition of each user who was changed so lately, by name: tokens of earlier ones are good no more."""
+        table = service_user.c
         with answering(self.engine), self.engine.connect() as connection:
             since = database_now(connection) - last
-            names = sa.select(service_user.c.name).where(service_user.c.disabled_at > since)
-            return frozenset(connection.scalars(names))
+            lately = connection.execute(sa.select(table.name, table.edition).where(table.changed_at > since))
+            return {row.name: row.edition for row in lately}
 
     def all(self) -> Sequence[KnownUser]:
         """Every user, by name."""
@@ -97,12 +110,19 @@ class Users:
         fits = _fits(password, row["password_hash"] if row and known else _hash_of_nobody())
         return _user(row) if row and known and fits else None
 
-    def _change(self, name: str, values: dict[str, Any]) -> None:
-        of_name = sa.update(service_user).where(service_user.c.name == name)
+    def _change(self, name: str, values: dict[str, Any], who: str) -> None:
+        """Whatever it is, the service soon refuses the tokens that were given before."""
+        table = service_user.c
+        counted = {"edition": table.edition + 1, "changed_at": self._now(), "changed_by": who}
+        of_name = sa.update(service_user).where(table.name == name)
         with answering(self.engine), self.engine.begin() as connection:
-            changed = connection.execute(of_name.values(values)).rowcount
+            changed = connection.execute(of_name.values(values | counted)).rowcount
         if not changed:
-            raise RequestError(f"there is no user {name}", where="NAME", to_do="See `churn user list`.")
+            raise _nobody(name)
+
+    def _now(self) -> datetime:
+        with answering(self.engine), self.engine.connect() as connection:
+            return database_now(connection)
 
 
 def open_users(settings: Settings) -> Users:
@@ -114,7 +134,15 @@ def open_users(settings: Settings) -> Users:
 
 
 def _user(row: Any) -> User:
-    return User(row["name"], Role(row["role"]), tuple(row["segments"]), tuple(row["regions"]))
+    return User(row["name"], Role(row["role"]), tuple(row["segments"]), tuple(row["regions"]), row["edition"])
+
+
+def _limits(user: User) -> dict[str, list[str]]:
+    return {"segments": list(user.segments), "regions": list(user.regions)}
+
+
+def _nobody(name: str) -> RequestError:
+    return RequestError(f"there is no user {name}", where="NAME", to_do="See `churn user list`.")
 
 
 def _require_name(name: str) -> None:

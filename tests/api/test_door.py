@@ -19,6 +19,7 @@ from store.keyring import Keyring, add_key
 from store.registry import Version
 from store.settings import Settings
 from store.users import open_users
+from tests.api.doors import PASSWORD
 from tests.api.service import TINY, Ask, admission, running
 from tests.api.test_server import eventually
 
@@ -141,5 +142,27 @@ def test_a_token_opens_nothing_soon_after_its_holder_was_disabled(
         assert status(bob) == 200
 
 
-def test_a_worker_looks_for_the_disabled_several_times_a_minute():
-    assert door.LOOK_AGAIN_SECONDS <= 20
+def test_a_token_from_before_a_change_opens_nothing_and_the_next_one_what_is_allowed_by_then(
+    app: FastAPI, settings: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(door, "LOOK_AGAIN_SECONDS", 0.05)
+    users = open_users(settings)
+    users.add(User("opal", Role.OPERATOR), PASSWORD, "tests")
+    with running(app, who=None) as ask:
+
+        def logged_in() -> dict[str, str]:
+            form = {"grant_type": "password", "username": "opal", "password": PASSWORD}
+            return {"authorization": f"Bearer {ask('POST', '/api/v1/token', data=form).json()['access_token']}"}
+
+        before = logged_in()
+        assert ask("GET", "/api/v1/models", headers=before).status_code == 200
+        users.change(User("opal", Role.AGENT), "tests")
+        assert eventually(lambda: ask("GET", "/api/v1/models", headers=before).status_code == 401)
+        assert ask("GET", "/api/v1/models", headers=logged_in()).status_code == 403, "an agent's own token"
+        users.disable("opal", "tests")
+        users.enable("opal", "tests")
+        assert ask("GET", "/api/v1/models", headers=logged_in()).status_code == 403
+
+
+def test_a_worker_looks_for_the_changed_as_often_as_the_command_says():
+    assert door.LOOK_AGAIN_SECONDS <= 10

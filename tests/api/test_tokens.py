@@ -92,6 +92,7 @@ BAD = {
     "of a role that there is not": changed(role="admin"),
     "with segments that are no list": changed(segments="prepaid"),
     "nobody's": changed(sub=""),
+    "of an edition that is no number": changed(edition="2"),
     "a header without end": deep,
     "too long": lambda *given: "a" * 5_000,
     "no token at all": lambda *given: "let me in",

@@ -51,6 +51,32 @@ def test_the_list_says_who_may_what(home: Settings):
     assert open_users(home).recognised("ada", PASSWORD) is None
 
 
+def test_a_user_is_changed_and_what_is_left_out_stays(home: Settings):
+    churn("add", "ada", "--role", "agent", "--segment", "prepaid", "--region", "R01", "--who", "opal", sent=PASSWORD)
+    said = churn("change", "ada", "--role", "analyst", "--region", "R02", "--region", "R03", "--who", "opal")
+    assert said == "ada is changed. The service refuses tokens from before within ten seconds.\n"
+    assert open_users(home).of("ada") == User("ada", Role.ANALYST, ("prepaid",), ("R02", "R03"))
+    churn("change", "ada", "--segment", "all", "--who", "opal")
+    assert open_users(home).of("ada").segments == ()
+
+
+def test_a_change_of_nothing_or_of_all_and_one_is_refused(home: Settings):
+    churn("add", "ada", "--role", "agent", "--who", "opal", sent=PASSWORD)
+    with pytest.raises(RequestError, match="nothing is to change"):
+        churn("change", "ada", "--who", "opal")
+    with pytest.raises(RequestError, match="all stands beside others"):
+        churn("change", "ada", "--segment", "all", "--segment", "prepaid", "--who", "opal")
+    assert open_users(home).of("ada").segments == ()
+
+
+def test_who_was_disabled_is_enabled_again(home: Settings):
+    churn("add", "ada", "--role", "agent", "--who", "opal", sent=PASSWORD)
+    churn("disable", "ada", "--who", "opal")
+    assert open_users(home).recognised("ada", PASSWORD) is None
+    assert churn("enable", "ada", "--who", "opal") == "ada gets tokens again.\n"
+    assert open_users(home).recognised("ada", PASSWORD) == User("ada", Role.AGENT)
+
+
 def test_a_password_is_changed(home: Settings):
     churn("add", "ada", "--role", "agent", "--who", "opal", sent=PASSWORD)
     churn("password", "ada", sent="another password")

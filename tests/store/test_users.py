@@ -1,7 +1,8 @@
-"""Users are added once, known by a password that is kept nowhere, and disabled for good."""
+"""Users are added once, known by a password that is kept nowhere, and whatever changes of them is counted."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -49,12 +50,24 @@ def test_who_is_disabled_is_nobody_and_stays_in_the_list(users: Users):
     users.disable("ada", "opal")
     assert users.recognised("ada", PASSWORD) is None
     assert [known.disabled_at is not None for known in users.all()] == [True]
-    assert (users.disabled_within(HOUR), users.disabled_within(-HOUR)) == ({"ada"}, set())
+    assert (users.changed_within(HOUR), users.changed_within(-HOUR)) == ({"ada": 2}, {})
+    users.enable("ada", "opal")
+    assert users.recognised("ada", PASSWORD) == ADA
+    assert users.changed_within(HOUR) == {"ada": 3}, "tokens from before he was disabled stay refused"
+
+
+def test_a_change_of_rights_is_the_users_from_then_on(users: Users):
+    users.add(ADA, PASSWORD, "opal")
+    assert users.changed_within(HOUR) == {}
+    users.change(User("ada", Role.ANALYST, (), ("R03",)), "opal")
+    known = users.recognised("ada", PASSWORD)
+    assert known == users.of("ada") == User("ada", Role.ANALYST, (), ("R03",))
+    assert (known and known.edition, users.changed_within(HOUR)) == (2, {"ada": 2})
 
 
 def test_a_changed_password_is_the_only_one(users: Users):
     users.add(ADA, PASSWORD, "opal")
-    users.change_password("ada", "another password")
+    users.change_password("ada", "another password", "opal")
     assert (users.recognised("ada", PASSWORD), users.recognised("ada", "another password")) == (None, ADA)
 
 
@@ -78,6 +91,13 @@ def test_a_password_is_neither_short_nor_endless(users: Users, password: str):
 
 
 def test_what_is_asked_of_nobody_is_refused(users: Users):
-    for ask in (lambda: users.disable("ada", "opal"), lambda: users.change_password("ada", PASSWORD)):
+    asks: list[Callable[[], object]] = [
+        lambda: users.disable("ada", "opal"),
+        lambda: users.enable("ada", "opal"),
+        lambda: users.change(ADA, "opal"),
+        lambda: users.change_password("ada", PASSWORD, "opal"),
+        lambda: users.of("ada"),
+    ]
+    for ask in asks:
         with pytest.raises(RequestError, match="there is no user ada"):
             ask()
