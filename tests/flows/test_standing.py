@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-DEPLOY = Path(__file__).parent.parent.parent / "deploy"
+ROOT = Path(__file__).parent.parent.parent
+DEPLOY = ROOT / "deploy"
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
+BARE = {"PATH": "/usr/bin:/bin"}
 OF_THE_MACHINE = {"PATH", "CHURN_HOME", "CHURN_DATA", "PREFECT_HOME", "PREFECT_API_URL", "PWD", "OLDPWD", "SHLVL", "_"}
 
 
@@ -17,7 +20,7 @@ def exported() -> dict[str, str]:
     """What a shell that sources deploy/environment hands on."""
     told = subprocess.run(
         ["bash", "-c", ". deploy/environment && env"],
-        cwd=DEPLOY.parent, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=True,
+        cwd=DEPLOY.parent, env=BARE, capture_output=True, text=True, check=True,
     )  # fmt: skip
     return dict(line.split("=", 1) for line in told.stdout.splitlines())
 
@@ -52,3 +55,32 @@ def test_each_unit_runs_as_nobody_special_and_comes_back(unit: Path) -> None:
     for line in ("User=churn", "Restart=always", "NoNewPrivileges=true", "ProtectSystem=strict"):
         assert f"\n{line}\n" in text
     assert re.search(r"\nExecStart=/opt/churn/\.venv/bin/", text)
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="only systemd knows whether it takes a unit")
+def test_systemd_takes_the_units(tmp_path: Path) -> None:
+    for unit in UNITS:
+        (tmp_path / unit.name).write_text(unit.read_text().replace("/opt/churn", str(ROOT)))
+    units = [tmp_path / unit.name for unit in UNITS]
+    seen = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True, check=False)
+    assert (seen.returncode, seen.stderr) == (0, "")
+
+
+def test_the_procfile_starts_what_the_units_do(tmp_path: Path) -> None:
+    """Its lines run with programs that only say how they were called."""
+    programs = tmp_path / ".venv/bin"
+    programs.mkdir(parents=True)
+    for name in ("churn", "prefect"):
+        (programs / name).write_text(f'#!/bin/sh\necho {name} "$@"\n')
+        (programs / name).chmod(0o755)
+    (tmp_path / "deploy").symlink_to(DEPLOY)
+    called = [line.partition(": ")[2] for line in (DEPLOY / "Procfile").read_text().splitlines()]
+    said = [
+        subprocess.run(["sh", "-c", line], cwd=tmp_path, env=BARE, capture_output=True, text=True, check=True).stdout
+        for line in called
+    ]
+    assert said == [
+        "prefect server start --host 127.0.0.1 --port 4200\n",
+        "churn operators install\nprefect worker start --pool churn --type process\n",
+        "churn serve --port 8000\n",
+    ]
