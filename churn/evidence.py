@@ -7,7 +7,7 @@ in the wave depends on everybody's worth and is taken as published; the rest is 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
@@ -26,6 +26,7 @@ from churn.outreach import Judged, Terms, judge
 from churn.past import Past
 from churn.scorecard import Floats, Ints, Scorecard
 from churn.scoring import Stamp, bands, explained, percentiles, score_rows, with_percentile
+from churn.traffic import with_challengers
 from churn.wave import Places
 from schemas.contract import Contract
 from schemas.outreach import IN_THE_WAVE, Status
@@ -49,7 +50,8 @@ class Decided:
     """What storage has of a list. `statuses` are of the customers, `listed` and `teams` of the whole night.
 
     `terms` and `past` are None where they are kept no longer. `untold` says that scores of the bucket came without
-    reasons, so that only those whom a contact may be worth were explained for the list.
+    reasons, so that only those whom a contact may be worth were explained for the list. `challengers` are the models
+    that decided about a share, by digest; None for one that is kept no longer.
     """
 
     issue: Issue
@@ -59,6 +61,7 @@ class Decided:
     terms: Terms | None
     past: Past | None
     untold: bool = False
+    challengers: Mapping[str, Scorecard | Estimator | None] = field(default_factory=dict)
 
     @property
     def uplift_digest(self) -> str | None:
@@ -66,6 +69,21 @@ class Decided:
         named = self.teams["uplift_digest"] if "uplift_digest" in self.teams.column_names else []
         digest: str | None = named[0].as_py() if len(named) else None
         return digest
+
+    @property
+    def asked_of_rows(self) -> tuple[str, ...]:
+        """What a contact's worth took from the customers' rows, in words: the published scores do not tell it."""
+        if self.terms is None:
+            return ()
+        column = self.terms.policy.customer_value.column
+        asked = {
+            "the causes that customers met": self.terms.policy.asks_for_causes,
+            "the challengers' scores": self.terms.traffic is not None,
+            "the effects that actions have on them": self.terms.uplift is not None,
+            "the reasons of their scores": self.untold,
+            f"their {column}": bool(column),
+        }
+        return tuple(words for words, is_asked in asked.items() if is_asked)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,6 +114,24 @@ class Evidence:
         if self.model is None or self.rows is None:
             return None
         return with_columns(self.scores.drop_columns(REASONS), explained(self.model, self.rows), REASONS)
+
+    @property
+    def deciding(self) -> pa.Table | None:
+        """The scores that the list was decided by, challengers' among them; None where they cannot be told any more."""
+        terms = self.decided.terms if self.decided else None
+        if self.decided is None or terms is None or terms.traffic is None:
+            return self.told
+        told = self.told
+        there = {digest: model for digest, model in self.decided.challengers.items() if model}
+        gone = len(there) < len(self.decided.challengers)
+        if told is None or self.rows is None or self.contract is None or gone:
+            return None
+        contract, as_of, dealt = self.contract, terms.as_of, terms.dealt(self.rows, self.contract)
+
+        def scored(digest: str, theirs: pa.Table) -> pa.Table:
+            return score_rows(there[digest], theirs, Stamp(as_of, contract, 0, digest))
+
+        return with_challengers(told.drop_columns(["percentile"]), self.rows, dealt, scored) if dealt else told
 
     def customer_value(self, policy: Policy) -> Floats:
         """What keeping each customer is worth by the policy; NaN where it is not known any more. Shape (n,)."""
@@ -192,7 +228,7 @@ def _figures_again(evidence: Evidence) -> pa.Table:
 
 def _decision_again(evidence: Evidence) -> tuple[pa.Table, pa.Table]:
     """The rows of the statuses and, of who is listed, of the list."""
-    decided, told = evidence.decided, evidence.told
+    decided, told = evidence.decided, evidence.deciding
     if decided is None or decided.terms is None or told is None:
         return NOTHING, NOTHING
     if evidence.rows is None or decided.past is None:
@@ -217,7 +253,7 @@ def _judged(rows: pa.Table, terms: Terms, past: Past, untold: bool) -> Judged:
 def _money_again(evidence: Evidence, told: pa.Table, decided: Decided, terms: Terms) -> pa.Table:
     """What a contact is worth, where nothing but the published score says who the customers are."""
     value = evidence.customer_value(terms.policy)
-    if decided.untold or terms.uplift or terms.policy.asks_for_causes or np.isnan(value).all():
+    if decided.asked_of_rows or np.isnan(value).all():
         return NOTHING
     worth = offers(told, value, terms.policy).worth
     channel = _channels(decided.statuses, terms.policy)

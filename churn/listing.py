@@ -46,6 +46,7 @@ def status_rows(judged: Judged, places: Places, terms: Terms) -> pa.Table:
         "customer_value": _money(judged.offers.customer_value),
         "unit": _units(judged, places, policy),
         "policy_digest": _repeated(terms.policy_digest, pa.string(), count),
+        **{name: judged.models[name] for name in judged.models.column_names},
     }
     return pa.table({name: columns[name] for name in STATUSES.names})
 
@@ -107,6 +108,7 @@ def team_rows(parts: Sequence[Judged], wave: Wave, terms: Terms) -> pa.Table:
         "expected_value": pa.array(_sums(team[listed], worth, count)),
         "shadow_price": pa.array(wave.shadow_prices),
         "uplift_digest": _repeated(terms.uplift and terms.uplift.digest, pa.string(), count),
+        "traffic_digest": _repeated(terms.traffic and terms.traffic.digest, pa.string(), count),
         "policy": _repeated(policy.name, pa.string(), count),
         "policy_version": _repeated(policy.version, pa.string(), count),
         "policy_digest": _repeated(terms.policy_digest, pa.string(), count),

@@ -19,12 +19,16 @@ from churn.actions import Offers, offers
 from churn.experiment import Experiment, arms, held_out, units_of
 from churn.past import Past
 from churn.profit import Floats
+from churn.scorecard import one_array
+from churn.traffic import MODEL_ARM, Dealt, Traffic
 from churn.uplift import Uplift
 from churn.wave import Candidates
 from schemas.columns import Role
 from schemas.contract import Contract
 from schemas.outreach import Status
 from schemas.policy import Policy, Suppression
+
+MODEL = "model_digest"
 
 Flags = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
@@ -37,6 +41,7 @@ class Terms:
     `household` is the column that says who lives together, empty where nobody asks or knows. `consents` are those that
     say who may be contacted: of whom they say nothing may not. `titles` is what people call each feature. `uplift` is
     what lots have told of actions; None where nothing is known that would earn more than the policy's own beliefs.
+    `traffic` says which challengers decide about a share; None where the champions decide about all.
     """
 
     policy: Policy
@@ -46,6 +51,7 @@ class Terms:
     consents: frozenset[str] = frozenset()
     titles: Mapping[str, str] = field(default_factory=dict)
     uplift: Uplift | None = None
+    traffic: Traffic | None = None
 
     @classmethod
     def of(cls, policy: Policy, digest: str, as_of: date, contract: Contract) -> Terms:
@@ -71,13 +77,21 @@ class Terms:
         """By how much each action lowers each customer's risk, as lots have told; [n, actions]."""
         return self.uplift.effects(rows, self.policy) if self.uplift else None
 
+    def dealt(self, customers: pa.Table, contract: Contract) -> Dealt | None:
+        """Who of the contract's customers are a challenger's; None where there is none."""
+        if self.traffic is None:
+            return None
+        keys, homes = one_array(customers, contract.key), _households(customers, self)
+        return self.traffic.dealt(customers, contract, _challenged(keys, homes, self))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Judged:
     """One part of the base, each customer with a verdict; all of shape (n,), but those of `candidates`.
 
     A verdict is the number of the suppression rule that applies first, or the rules' count and the place of a status.
-    Candidates are beyond capacity until the wave is drawn; `place` says where in the part each of them is.
+    Candidates are beyond capacity until the wave is drawn; `place` says where in the part each of them is. `models` has
+    the arm and the digest of the model by whose score each was judged, null where the scores do not say.
     """
 
     customer_id: pa.Array
@@ -86,13 +100,14 @@ class Judged:
     wave_since: pa.Array
     candidates: Candidates
     place: Ints
+    models: pa.Table
 
 
 def judge(rows: pa.Table, terms: Terms, past: Past) -> Judged:
     """Filters and values one part of the base.
 
     `rows` has customer_id, probability, customer_value, the score table's reason columns where the policy asks for
-    reasons, and the terms' columns.
+    reasons, and the terms' columns; of whom a challenger decides, its scores and reasons.
     """
     policy, keys = terms.policy, rows["customer_id"].combine_chunks()
     offered = offers(rows, _customer_value(rows, policy), policy, terms.effects(rows))
@@ -103,7 +118,7 @@ def judge(rows: pa.Table, terms: Terms, past: Past) -> Judged:
     worth = np.where(_pays(offered, policy) & is_open, offered.worth, -np.inf)[place]
     candidates = _candidates(rows.take(pa.array(place)), worth, stays.of(place), terms)
     candidates = replace(candidates, homes_lately=_homes_lately(rows, stays, place, terms))
-    return Judged(keys, verdict, offered, stays.since, candidates, place)
+    return Judged(keys, verdict, offered, stays.since, candidates, place, _models(rows))
 
 
 def code_of(policy: Policy, status: Status) -> int:
@@ -184,6 +199,17 @@ def _held_out(keys: pa.Array, homes: pa.Array, terms: Terms) -> Flags:
     holdout = terms.policy.holdout
     units = units_of(keys, homes if holdout.unit == "household" else None)
     return held_out(units, Experiment.on(holdout.experiment, terms.as_of, holdout.valid_days), holdout.share)
+
+
+def _challenged(keys: pa.Array, homes: pa.Array, terms: Terms) -> Flags:
+    lot = terms.policy.challenger_traffic
+    units = units_of(keys, homes if lot.unit == "household" else None)
+    return held_out(units, Experiment.on(lot.experiment, terms.as_of, lot.valid_days), lot.share)
+
+
+def _models(rows: pa.Table) -> pa.Table:
+    untold = pa.nulls(rows.num_rows, pa.string())
+    return pa.table({name: rows[name] if name in rows.column_names else untold for name in (MODEL_ARM, MODEL)})
 
 
 def _teams(rows: pa.Table, policy: Policy) -> Ints:

@@ -12,7 +12,7 @@ from churn.errors import PolicyError
 from schemas.columns import Column, Role
 from schemas.contract import Contract
 from schemas.outreach import Status
-from schemas.policy import REASON, Action, Holdout, Policy, Suppression
+from schemas.policy import REASON, Action, Policy, Suppression
 
 RESERVED = frozenset(Status)
 
@@ -80,7 +80,9 @@ def _unfit(policy: Policy, contract: Contract) -> Iterator[str]:
     if policy.household_limit is not None and contract.one(Role.HOUSEHOLD) is None:
         yield "household_limit: no column of the contract has the role household"
     elif policy.looks_at_households and contract.one(Role.HOUSEHOLD) is None:
-        yield "holdout.unit: no column of the contract has the role household: say customer"
+        lots = {"holdout": policy.holdout, "challenger_traffic": policy.challenger_traffic}
+        by_household = [f"{name}.unit" for name, lot in lots.items() if lot.share > 0 and lot.unit == "household"]
+        yield f"{', '.join(by_household)}: no column of the contract has the role household: say customer"
 
 
 def _unanswerable(action: Action, columns: dict[str, Column]) -> Iterator[str]:
@@ -137,7 +139,15 @@ def _without_effect(policy: Policy) -> Iterator[str]:
     for team in policy.teams:
         if policy.team_by and team.share != _EVEN:
             yield f"teams: the share of {team.name} means nothing beside team_by"
-    if policy.holdout.share == 0 and policy.holdout != Holdout():
-        yield "holdout: its other fields mean nothing with a share of 0"
+    yield from _lots_without_effect(policy)
     if policy.holdout.share > 0 and policy.cool_down.wave_days == 0:
         yield "cool_down.wave_days: with 0 of them those held out come back the next night, and no effect can be told"
+
+
+def _lots_without_effect(policy: Policy) -> Iterator[str]:
+    holdout, traffic = policy.holdout, policy.challenger_traffic
+    for name, lot in (("holdout", holdout), ("challenger_traffic", traffic)):
+        if lot.share == 0 and lot != type(lot)():
+            yield f"{name}: its other fields mean nothing with a share of 0"
+    if holdout.share > 0 and traffic.share > 0 and holdout.experiment == traffic.experiment:
+        yield "challenger_traffic.experiment: by the holdout's lot all who are held out would be the challenger's"

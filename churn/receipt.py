@@ -20,7 +20,7 @@ from churn.outreach import Terms
 from churn.scorecard import PAIRED
 from schemas.columns import Column, Role
 from schemas.contract import Contract
-from schemas.outreach import STATUSES, Status
+from schemas.outreach import Status
 from schemas.policy import Action
 from schemas.receipt import Addend, AgentReceipt, Decision, Receipt, Score
 from schemas.scores import REASONS_UP, SCORES
@@ -133,14 +133,16 @@ def _decisions(evidence: Evidence) -> Iterator[Part | None]:
         yield from (None,) * evidence.scores.num_rows
         return
     listed = rows_of(decided.listed, evidence.scores["customer_id"]).select(["rank", "channel", "agent_says"])
-    statuses = decided.statuses.select([name for name in STATUSES.names if name in Decision.model_fields])
+    known = [name for name in decided.statuses.column_names if name in Decision.model_fields]
+    statuses = decided.statuses.select(known)
     prices = {row["team"]: row["shadow_price"] for row in decided.teams.to_pylist()}
     policy, cuts, offers = _policy(decided), _cuts(decided.listed), _offers(evidence, decided)
     for status, on_list in zip(statuses.to_pylist(), listed.to_pylist(), strict=True):
         team = {"cut": cuts.get(status["team"]), "shadow_price": prices.get(status["team"])}
         channel = on_list["channel"] or policy.channels.get(status["action"])
-        known = {"policy": policy.name, "policy_version": policy.version, "channel": channel, "offers": next(offers)}
-        yield {**decided.issue._asdict(), **status, **on_list, **team, **known, "uplift_digest": decided.uplift_digest}
+        rules = {"policy": policy.name, "policy_version": policy.version, "uplift_digest": decided.uplift_digest}
+        done = {"channel": channel, "offers": next(offers)}
+        yield {**decided.issue._asdict(), **status, **on_list, **team, **rules, **done}
 
 
 class _Named(NamedTuple):
@@ -192,8 +194,8 @@ def _offers(evidence: Evidence, decided: Decided) -> Iterator[Parts]:
 
 def _looked_at(evidence: Evidence, decided: Decided) -> pa.Table | None:
     """What actions were chosen by: the scores, and the columns of causes; None where they are kept no longer."""
-    told, terms = evidence.told, decided.terms
-    if told is None or terms is None or (evidence.rows is None and (terms.uplift or terms.policy.asks_for_causes)):
+    told, terms = evidence.deciding, decided.terms
+    if told is None or terms is None or (evidence.rows is None and decided.asked_of_rows):
         return None
     columns = {name for action in terms.policy.actions for name in action.cause_columns}
     return told if evidence.rows is None else with_columns(told, evidence.rows, sorted(columns))

@@ -26,6 +26,13 @@ class Arm(StrEnum):
     HOLDOUT = "holdout"
 
 
+class ModelArm(StrEnum):
+    """What the lot says of a customer about whom a challenger may decide in the champion's place."""
+
+    CHAMPION = "champion"
+    CHALLENGER = "challenger"
+
+
 IN_THE_WAVE = (Status.LISTED, Status.HELD_OUT)
 
 _STRING, _NUMBER, _INTEGER, _DATE = (
@@ -84,6 +91,10 @@ STATUSES = Table(
         Column("wave_since", _DATE, "First night of the customer's latest stay among the listed and held out, if late"),
         Column("customer_value", _NUMBER, "Value of keeping the customer, in money, as the policy has it"),
         Column("unit", _STRING, "What the lot was drawn for, of who is listed or held out: a customer or a household"),
+        Column(
+            "model_arm", _STRING, "champion or challenger, by lot, where a challenger decides about a share; or null"
+        ),
+        Column("model_digest", _STRING, "sha256 of the model that decided, which in its arm is the challenger's"),
         _POLICY,
     ),
     primary_key=("as_of", "customer_id"),
@@ -104,6 +115,7 @@ TEAMS = Table(
         Column("policy_version", _STRING, "Version of the decision policy", required=True),
         _POLICY,
         Column("uplift_digest", _STRING, "sha256 of the effects that valued contacts; null: keep probabilities"),
+        Column("traffic_digest", _STRING, "sha256 of the challengers that decided about a share; null: none did"),
     ),
     primary_key=("as_of", "team"),
 )

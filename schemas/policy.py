@@ -154,6 +154,19 @@ class Holdout(Part):
     experiment: Name = "holdout"
 
 
+class ChallengerTraffic(Part):
+    """The share of customers about whom a challenger decides, if one is in the shadow, in the champion's place.
+
+    A lot holds for `valid_days`, whoever is champion or challenger meanwhile; it is one for all members of a household,
+    or for each customer. Policies that name the same `experiment` draw the same lots.
+    """
+
+    share: Annotated[float, Field(ge=0, le=0.5, strict=True)] = 0.0
+    valid_days: Annotated[int, Field(ge=1, le=3_650, strict=True)] = 90
+    unit: Literal["customer", "household"] = "household"
+    experiment: Name = "challenger"
+
+
 class Policy(Part):
     """A versioned policy file.
 
@@ -175,6 +188,7 @@ class Policy(Part):
     cool_down: CoolDown = CoolDown()
     household_limit: Annotated[int, Field(ge=1, strict=True)] | None = None
     holdout: Holdout = Holdout()
+    challenger_traffic: ChallengerTraffic = ChallengerTraffic()
     stickiness_days: Annotated[int, Field(ge=1, le=366, strict=True)] = 1
 
     @property
@@ -197,8 +211,8 @@ class Policy(Part):
     @property
     def looks_at_households(self) -> bool:
         """Whether it matters who lives together."""
-        by_household = self.holdout.share > 0 and self.holdout.unit == "household"
-        return by_household or self.household_limit is not None
+        lots = self.holdout, self.challenger_traffic
+        return self.household_limit is not None or any(lot.share > 0 and lot.unit == "household" for lot in lots)
 
     @property
     def asks_for_reasons(self) -> bool:

@@ -75,6 +75,12 @@ class Decision(Part):
     status: str = Field(description="listed, held_out, or the one reason that keeps the customer off")
     rule: str = Field(description="The rule that decided, in words")
     arm: str | None = Field(description="treated or holdout, of who is worth a contact and may have one")
+    model_arm: str | None = Field(
+        default=None, description="champion or challenger, by lot, where a challenger decided about a share"
+    )
+    model_digest: str | None = Field(
+        default=None, description="sha256 of the model that decided; of a challenger's arm it is not the score's"
+    )
     action: str | None
     team: str | None
     expected_value: float | None

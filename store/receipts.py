@@ -39,6 +39,7 @@ from store.publication import open_publisher
 from store.runs import Run
 from store.settings import Settings
 from store.texts import kept_text
+from store.traffic import kept_traffic
 from store.uplifts import kept_uplift
 
 NAMED = 3  # customers, or broken rules, in a refusal
@@ -107,7 +108,6 @@ def _night(settings: Settings, today: Contract, decision: Decision) -> _Night:
     forgotten = _forgotten(settings, decision, terms)
     gone = [
         *([] if contract else ["the contract's text: the customers' rows and the score"]),
-        *([] if decision.snapshot else ["the snapshot: the customers' rows, the terms of the score"]),
         *([untold] if untold else []),
         *([f"{forgotten}: the rule and the place"] if forgotten else []),
         *([] if decision.list else ["a list: none of that night is kept"]),
@@ -152,7 +152,9 @@ def _terms(settings: Settings, contract: Contract | None, decision: Decision) ->
     if rules is None:
         return None, f"the text of policy {digest}: what its actions would have been worth, and the decision"
     terms = Terms.of(without_leavers(rules.policy, contract), rules.digest, decision.list.unit.as_of, contract)
-    return _with_uplift(settings, terms, _whole(decision.list, TEAMS.name))
+    teams = _whole(decision.list, TEAMS.name)
+    dealt, untold = _with_traffic(settings, terms, teams)
+    return (None, untold) if dealt is None else _with_uplift(settings, dealt, teams)
 
 
 def _with_uplift(settings: Settings, terms: Terms, teams: pa.Table) -> tuple[Terms | None, str]:
@@ -164,6 +166,17 @@ def _with_uplift(settings: Settings, terms: Terms, teams: pa.Table) -> tuple[Ter
     if uplift is None:
         return None, f"the effects {digest}: what contacts were worth, and the decision"
     return replace(terms, uplift=uplift), ""
+
+
+def _with_traffic(settings: Settings, terms: Terms, teams: pa.Table) -> tuple[Terms | None, str]:
+    """The terms with the challengers that decided about a share; None, and what is missing, where that is gone."""
+    digest = next((team.get("traffic_digest") for team in teams.to_pylist()), None)
+    if digest is None:
+        return terms, ""
+    traffic = kept_traffic(settings, digest)
+    if traffic is None:
+        return None, f"the challengers' names {digest}: who decided, and the decision"
+    return replace(terms, traffic=traffic), ""
 
 
 def _forgotten(settings: Settings, decision: Decision, terms: Terms | None) -> str:
@@ -207,6 +220,11 @@ def _evidence(night: _Night, bucket: int, customers: pa.Array) -> Iterator[Evide
     for digest in pc.unique(digests.filter(wanted)).to_pylist():
         theirs = pc.and_(wanted, pc.equal(digests, digest))
         model = night.model(digest)
+        gone = [
+            *([] if model else [f"model {digest}: the score and its terms"]),
+            *(f"challenger {other}: the decision" for other in _challengers(night) if night.model(other) is None),
+            *_without_snapshot(night, decided),
+        ]
         yield Evidence(
             base=night.decision.scores.unit.contract,
             known_at=night.decision.scores.unit.known_at,
@@ -218,8 +236,17 @@ def _evidence(night: _Night, bucket: int, customers: pa.Array) -> Iterator[Evide
             model=model,
             decided=None if decided is None else replace(decided, statuses=decided.statuses.filter(theirs)),
             outcomes=night.outcomes,
-            missing=night.missing if model else (*night.missing, f"model {digest}: the score and its terms"),
+            missing=(*night.missing, *gone),
         )
+
+
+def _without_snapshot(night: _Night, decided: Decided | None) -> Iterator[str]:
+    """What cannot be told of customers whose snapshot is kept no longer."""
+    if night.decision.snapshot is None:
+        decision = ", the rule and the place" if decided and decided.terms else ""
+        yield f"the snapshot: the customers' rows, the terms of the score{decision}"
+        if decided and decided.asked_of_rows:
+            yield f"what contacts were worth, since with the snapshot went {' and '.join(decided.asked_of_rows)}"
 
 
 def _rows(night: _Night, bucket: int, scores: pa.Table) -> pa.Table | None:
@@ -250,7 +277,14 @@ def _decided(night: _Night, bucket: int, scores: pa.Table) -> Decided | None:
         terms=night.terms,
         past=night.past,
         untold=_untold(night, scores),
+        challengers={digest: night.model(digest) for digest in _challengers(night)},
     )
+
+
+def _challengers(night: _Night) -> list[str]:
+    """The models that decided about a share of the customers."""
+    traffic = night.terms.traffic if night.terms else None
+    return sorted(set(traffic.challengers.values())) if traffic else []
 
 
 def _untold(night: _Night, scores: pa.Table) -> bool:

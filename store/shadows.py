@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -55,6 +55,17 @@ def in_shadow(settings: Settings, contract: str) -> tuple[Wish, ...]:
     engine = _engine(settings)
     with answering(engine), engine.connect() as connection:
         return _open(connection, contract)
+
+
+def proven(settings: Settings, contract: str, as_of: date) -> tuple[Wish, ...]:
+    """Of the wishes that wait, those that had a night before that date, and none that went wrong."""
+    engine = _engine(settings)
+    with answering(engine), engine.connect() as connection:
+        return tuple(
+            wish
+            for wish in _open(connection, contract)
+            if _nights(connection, wish, as_of) and not _red(connection, wish)
+        )
 
 
 def keep_shadow_night(settings: Settings, wish: Wish, night: dict[str, Any], scores: pa.Table) -> None:
@@ -137,9 +148,9 @@ def _red(connection: Connection, wish: Wish) -> str:
     return f"as of {row.as_of} {row.red}" if row else ""
 
 
-def _nights(connection: Connection, wish: Wish) -> int:
-    counted = sa.select(sa.func.count()).select_from(shadow_nights).where(*_of(wish, shadow_nights))
-    return int(connection.scalar(counted) or 0)
+def _nights(connection: Connection, wish: Wish, before: date = date.max) -> int:
+    theirs = *_of(wish, shadow_nights), shadow_nights.c.as_of < before
+    return int(connection.scalar(sa.select(sa.func.count()).select_from(shadow_nights).where(*theirs)) or 0)
 
 
 def _of(wish: Wish, table: sa.Table = shadows) -> tuple[sa.ColumnElement[bool], ...]:

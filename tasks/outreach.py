@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from churn.errors import AuditFailed
 from churn.listing import FROM_SCORES, is_listed, list_rows, listed_rows, status_rows, team_rows
-from churn.outreach import Flags, Ints, Judged, Terms, judge
+from churn.outreach import Ints, Judged, Terms, judge
 from churn.past import Past, looks_back_to, no_statuses, past_of
 from churn.policy import without_leavers
 from churn.scorecard import Scorecard
@@ -31,12 +31,14 @@ from store.policies import PolicyInForce, policy_asked_for, read_policy
 from store.publication import open_publisher
 from store.settings import current_settings
 from store.texts import keep_text
+from store.traffic import text_of
 from store.uplifts import uplift_in_force
 from tasks.night import Night, Result
 from tasks.progress import begun, part_done
 from tasks.publishing import OUTREACH as LISTS
 from tasks.scoring import base_rows, model_of
 from tasks.step import SOON, step
+from tasks.traffic import decided_scores, traffic_of
 
 STEP = "decide the list"
 LIST, BY_TEAM = "list.parquet", "teams.parquet"
@@ -59,9 +61,11 @@ def decide(night: Night, scores: Result, policy: str, folder: Path) -> None:
     """Writes the list, everybody's status and how the teams' places were used into the folder of a run."""
     begun(STEP)
     rules = read_policy(policy)
-    for text in (rules.text, read_contract(night.contract).text):  # receipts are recomputed by what was in force
+    decided = decision(night, scores, rules)
+    traffic = [text_of(decided.terms.traffic)] if decided.terms.traffic else []
+    for text in (rules.text, read_contract(night.contract).text, *traffic):  # by what was in force receipts are made
         keep_text(text, current_settings())
-    write_decision(night, scores, decision(night, scores, rules), folder)
+    write_decision(night, scores, decided, folder)
 
 
 @step("read the policy")
@@ -77,7 +81,8 @@ def decision(night: Night, scores: Result, policy: PolicyInForce) -> Decision:
     """
     contract = read_contract(night.contract)
     terms = Terms.of(without_leavers(policy.policy, contract), policy.digest, night.as_of, contract)
-    terms = replace(terms, uplift=uplift_in_force(current_settings(), night.base, night.known_at))
+    learnt = uplift_in_force(current_settings(), night.base, night.known_at)
+    terms = replace(terms, uplift=learnt, traffic=traffic_of(night, policy.policy))
     past = past_at(night, terms)
     parts = tuple(_at_once(lambda bucket: _judged(night, scores, terms, past, bucket), night.every_bucket))
     return Decision(terms, parts, draw([part.candidates for part in parts], terms.policy))
@@ -90,7 +95,9 @@ def write_decision(night: Night, scores: Result, decided: Decision, folder: Path
         judged, places = decided.parts[bucket], decided.wave.parts[bucket]
         statuses = status_rows(judged, places, decided.terms)
         write_parquet(statuses, folder / STATUSES.name / bucket_file(bucket))
-        theirs = _listed(night, scores, bucket, is_listed(judged, places))
+        theirs = _decided(night, _scores(scores, bucket, FROM_SCORES), decided.terms, bucket)
+        theirs = theirs.filter(pa.array(is_listed(judged, places)))
+        theirs = _explained(night, bucket, theirs) if _untold(theirs) else theirs
         part_done(STEP, night.buckets)
         return listed_rows(theirs, statuses, judged, places)
 
@@ -118,17 +125,23 @@ def _at_once(work: Callable[[int], R], buckets: Iterable[int]) -> Iterable[R]:
 
 
 def _judged(night: Night, scores: Result, terms: Terms, past: Past, bucket: int) -> Judged:
-    rows = _part(night, scores, terms, bucket)
-    if terms.policy.asks_for_reasons and _untold(rows):
+    published = _published(night, scores, terms, bucket)
+    rows = _part(night, published, terms, bucket)
+    if terms.policy.asks_for_reasons and _untold(published):
         may_matter = judge(rows, terms.whatever_the_reasons, past).place
         rows = _with_reasons(rows, _explained(night, bucket, rows.take(pa.array(may_matter))), may_matter)
     return judge(rows, terms, past)
 
 
-def _part(night: Night, scores: Result, terms: Terms, bucket: int) -> pa.Table:
-    """The bucket's scores beside the columns that the terms look at; both are in the order of the key."""
+def _published(night: Night, scores: Result, terms: Terms, bucket: int) -> pa.Table:
+    """What the published scores of the bucket say that decisions are made by."""
     reasons = REASONS if terms.policy.asks_for_reasons else []
-    part = _scores(scores, bucket, ["customer_id", "probability", "customer_value", "model_digest", *reasons])
+    return _scores(scores, bucket, ["customer_id", "probability", "customer_value", "model_digest", *reasons])
+
+
+def _part(night: Night, published: pa.Table, terms: Terms, bucket: int) -> pa.Table:
+    """The bucket's scores beside the columns that the terms look at; both are in the order of the key."""
+    part = _decided(night, published, terms, bucket)
     if terms.columns:
         key = read_contract(night.contract).key
         rows = base_rows(night, bucket, list(dict.fromkeys([key, *terms.columns])))
@@ -136,6 +149,15 @@ def _part(night: Night, scores: Result, terms: Terms, bucket: int) -> pa.Table:
         for name in set(terms.columns) - set(part.column_names):
             part = part.append_column(name, rows[name])
     return part
+
+
+def _decided(night: Night, published: pa.Table, terms: Terms, bucket: int) -> pa.Table:
+    """The scores, of those about whom a challenger decides by it."""
+    if terms.traffic is None:
+        return published
+    customers = base_rows(night, bucket)
+    _require_same_customers(customers[read_contract(night.contract).key], published["customer_id"], bucket)
+    return decided_scores(night, published, customers, terms)
 
 
 def _require_same_customers(snapshot: pa.ChunkedArray, scores: pa.ChunkedArray, bucket: int) -> None:
@@ -146,12 +168,6 @@ def _require_same_customers(snapshot: pa.ChunkedArray, scores: pa.ChunkedArray, 
             where=f"bucket {bucket}",
             to_do="Score the night again with --force.",
         )
-
-
-def _listed(night: Night, scores: Result, bucket: int, listed: Flags) -> pa.Table:
-    """The score rows of the bucket's listed customers, with their reasons."""
-    rows = _scores(scores, bucket, FROM_SCORES).filter(pa.array(listed))
-    return _explained(night, bucket, rows) if _untold(rows) else rows
 
 
 def _untold(rows: pa.Table) -> bool:

@@ -28,6 +28,7 @@ from tasks.night import Champions, Night, Result
 from tasks.orchestrator import worth_no_failure
 from tasks.progress import begun, has_published
 from tasks.step import LATER, SOON, step
+from tasks.traffic import traffic_of
 
 SCORES, OUTREACH = "scores", "outreach"
 ALARMED = "an event tells of it"
@@ -63,9 +64,12 @@ def claim_list(night: Night, scores: Result, policy: str, force: bool = False) -
     in_use = _list_in_use(night, force)
     if in_use:
         return in_use
-    causes = (read_manifest(scores.folder).digest, read_manifest(night.snapshot).digest, read_policy(policy).digest)
+    rules = read_policy(policy)
+    causes = (read_manifest(scores.folder).digest, read_manifest(night.snapshot).digest, rules.digest)
     learnt = uplift_digest(current_settings(), night.base, night.known_at)
-    return _claim(night, OUTREACH, (*causes, learnt) if learnt else causes, force)
+    traffic = traffic_of(night, rules.policy)
+    more = learnt, traffic and traffic.digest
+    return _claim(night, OUTREACH, (*causes, *(cause for cause in more if cause)), force)
 
 
 def later_facts(base: str, as_of: date, known_at: datetime) -> str:

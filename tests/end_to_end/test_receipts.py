@@ -162,7 +162,9 @@ def test_what_was_written_back_is_in_the_receipt(home: Path) -> None:
 def test_without_the_snapshot_what_follows_from_the_published_score_is_recomputed(home: Path) -> None:
     with without(decision().snapshot):
         made = receipts(customers_of())
-    assert {receipt.missing for receipt in made} == {("the snapshot: the customers' rows, the terms of the score",)}
+    snapshot = "the snapshot: the customers' rows, the terms of the score, the rule and the place"
+    worth = "what contacts were worth, since with the snapshot went the causes that customers met"
+    assert {receipt.missing for receipt in made} == {(snapshot, worth)}
     assert {receipt.score.terms for receipt in made} == {()}
     assert {"score.probability", "score.band", "score.percentile"} <= set(made[0].recomputed)
     # Which cause a customer met, and so what a contact was worth, the published score does not say.

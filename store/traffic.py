@@ -1,0 +1,48 @@
+"""Which challengers decide about a share of a night's customers: those in the shadow that have scored a night well."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from churn.traffic import Traffic
+from store.registry import open_registry
+from store.settings import Settings
+from store.shadows import proven
+from store.texts import kept_text
+
+
+def waiting_traffic(settings: Settings, contract: str, as_of: date) -> Traffic | None:
+    """The challengers whose nights in the shadow before that date went well; None where there are none.
+
+    The night that shows a challenger to be sound is over before it decides about anybody.
+    """
+    registry = open_registry(settings)
+    challengers = {
+        wish.segment: registry.version(contract, wish.version).digest for wish in proven(settings, contract, as_of)
+    }
+    places = {*registry.resolve_all(contract), *challengers}
+    return _traffic({"places": sorted(places), "challengers": challengers}) if challengers else None
+
+
+def text_of(traffic: Traffic) -> str:
+    """What the digest of the traffic is that of."""
+    return _text({"places": sorted(traffic.places), "challengers": dict(traffic.challengers)})
+
+
+def kept_traffic(settings: Settings, digest: str) -> Traffic | None:
+    """The traffic of that digest, as a list was decided by; None where its text is gone."""
+    text = kept_text(digest, settings)
+    return None if text is None else _traffic(json.loads(text))
+
+
+def _traffic(fields: Mapping[str, Any]) -> Traffic:
+    digest = hashlib.sha256(_text(fields).encode()).hexdigest()
+    return Traffic(digest, tuple(fields["places"]), fields["challengers"])
+
+
+def _text(fields: Mapping[str, Any]) -> str:
+    return json.dumps(fields, indent=1, sort_keys=True)
