@@ -5,10 +5,14 @@ PostgreSQL takes the rows through ADBC's driver where that is installed, else as
 SQLite is loaded through Python's own module, although ADBC's driver is faster (220,000 score rows a second against
 150,000). The driver brings its own copy of SQLite, and two copies in one process do not see each other's locks: a
 reader beside the loader met a malformed database. https://www.sqlite.org/howtocorrupt.html section 2.2.1.
+
+In SQLite one writes at a time, and the service writes too, since it logs who looks at whom. So the loader commits a few
+thousand rows at once, and lets others write between two commits.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -31,6 +35,8 @@ from store import lake
 from store.claims import Claim, lost, still_held
 from store.fault_points import reached
 from store.partitions import (
+    AT_ONCE,
+    GIVE_WAY_SECONDS,
     attach_run_table,
     complete_run_table,
     forget_rows,
@@ -48,7 +54,9 @@ _DAY = "%Y-%m-%d"
 _MOMENT = "%Y-%m-%d %H:%M:%S"  # %S of a timestamp[us] has the six decimals that SQLAlchemy reads
 _REPEATED = 4  # a text that comes this often on average is made a Python object once
 _BATCH = 16_384  # rows that become CSV at once
-_CACHE = "PRAGMA cache_size = -65536"  # 64 MB, so that the index of a large night is not read again for each file
+# 64 MB, so that the index of a large night is not read again for each file. And the commit that publishes waits for the
+# disk, and so for all that was committed before it.
+_LOADING = ("PRAGMA cache_size = -65536", "PRAGMA synchronous = NORMAL")
 
 
 class Way(StrEnum):
@@ -66,6 +74,9 @@ def best_way() -> Way:
 class Loader(Protocol):
     """Adds rows in a transaction that is always open; what is not committed is undone."""
 
+    def portions(self, rows: pa.Table) -> Iterator[pa.Table]:
+        """The rows in as many as are to be committed at once; at least one, that may be empty."""
+
     def append(self, table: str, rows: pa.Table, shared: Mapping[str, Any] = NONE_SHARED) -> None:
         """Adds the rows to the table by their columns' names; where each needs them, with the values they share."""
 
@@ -73,7 +84,7 @@ class Loader(Protocol):
         """Whether the query finds a row now."""
 
     def commit(self) -> None:
-        """Keeps what was added since the last time."""
+        """Keeps what was added since the last time, and gives way to who waits for it."""
 
 
 @contextmanager
@@ -94,7 +105,7 @@ class Load:
     way: Way | None = None
 
     def table(self, table: sa.Table, files: Sequence[Path]) -> None:
-        """Loads the files into the table, where no view shows them yet: one transaction a file.
+        """Loads the files into the table, where no view shows them yet: one transaction a portion.
 
         It may be repeated after a failure: what was loaded before is replaced, unless it was whole.
         """
@@ -139,8 +150,8 @@ class Load:
 
     def _copy(self, name: str, files: Sequence[Path], shared: Mapping[str, Any]) -> None:
         with loader(self.engine, self.way) as load:
-            for file in files:
-                load.append(name, _without(lake.read_parquet([file]), shared), shared)
+            for rows in (rows for file in files for rows in load.portions(_without(lake.read_parquet([file]), shared))):
+                load.append(name, rows, shared)
                 reached("copied")
                 if not load.holds(self._still_held):
                     raise lost(self.claim)
@@ -182,6 +193,9 @@ class _Loader:
 
     def prepared(self) -> Self:
         return self
+
+    def portions(self, rows: pa.Table) -> Iterator[pa.Table]:
+        yield rows
 
     def append(self, table: str, rows: pa.Table, shared: Mapping[str, Any] = NONE_SHARED) -> None:
         raise NotImplementedError
@@ -235,8 +249,13 @@ class _SqliteLoader(_Loader):
     __slots__ = ()
 
     def prepared(self) -> Self:
-        self.connection.execute(_CACHE)
+        for pragma in _LOADING:
+            self.connection.execute(pragma)
         return self
+
+    def portions(self, rows: pa.Table) -> Iterator[pa.Table]:
+        for first in range(0, max(1, len(rows)), AT_ONCE):
+            yield rows.slice(first, AT_ONCE)
 
     def append(self, table: str, rows: pa.Table, shared: Mapping[str, Any] = NONE_SHARED) -> None:
         names = self.names([*rows.column_names, *shared])
@@ -245,6 +264,10 @@ class _SqliteLoader(_Loader):
         with closing(self.connection.cursor()) as cursor:
             insert = f"INSERT INTO {table} ({names}) VALUES ({given})"  # noqa: S608 - names and values are quoted
             cursor.executemany(insert, zip(*values, strict=True))
+
+    def commit(self) -> None:
+        self.connection.commit()
+        time.sleep(GIVE_WAY_SECONDS)
 
     def _literal(self, value: object) -> str:
         """A value that is said once in the statement costs less than one that is bound for each row."""
