@@ -134,8 +134,10 @@ class ChampionPlace:
         if self._engine is None:
             open_registry(self._settings)  # once: it also asks whether the tables are as this release wants them
             self._engine = service_engine(self._settings.database_url)
-        registry = Registry(self._engine)
-        return {ALL: registry.resolve(self.contract), **registry.resolve_all(self.contract)}
+        found = Registry(self._engine).resolve_all(self.contract)
+        if ALL not in found:
+            raise NoChampion("no model is champion", where=f"{self.contract}, segment {ALL}", to_do="Train one first.")
+        return found
 
 
 def load_champions(contract: str, versions: Versions, settings: Settings) -> Champions:
