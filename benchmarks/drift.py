@@ -47,6 +47,7 @@ NOISE = 0.01  # standard deviations, by which each feature moves each night
 WEIGHTS = (0.8, 0.6, 0.5, 0.4, 0.3, 0.3, 0.2, 0.2, 0.1, 0.1, *(0.0,) * 10)
 NAMES = tuple(f"feature_{number:02d}" for number in range(len(WEIGHTS)))
 KEY, IRRELEVANT = NAMES[0], NAMES[-1]
+POLICY = "default"  # whoever is worth it is called
 LISTED = 0.004  # of the base, each night
 KS_AT_5_PERCENT = 1.358  # times sqrt(2 / n): the two-sample statistic beyond which p < .05 (Smirnov 1948)
 # As Evidently documents its default for more than a thousand rows: a numerical column has drifted where the Wasserstein
@@ -165,7 +166,7 @@ def night_of(world: World, numbers: Floats, as_of: date, before: Before) -> Nigh
     bins = bins_of(world.card, rows)
     part = Part("all", world.card, world.reference, np.arange(len(world.value)), bins)
     told = {feature.name: numbers_of(feature, rows[feature.name]) for feature in world.card.features}
-    terms = Terms.of(read_policy("telco").policy, int(LISTED * len(world.value)))
+    terms = Terms(read_policy(POLICY).policy.actions, int(LISTED * len(world.value)))
     facts, scores = (PartFacts(part, world.card, told),), scores_of(world, bins)
     return Night(Watched("telco", as_of, "run"), scores, facts, terms, Reasons({}, {}), before)
 
@@ -174,8 +175,9 @@ def scores_of(world: World, bins: np.ndarray) -> Scores:
     """The scores that the card gives."""
     addends = [term.table[row] for term, row in zip(world.card.terms, bins, strict=True)]
     segment = pa.repeat("all", len(world.value))
-    everybody = np.ones(len(world.value), np.bool_)
-    return Scores(world.keys, segment, world.card.intercept + np.sum(addends, axis=0), world.value, everybody)
+    everybody, keep = np.ones(len(world.value), np.bool_), read_policy(POLICY).policy.actions[0].keep_probability
+    log_odds = world.card.intercept + np.sum(addends, axis=0)
+    return Scores(world.keys, segment, log_odds, world.value, everybody, np.full((len(world.value), 1), keep))
 
 
 def by_usual_rules(world: World, bins: Bins) -> tuple[int, int]:
@@ -208,7 +210,7 @@ def seconds_per_night(world: World) -> float:
 
 def written(world: World, home: Path) -> Published:
     """A night's files as its runs leave them."""
-    settings, contract, policy = current_settings(), read_contract("telco"), read_policy("telco")
+    settings, contract, policy = current_settings(), read_contract("telco"), read_policy(POLICY)
     learnt = replace(trained(world.card, table_of(world.numbers[:, :20])), reference=world.reference)
     digest = save_model(model_of(learnt, contract, "benchmark"), settings)
     edges = np.linspace(0, len(world.value), BUCKETS + 1).astype(int).tolist()
@@ -235,6 +237,7 @@ def write_bucket(world: World, home: Path, file: str, rows: slice, digest: str) 
         "log_odds": log_odds,
         "probability": probability(np.asarray(log_odds)),
         "model_digest": pa.repeat(digest, count).dictionary_encode(),
+        "reason_1_feature": pa.repeat(KEY, count),
     }
     statuses = {
         "customer_id": world.keys[rows],

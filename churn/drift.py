@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from churn.scorecard import Feature, Floats, Ints, Kind
 
@@ -89,6 +90,16 @@ def restored(feature: Feature, bins: Bins, reference: Sequence[float], dice: np.
     rank = np.where(was_known, edges[at] - width[at] * chance, chance)
     wanted = 1 + np.searchsorted(np.cumsum(_known(before))[:-1], rank, side="right")
     return np.where(known, wanted, MISSING).astype(np.uint16)
+
+
+def values_of(feature: Feature, bins: Bins) -> pa.Array:
+    """A value for each bin: of a number zero where it lies in the bin, else the middle; null of the others. [rows]."""
+    if feature.kind is Kind.CATEGORY:
+        return pa.array([None, *feature.categories, None], pa.string()).take(pa.array(bins))
+    edges = np.concatenate([feature.cuts[:1] - 1.0, feature.cuts, feature.cuts[-1:] + 1.0])
+    middles = (edges[:-1] + edges[1:]) / 2.0 if len(feature.cuts) else np.zeros(1)
+    middles[np.searchsorted(feature.cuts, 0.0, side="right")] = 0.0
+    return pa.array([None, *middles.tolist()], pa.float64()).take(pa.array(bins))
 
 
 def _known(spread: Floats) -> Floats:

@@ -4,43 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
-from churn.drift import Bins, restored
+from churn.actions import is_answered
+from churn.causes import keep_of
+from churn.drift import Bins, restored, values_of
 from churn.metrics import probability
 from churn.profit import expected_value
-from churn.scorecard import Floats, Ints, Scorecard, Term
+from churn.scorecard import Feature, Floats, Ints, Scorecard, Term
 from schemas.policy import Action, Policy
 
 SEED = 42
 NO_REFERENCE: Sequence[float] = ()
+ORDINARILY = (
+    2.0  # times as many as when the model learnt meet a cause, or as few: a month of storms has more complaints
+)
 
 Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a contact earns on average over the policy's actions, and how many are made for one list."""
+    """What may be done for a customer, and for how many of them in one list."""
 
-    action: Action
+    actions: tuple[Action, ...]
     places: int
 
     @classmethod
-    def of(cls, policy: Policy, places: int) -> Terms:
-        """The mean of the policy's actions, offered to anybody."""
-        offer, contact, keep = (
-            float(np.mean([getattr(action, name) for action in policy.actions]))
-            for name in ("offer_cost", "contact_cost", "keep_probability")
-        )
-        says = f"the mean of {len(policy.actions)} actions"
-        return cls(
-            Action(
-                name="mean", channel="any", offer_cost=offer, contact_cost=contact, keep_probability=keep, says=says
-            ),
-            places,
-        )
+    def of(cls, policy: Policy) -> Terms:
+        """The policy's actions and its capacity."""
+        return cls(policy.actions, policy.capacity)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the customer row that causes look at, each once."""
+        return tuple(sorted({name for action in self.actions for name in action.cause_columns}))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,7 +50,8 @@ class Part:
     """The customers whom one champion scored: their places among all, and the bin of each feature.
 
     `place` is the segment that the champion holds, or all. `rows` is [customers], `bins` [features, customers];
-    `reference` has the share of each bin of each feature among the customers that the model learnt from.
+    `reference` has the share of each bin of each feature among the customers that the model learnt from. `causes` has
+    the columns that causes look at, of the same customers.
     """
 
     place: str
@@ -56,18 +59,29 @@ class Part:
     reference: Mapping[str, Sequence[float]] = field(repr=False)
     rows: Ints = field(repr=False)
     bins: Bins = field(repr=False)
+    causes: pa.Table = field(default_factory=lambda: pa.table({}), repr=False)
+
+
+class Customers(NamedTuple):
+    """Of scored customers the log-odds, what keeping each is worth, who may be contacted, all [customers], and `keep`
+    [customers, actions], the chance that each action keeps who would leave: NaN where it is not meant for him.
+    """
+
+    log_odds: Floats
+    customer_value: Floats
+    open: Flags
+    keep: Floats
+
+    def at(self, rows: Ints) -> Customers:
+        """Those at these places."""
+        return Customers(*(column[rows] for column in self))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Base:
-    """A night's scored customers: log-odds, what keeping each is worth, who may be contacted; all [customers].
+    """A night's scored customers, and the parts of each champion."""
 
-    `parts` are those of each champion.
-    """
-
-    log_odds: Floats = field(repr=False)
-    customer_value: Floats = field(repr=False)
-    open: Flags = field(repr=False)
+    customers: Customers = field(repr=False)
     parts: tuple[Part, ...]
 
 
@@ -93,17 +107,31 @@ def prices(base: Base, terms: Terms) -> dict[tuple[str, str], Price]:
 
     The model is taken at its word: were the feature spread as it was when the model learnt, each customer's risk would
     be another, and so would be who is worth a contact. What the list of those would earn more than tonight's, by those
-    risks, is the price. A shift that leaves the order of customers as it is costs nothing.
+    risks, is the price. A shift that leaves the order of customers as it is costs nothing. Where a cause looks at the
+    feature, so would be whom its action is meant for.
     """
-    worth = worth_of(base.log_odds, base, terms)
+    worth = worth_of(base.customers, terms)
     tonight = best_of(worth, terms.places)
     return {(part.place, name): _price(mended, tonight, terms) for part, name, mended in _mended(base, worth, terms)}
 
 
-def worth_of(log_odds: Floats, base: Base, terms: Terms) -> Floats:
-    """What a contact with each customer is expected to earn; -inf for who may not be contacted, or has no value."""
-    money = expected_value(probability(log_odds), base.customer_value, terms.action)
-    return np.where(base.open & np.isfinite(money), money, -np.inf)
+def keep_by(rows: pa.Table, actions: Sequence[Action]) -> Floats:
+    """The chance that each action keeps each customer who would leave, NaN where it is not meant for him.
+
+    `rows` has the columns that causes look at and, where an action asks for them, the reasons. [customers, actions].
+    """
+    means = [np.where(is_answered(rows, action), keep_of(rows, action), np.nan) for action in actions]
+    return np.stack(means, axis=1)
+
+
+def worth_of(customers: Customers, terms: Terms) -> Floats:
+    """What the best contact with each is expected to earn; -inf for who may not be contacted, for whom nothing is
+    meant, or whose value is not known.
+    """
+    chance, most = probability(customers.log_odds), np.full(len(customers.log_odds), -np.inf)
+    for action, keep in zip(terms.actions, customers.keep.T, strict=True):
+        np.fmax(most, expected_value(chance, customers.customer_value, action, keep), out=most)
+    return np.where(customers.open, most, -np.inf)
 
 
 def best_of(worth: Floats, places: int) -> Ints:
@@ -120,24 +148,32 @@ def _mended(base: Base, worth: Floats, terms: Terms) -> Iterator[tuple[Part, str
             reference = part.reference.get(feature.name, NO_REFERENCE)
             if len(reference) != feature.bins:
                 continue  # a model of an earlier release kept none
-            change = _change(part, place, reference)
-            yield part, feature.name, _with_change(base, worth, part, change, terms) if change.any() else worth
+            yield part, feature.name, _worth_as_before(base.customers, worth, part, place, terms)
 
 
-def _change(part: Part, place: int, reference: Sequence[float]) -> Floats:
-    """How much the log-odds would change were the feature at this place spread as before; [customers]."""
-    feature, change = part.card.features[place], np.zeros(len(part.rows))
+def _worth_as_before(customers: Customers, worth: Floats, part: Part, place: int, terms: Terms) -> Floats:
+    """What each customer would be worth were the feature at this place spread as when the model learnt."""
+    feature = part.card.features[place]
     touched = [term for term in part.card.terms if place in term.features and term.table.any()]
-    if not touched:
-        return change
-    mended = restored(feature, part.bins[place], reference, np.random.default_rng([SEED, place]))
+    if not touched and feature.name not in terms.columns:
+        return worth
+    dice = np.random.default_rng([SEED, place])
+    mended = restored(feature, part.bins[place], part.reference[feature.name], dice)
     moved = np.flatnonzero(mended != part.bins[place])
-    before = part.bins[:, moved]
-    after = before.copy()
-    after[place] = mended[moved]
-    for term in touched:
-        change[moved] += _addends(term, after) - _addends(term, before)
-    return change
+    theirs = customers.at(part.rows[moved])
+    change = _change(touched, part.bins[:, moved], place, mended[moved])
+    causes = _causes_as_before(part, moved, feature, mended[moved])
+    keep = _keep_as_before(customers.keep[part.rows], moved, causes, feature.name, terms)
+    as_before = worth.copy()
+    as_before[part.rows[moved]] = worth_of(theirs._replace(log_odds=theirs.log_odds + change, keep=keep), terms)
+    return as_before
+
+
+def _change(touched: Sequence[Term], bins: Bins, place: int, mended: Bins) -> Floats:
+    """How much the log-odds change with the bins of the feature at this place; [customers]."""
+    after = bins.copy()
+    after[place] = mended
+    return np.asarray(sum((_addends(term, after) - _addends(term, bins) for term in touched), np.zeros(len(mended))))
 
 
 def _addends(term: Term, bins: Bins) -> Floats:
@@ -145,17 +181,40 @@ def _addends(term: Term, bins: Bins) -> Floats:
     return np.asarray(term.table[cells])
 
 
-def _with_change(base: Base, worth: Floats, part: Part, change: Floats, terms: Terms) -> Floats:
-    moved = np.flatnonzero(change)
-    rows = part.rows[moved]
-    money = expected_value(probability(base.log_odds[rows] + change[moved]), base.customer_value[rows], terms.action)
-    mended = worth.copy()
-    mended[rows] = np.where(base.open[rows] & np.isfinite(money), money, -np.inf)
-    return mended
+def _causes_as_before(part: Part, moved: Ints, feature: Feature, mended: Bins) -> pa.Table:
+    """What causes look at of the customers at these places, the feature as it was; nothing where none looks at it."""
+    if feature.name not in part.causes.column_names:
+        return pa.table({})
+    values, column = values_of(feature, mended), part.causes.schema.field(feature.name)
+    if pa.types.is_boolean(column.type):  # a whole number may stay between two: it is above one and below the other
+        values = values.cast(column.type)
+    rows = part.causes.take(pa.array(moved))
+    return rows.set_column(rows.column_names.index(feature.name), feature.name, values)
+
+
+def _keep_as_before(keep: Floats, moved: Ints, causes: pa.Table, name: str, terms: Terms) -> Floats:
+    """The chances of each action by the causes as they were of those at the places; [moved, actions].
+
+    Causes come and go with the months: they are as tonight, unless the feature says so of many more or fewer.
+    """
+    before = keep[moved]
+    for number, action in enumerate(terms.actions):
+        if name in action.cause_columns and causes.column_names:
+            were, tonight = keep_of(causes, action), _meant(keep[:, number])
+            then = tonight - _meant(before[:, number]) + _meant(were)
+            if max(tonight, then) > ORDINARILY * min(tonight, then):
+                before[:, number] = were
+    return before
+
+
+def _meant(keep: Floats) -> int:
+    """For how many it is meant."""
+    return int((~np.isnan(keep)).sum())
 
 
 def _price(mended: Floats, tonight: Ints, terms: Terms) -> Price:
     best = best_of(mended, terms.places)
-    most = float(mended[best].sum())
+    most, in_vain = float(mended[best].sum()), -min(action.contact_cost for action in terms.actions)
     both = np.intersect1d(best, tonight, assume_unique=True)
-    return Price(most - float(mended[tonight].sum()), most, len(both) / len(best) if len(best) else 1.0)
+    earned = float(np.where(np.isfinite(mended[tonight]), mended[tonight], in_vain).sum())
+    return Price(most - earned, most, len(both) / len(best) if len(best) else 1.0)

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from churn.alarms import Alarm
 from churn.contract import arrow_schema
 from churn.drift import Drift, drift_of
-from churn.drift_price import Base, Flags, Part, Price, Terms, best_of, prices, worth_of
+from churn.drift_price import Base, Customers, Flags, Part, Price, Terms, best_of, prices, worth_of
 from churn.estimators import Estimator
 from churn.findings import (
     Finding,
@@ -51,18 +51,24 @@ class Watched(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scores:
-    """Scores of a night and who may be contacted; all [customers]."""
+    """Scores of a night, who may be contacted and what for; all [customers], but `keep` [customers, actions]."""
 
     customer_id: pa.Array
     segment: pa.Array
     log_odds: Floats = field(repr=False)
     customer_value: Floats = field(repr=False)
     open: Flags = field(repr=False)
+    keep: Floats = field(repr=False)
+
+    @property
+    def customers(self) -> Customers:
+        """As the price of drift is reckoned with them."""
+        return Customers(self.log_odds, self.customer_value, self.open, self.keep)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reasons:
-    """The share of the listed whose first reason each feature is, tonight and on the list of a month ago."""
+    """The share of the best list whose first reason each feature is, tonight and a month ago."""
 
     now: Mapping[str, float]
     before: Mapping[str, float]
@@ -118,10 +124,8 @@ class Night:
 
     @property
     def base(self) -> Base:
-        """The customers as the price of drift is reckoned with them."""
-        scores = self.scores
-        parts = tuple(facts.part for facts in self.parts if facts.priced)
-        return Base(scores.log_odds, scores.customer_value, scores.open, parts)
+        """The customers, and the parts of them whose champions have prices."""
+        return Base(self.scores.customers, tuple(facts.part for facts in self.parts if facts.priced))
 
     @property
     def matured(self) -> Mapping[str, Mapping[str, Any]]:
@@ -190,6 +194,17 @@ def alarm_rows(alarms: Sequence[Alarm], watched: Watched, told: Mapping[Key, dat
     return pa.Table.from_pylist(rows, schema=arrow_schema(ALARMS))
 
 
+def first_reasons(scores: Scores, reason: pa.ChunkedArray, terms: Terms) -> dict[str, float]:
+    """The share of the best list whose first reason each feature is; `reason` is each customer's, null where unknown.
+
+    The list itself goes through its base: whoever was on it rests, so that the next one has others, and other reasons.
+    """
+    best = best_of(worth_of(scores.customers, terms), terms.places)
+    counts = pc.value_counts(reason.take(pa.array(best)).cast(pa.string()).drop_null()).to_pylist()
+    whole = max(sum(each["counts"] for each in counts), 1)
+    return {each["values"]: each["counts"] / whole for each in counts}
+
+
 def is_open(status: pa.Array) -> Flags:
     """Who may be contacted by the policy's rules, now or when what rests them is over; [customers]."""
     return np.asarray(pc.is_in(status.cast(pa.string()), pa.array(sorted(OPEN), pa.string())))
@@ -244,11 +259,11 @@ def _drift_findings(
 
 def _lists(night: Night) -> dict[str, Any]:
     """What the best list of the night's length would earn, and how it differs from that of a month ago."""
-    worth, places = _worth(night.scores, night.terms), night.terms.places
+    worth, places = worth_of(night.scores.customers, night.terms), night.terms.places
     best = best_of(worth, places)
     told: dict[str, Any] = {"expected_profit": float(worth[best].sum())}
     if night.before is not None:
-        then = _worth(night.before.scores, night.terms)
+        then = worth_of(night.before.scores.customers, night.terms)
         told["before_as_of"] = night.before.as_of
         told["expected_profit_before"] = float(then[best_of(then, places)].sum())
         told["overlap_before"] = _overlap(night, night.before, best)
@@ -261,13 +276,9 @@ def _overlap(night: Night, before: Before, best: np.ndarray) -> float | None:
     known, at = np.asarray(pc.is_valid(found)), np.asarray(pc.fill_null(found, 0))
     if not known.any():
         return None
-    then = _worth(before.scores, night.terms)[at]
+    then = worth_of(before.scores.customers, night.terms)[at]
     listed = best_of(np.where(known & night.scores.open, then, -np.inf), night.terms.places)
     return len(np.intersect1d(listed, best)) / len(listed) if len(listed) else None
-
-
-def _worth(scores: Scores, terms: Terms) -> Floats:
-    return worth_of(scores.log_odds, Base(scores.log_odds, scores.customer_value, scores.open, ()), terms)
 
 
 def _forgone_by_level(night: Night) -> float | None:
@@ -275,9 +286,10 @@ def _forgone_by_level(night: Night) -> float | None:
     matured = night.matured.get(EVERYTHING)
     if not matured or matured["observed_to_predicted"] <= 0.0:
         return None
-    base = night.base
-    tonight = best_of(worth_of(base.log_odds, base, night.terms), night.terms.places)
-    came = worth_of(base.log_odds + np.log(matured["observed_to_predicted"]), base, night.terms)
+    customers = night.scores.customers
+    tonight = best_of(worth_of(customers, night.terms), night.terms.places)
+    log_odds = customers.log_odds + np.log(matured["observed_to_predicted"])
+    came = worth_of(customers._replace(log_odds=log_odds), night.terms)
     return float(came[best_of(came, night.terms.places)].sum() - came[tonight].sum())
 
 

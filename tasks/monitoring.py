@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from prefect.artifacts import create_image_artifact, create_markdown_artifact
 
+from churn.actions import REASON_PLACES
 from churn.alarms import Alarm, alarms_of
 from churn.backtest import apart
-from churn.drift_price import Part, Terms
+from churn.drift_price import Part, Terms, keep_by
 from churn.errors import RequestError
 from churn.monitoring import (
     Before,
@@ -28,6 +29,7 @@ from churn.monitoring import (
     alarm_rows,
     bins_of,
     card_for_bins,
+    first_reasons,
     is_open,
     numbers_of,
     together,
@@ -45,7 +47,7 @@ from schemas.scores import SCORES
 from store import monitoring
 from store.artifacts import Model, load_model
 from store.contracts import read_contract
-from store.decisions import decision_of
+from store.decisions import decision_of, snapshot_of
 from store.lake import bucket_file, read_parquet
 from store.policies import kept_policy, policy_for, read_policy
 from store.publication import Publisher, open_publisher
@@ -63,8 +65,8 @@ from tasks.step import SOON, step
 STEP = "watch the night"
 A_MONTH_AGO = timedelta(days=28)
 NIGHTS_TOGETHER = 3  # whose churners are counted together, to tell where more leave than elsewhere
-_IN_SCORES = ["customer_id", "segment", "log_odds", "customer_value", "model_digest"]
-_REASON = "reason_1_feature"
+_REASON, *_ = _REASONS = [f"reason_{place}_feature" for place in REASON_PLACES]
+_IN_SCORES = ["customer_id", "segment", "log_odds", "customer_value", "model_digest", _REASON]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +85,15 @@ class Seen:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Bucket:
-    """A bucket's scores, statuses and values as the policy has them, and for each model its customers' places, bins and
-    numbers.
+    """A bucket's scores, statuses and values as the policy has them, whom its actions are meant for and what tells it,
+    and for each model its customers' places, bins and numbers.
     """
 
     scores: pa.Table
     status: pa.ChunkedArray
     value: np.ndarray
+    keep: np.ndarray
+    causes: pa.Table
     by_model: Mapping[str, tuple[np.ndarray, np.ndarray, Mapping[str, Numbers]]]
 
 
@@ -221,14 +225,15 @@ def as_watched(published: Published) -> WatchedNight:
     settings, base, as_of = published.settings, published.contract.name, published.night.as_of
     with ThreadPoolExecutor(settings.cores) as threads:
         buckets = list(threads.map(lambda bucket: _bucket(published, bucket), published.night.every_bucket))
-    before = _a_month_before(published)
+    rows, terms = pa.concat_tables([bucket.scores for bucket in buckets]), Terms.of(published.policy)
+    scores, (before, reasons_before) = _scores(rows, buckets), _before(published)
     return WatchedNight(
         watched=Watched(base, as_of, published.scores.run_id),
-        scores=_scores(pa.concat_tables([bucket.scores for bucket in buckets]), buckets),
+        scores=scores,
         parts=_parts(buckets, settings),
-        terms=Terms.of(published.policy, published.policy.capacity),
-        reasons=Reasons(_first_reasons(published.list), _first_reasons(before[1]) if before else {}),
-        before=_before(*before) if before else None,
+        terms=terms,
+        reasons=Reasons(first_reasons(scores, rows[_REASON], terms), reasons_before),
+        before=before,
         backtest=_matured_apart(published),
         lift=monitoring.latest_lift(settings, base, published.night.known_at),
     )
@@ -237,14 +242,28 @@ def as_watched(published: Published) -> WatchedNight:
 def _bucket(published: Published, bucket: int) -> _Bucket:
     """One bucket's part of everything; scores, statuses and customers are in the order of the key."""
     file = bucket_file(bucket)
-    scores = read_parquet([published.scores.folder / SCORES.name / file], _IN_SCORES)
+    scores = read_parquet([published.scores.folder / SCORES.name / file], _in_scores(published.policy))
     told = read_parquet([published.list.folder / STATUSES.name / file], ["status", "customer_value"])
     digests = scores["model_digest"].cast(pa.string())
     models = {digest: load_model(digest, published.settings) for digest in pc.unique(digests).to_pylist()}
     names = {feature.name for model in models.values() for feature in card_for_bins(model.model).features}
-    rows = base_rows(published.night, bucket, sorted(names))
+    terms = Terms.of(published.policy)
+    rows = base_rows(published.night, bucket, sorted({published.contract.key, *names, *terms.columns}))
     by_model = {each: _of_model(model, rows, np.asarray(pc.equal(digests, each))) for each, model in models.items()}
-    return _Bucket(scores, told["status"].cast(pa.string()), _values(told, scores), by_model)
+    causes = rows.select([published.contract.key, *terms.columns])
+    keep = keep_by(_with_reasons(causes, scores), terms.actions)
+    return _Bucket(scores, told["status"].cast(pa.string()), _values(told, scores), keep, causes, by_model)
+
+
+def _with_reasons(causes: pa.Table, scores: pa.Table) -> pa.Table:
+    """The columns that actions go by; the rows of both are in the same order."""
+    for name in set(_REASONS) & set(scores.column_names):
+        causes = causes.append_column(name, scores[name])
+    return causes
+
+
+def _in_scores(policy: Policy) -> list[str]:
+    return [*_IN_SCORES, *(_REASONS[1:] if policy.asks_for_reasons else ())]
 
 
 def _values(told: pa.Table, scores: pa.Table) -> np.ndarray:
@@ -267,6 +286,7 @@ def _scores(rows: pa.Table, buckets: Sequence[_Bucket]) -> Scores:
         log_odds=rows["log_odds"].to_numpy(),
         customer_value=np.concatenate([bucket.value for bucket in buckets]),
         open=np.concatenate([is_open(bucket.status.combine_chunks()) for bucket in buckets]),
+        keep=np.concatenate([bucket.keep for bucket in buckets]),
     )
 
 
@@ -293,9 +313,10 @@ def _part(digest: str, place: str, buckets: Sequence[_Bucket], settings: Setting
     theirs = [(start, bucket.by_model[digest]) for start, bucket in pairs if digest in bucket.by_model]
     rows = np.concatenate([start + places for start, (places, _, _) in theirs])
     bins = np.concatenate([bins for _, (_, bins, _) in theirs], axis=1)
+    causes = pa.concat_tables([bucket.causes for bucket in buckets]).take(pa.array(rows))
     card = card_for_bins(model.model)
     numbers = {f.name: together([numbers[f.name] for _, (_, _, numbers) in theirs]) for f in card.features}
-    return PartFacts(Part(place, card, model.manifest.reference, rows, bins), model.model, numbers)
+    return PartFacts(Part(place, card, model.manifest.reference, rows, bins, causes), model.model, numbers)
 
 
 def _a_month_before(published: Published) -> tuple[Run, Run] | None:
@@ -316,31 +337,48 @@ def _runs_of(publisher: Publisher, base: str, as_of: date) -> tuple[Run, Run] | 
     return (scores, listed) if scores and listed else None
 
 
-def _before(scores: Run, listed: Run) -> Before:
-    """That night's scores; whom its list knows nothing of may be contacted as any other."""
-    rows = read_parquet(_files(scores, SCORES.name), _IN_SCORES)
-    told = read_parquet(_files(listed, STATUSES.name), ["customer_id", "status", "customer_value"])
-    keys = rows["customer_id"].cast(pa.string()).combine_chunks()
-    place = pc.index_in(keys, told["customer_id"].cast(pa.string()).combine_chunks())
-    status = pc.fill_null(pc.take(told["status"].cast(pa.string()), place), "listed")
-    return Before(
-        scores.unit.as_of,
-        Scores(
-            customer_id=keys,
-            segment=rows["segment"].cast(pa.string()).combine_chunks(),
-            log_odds=rows["log_odds"].to_numpy(),
-            customer_value=_values(told.take(pc.fill_null(place, 0)), rows),
-            open=is_open(status.combine_chunks() if isinstance(status, pa.ChunkedArray) else status),
-        ),
+def _before(published: Published) -> tuple[Before | None, Mapping[str, float]]:
+    """The scores of a month ago and the first reasons of their best list, as tonight's policy would have them.
+
+    None where there is no such night, or its customers are not kept any more.
+    """
+    runs, terms = _a_month_before(published), Terms.of(published.policy)
+    causes = _causes_then(published, runs[0], terms.columns) if runs else None
+    if runs is None or causes is None:
+        return None, {}
+    scores, listed = runs
+    rows = read_parquet(_files(scores, SCORES.name), _in_scores(published.policy))
+    told = _told_in_order(rows, listed)
+    then = Scores(
+        customer_id=rows["customer_id"].cast(pa.string()).combine_chunks(),
+        segment=rows["segment"].cast(pa.string()).combine_chunks(),
+        log_odds=rows["log_odds"].to_numpy(),
+        customer_value=_values(told, rows),
+        open=is_open(told["status"].combine_chunks()),
+        keep=keep_by(_with_reasons(causes, rows), terms.actions),
     )
+    return Before(scores.unit.as_of, then), first_reasons(then, rows[_REASON], terms)
 
 
-def _first_reasons(listed: Run) -> dict[str, float]:
-    """The share of the listed whose first reason each feature is."""
-    rows = read_parquet(_files(listed, OUTREACH.name), [_REASON])[_REASON]
-    counts = pc.value_counts(rows.cast(pa.string()).combine_chunks().drop_null()).to_pylist()
-    whole = max(sum(each["counts"] for each in counts), 1)
-    return {each["values"]: each["counts"] / whole for each in counts}
+def _causes_then(published: Published, scores: Run, columns: Sequence[str]) -> pa.Table | None:
+    """What causes look at of the customers of an earlier night, in the order of its scores."""
+    snapshot = snapshot_of(scores, open_publisher(published.settings).lake)
+    if snapshot is None:
+        return None
+    buckets = len(list(snapshot.glob("bucket=*.parquet")))
+    then = replace(published.night, as_of=scores.unit.as_of, snapshot=snapshot, buckets=buckets)
+    names = [published.contract.key, *columns]  # a table without a column has no rows
+    return pa.concat_tables([base_rows(then, bucket, names) for bucket in then.every_bucket])
+
+
+def _told_in_order(scores: pa.Table, listed: Run) -> pa.Table:
+    """Status and value of each scored customer; whom the list knows nothing of may be contacted as any other."""
+    told = read_parquet(_files(listed, STATUSES.name), ["customer_id", "status", "customer_value"])
+    keys = (table["customer_id"].cast(pa.string()).combine_chunks() for table in (scores, told))
+    place = pc.index_in(*keys)
+    status = pc.fill_null(pc.take(told["status"].cast(pa.string()), place), "listed")
+    theirs = told.take(pc.fill_null(place, 0))
+    return theirs.set_column(theirs.column_names.index("status"), "status", status)
 
 
 def _matured_apart(published: Published) -> list[dict[str, object]]:

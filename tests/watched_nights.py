@@ -29,7 +29,8 @@ from tasks.outreach import decision, write_decision
 from tests.models import trained
 
 CUSTOMERS, BUCKETS, EXTRACT = 4_000, 2, "e" * 64
-KEY, MINOR, IRRELEVANT = "minutes_trend_3m", "days_out_of_contract", "handset_age_days"
+KEY, MINOR, IRRELEVANT = "minutes_trend_3m", "days_out_of_contract", "days_since_ticket"
+CAUSE = "handset_age_days"  # moves no risk here, but says whom the telecom's policy offers a new one
 REGIONS = ("R01", "R02", "R03")
 
 
@@ -48,6 +49,7 @@ def customers(seed: int = 1) -> pa.Table:
         KEY: dice.normal(1.0, 0.3, CUSTOMERS),
         MINOR: dice.integers(0, 400, CUSTOMERS),
         IRRELEVANT: dice.integers(1940, 2005, CUSTOMERS),
+        CAUSE: np.random.default_rng(seed + 1_000).integers(250, 900, CUSTOMERS),
         "monthly_revenue": dice.gamma(4.0, 12.0, CUSTOMERS),
     }
     return with_what_lacks(pa.table(columns))
@@ -64,21 +66,22 @@ def with_what_lacks(rows: pa.Table) -> pa.Table:
 
 
 def card() -> Scorecard:
-    """Risk that follows one feature, a little another, and not a third."""
-    weights = {KEY: -5.0, MINOR: 0.002, IRRELEVANT: 0.0}
+    """Risk that follows one feature, a little another, and not two more."""
+    weights = {KEY: -5.0, MINOR: 0.002, IRRELEVANT: 0.0, CAUSE: 0.0}
     cuts = {
         KEY: np.linspace(0.2, 1.8, 33),
         MINOR: np.linspace(10.0, 390.0, 20),
         IRRELEVANT: np.linspace(1945, 2000, 12),
+        CAUSE: np.linspace(275, 875, 25),
     }
-    kinds = {KEY: Kind.NUMBER, MINOR: Kind.WHOLE, IRRELEVANT: Kind.WHOLE}
+    kinds = dict.fromkeys(weights, Kind.WHOLE) | {KEY: Kind.NUMBER}
     features = [Feature(name, kinds[name], name, cuts=cuts[name]) for name in weights]
     region = Feature("region", Kind.CATEGORY, "region", categories=REGIONS)
     terms = [
         Term((place,), (np.arange(feature.bins),), _slope(feature, weights[feature.name]))
         for place, feature in enumerate(features)
     ]
-    terms.append(Term((3,), (np.arange(5),), np.array([0.0, -0.05, 0.0, 0.05, 0.0])))
+    terms.append(Term((4,), (np.arange(5),), np.array([0.0, -0.05, 0.0, 0.05, 0.0])))
     return Scorecard(-3.5, (*features, region), tuple(terms), 0.03)
 
 

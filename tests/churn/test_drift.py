@@ -5,20 +5,21 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from churn.drift import drift_of, restored, stability_index
-from churn.drift_price import Base, Part, Price, Terms, best_of, prices
+from churn.drift import drift_of, restored, stability_index, values_of
+from churn.drift_price import Base, Customers, Part, Price, Terms, best_of, keep_by, prices
+from churn.monitoring import bins_of
 from churn.scorecard import Feature, Kind, Scorecard, Term
-from schemas.policy import Action
+from schemas.policy import Action, Cause, Condition
 
 CUSTOMERS = 20_000
 CUTS = np.linspace(-2.0, 2.0, 31)
 KEY, MINOR, IRRELEVANT = "usage", "bill", "birth_year"
 WEIGHTS = {KEY: 0.9, MINOR: 0.2, IRRELEVANT: 0.0}
-TERMS = Terms(
-    Action(name="call", channel="phone", offer_cost=10, contact_cost=1, keep_probability=0.3, says="hello"), 200
-)
+CALL = Action(name="call", channel="phone", offer_cost=10, contact_cost=1, keep_probability=0.3, says="hello")
+TERMS = Terms((CALL,), 200)
 
 NUMBER = Feature("usage", Kind.NUMBER, "usage", cuts=np.array([1.0, 2.0]))
 PLAN = Feature("plan", Kind.CATEGORY, "plan", categories=("P1", "P2"))
@@ -86,7 +87,8 @@ def base_of(numbers: np.ndarray, before: np.ndarray) -> Base:
     log_odds = card.intercept + sum(term.table[bins[place]] for place, term in enumerate(terms))
     value = np.random.default_rng(8).gamma(4.0, 75.0, CUSTOMERS)
     part = Part("all", card, reference, np.arange(CUSTOMERS), bins)
-    return Base(log_odds, value, np.ones(CUSTOMERS, np.bool_), (part,))
+    everybody, keep = np.ones(CUSTOMERS, np.bool_), np.full((CUSTOMERS, 1), CALL.keep_probability)
+    return Base(Customers(log_odds, value, everybody, keep), (part,))
 
 
 def priced(numbers: np.ndarray, before: np.ndarray) -> dict[str, Price]:
@@ -125,3 +127,42 @@ def test_only_who_is_worth_anything_is_listed() -> None:
     assert sorted(best_of(np.array([3.0, -1.0, 5.0, -np.inf, 1.0]), 2).tolist()) == [0, 2]
     assert sorted(best_of(np.array([3.0, -1.0, 5.0, -np.inf]), 10).tolist()) == [0, 2]
     assert best_of(np.array([3.0]), 0).tolist() == []
+
+
+HANDSETS = Feature("handset_age", Kind.WHOLE, "handset_age", cuts=np.array([100.0, 300.0]))
+UPGRADE = CALL.model_copy(
+    update={"causes": (Cause(name="old", when=(Condition(column="handset_age", above=300),), keeps=0.3),)}
+)
+
+
+@pytest.mark.parametrize(
+    ("ages", "before", "share", "what"),
+    [
+        ([0] * 100, [0.0, 0.0, 0.5, 0.5], 1.0, "nobody has an old one by now: nobody is called who should be"),
+        ([200] * 65 + [400] * 35, [0.0, 0.0, 0.5, 0.5], 0.0, "fewer have, as of one month and another"),
+        ([0] * 50 + [400] * 50, [0.0, 0.5, 0.0, 0.5], 0.0, "as many as ever have"),
+    ],
+)
+def test_a_column_that_says_whom_a_contact_is_meant_for_is_priced_where_many_come_or_go(ages, before, share, what):
+    found = priced_by_causes(ages, before)
+    assert found.share == pytest.approx(share), what
+
+
+def test_who_is_called_for_what_he_does_not_have_is_called_in_vain() -> None:
+    found = priced_by_causes([400] * 100, [0.0, 0.9, 0.1, 0.0])
+    assert (found.best, found.money) == (0.0, 50.0), "fifty contacts, at one each"
+
+
+def priced_by_causes(ages: list[int], before: list[float]) -> Price:
+    """The price of the age of handsets to a list of fifty of these hundred customers, who are all alike but for it."""
+    rows, many = pa.table({"handset_age": ages}), len(ages)
+    card = Scorecard(0.0, (HANDSETS,), (), 0.5)
+    terms = Terms((UPGRADE,), 50)
+    customers = Customers(np.zeros(many), np.full(many, 300.0), np.ones(many, np.bool_), keep_by(rows, terms.actions))
+    part = Part("all", card, {"handset_age": before}, np.arange(many), bins_of(card, rows), rows)
+    return prices(Base(customers, (part,)), terms)["all", "handset_age"]
+
+
+def test_a_bin_stands_for_a_value_in_it_and_for_zero_where_that_is_in_it() -> None:
+    assert values_of(NUMBER, np.array([0, 1, 2, 3], np.uint16)).to_pylist() == [None, 0.0, 1.5, 2.5]
+    assert values_of(PLAN, np.array([0, 1, 2, 3], np.uint16)).to_pylist() == [None, "P1", "P2", None]

@@ -35,9 +35,8 @@ from schemas.policy import Action
 from tests.cards import card, customers
 
 AS_OF = date(2026, 2, 1)
-TERMS = Terms(
-    Action(name="call", channel="phone", offer_cost=10, contact_cost=1, keep_probability=0.3, says="hello"), 50
-)
+CALL = Action(name="call", channel="phone", offer_cost=10, contact_cost=1, keep_probability=0.3, says="hello")
+TERMS = Terms((CALL,), 50)
 MATURED = {
     "feature": "all",
     "value": "all",
@@ -67,6 +66,7 @@ def night(rows: pa.Table) -> Night:
         log_odds=score(model, rows).log_odds,
         customer_value=rows["bill"].to_numpy() * 12.0,
         open=np.ones(many, np.bool_),
+        keep=np.full((many, 1), CALL.keep_probability),
     )
     part = Part("all", model, reference, np.arange(many), bins_of(model, rows))
     facts = PartFacts(part, model, {each.name: numbers_of(each, rows[each.name]) for each in model.features})

@@ -21,7 +21,7 @@ from store.publication import open_publisher
 from store.settings import Settings, current_settings
 from tasks import monitoring as steps
 from tests.end_to_end.nights import living_in
-from tests.watched_nights import CUSTOMERS, IRRELEVANT, KEY, customers, publish_night, save_card
+from tests.watched_nights import CAUSE, CUSTOMERS, IRRELEVANT, KEY, customers, publish_night, save_card
 
 FIRST = date(2026, 1, 1)
 
@@ -62,6 +62,15 @@ def test_a_key_column_gone_to_zero_is_told_the_same_night_by_its_name_and_its_mo
     assert f"{KEY}: 100.0% of the customers are where" in seen.new[0].finding.says
     assert KEY in seen.page.read_text()
     assert "http://" not in seen.page.read_text().replace("http://www.w3.org/2000/svg", "")
+
+
+def test_a_column_that_only_causes_look_at_is_priced_by_the_contacts_that_go_with_it(settings, digest):
+    assert watched(settings, night(0), customers(), digest).alarms == ()
+    [alarm] = watched(settings, night(1), zeroed(customers(), CAUSE), digest).new
+    assert (alarm.finding.kind, alarm.finding.subject) == ("drift", CAUSE)
+    before, after = (monitoring.kept_night(settings, DECISIONS, "telco", night(number)) for number in (0, 1))
+    assert after["expected_profit"].to_pylist() == [0.0], "there is nothing else to offer to these customers"
+    assert alarm.finding.money == pytest.approx(before["expected_profit"][0].as_py(), rel=0.1)
 
 
 def test_an_irrelevant_column_gone_to_zero_is_recorded_and_nobody_is_told(settings, digest):
