@@ -17,6 +17,7 @@ from schemas.monitoring import EVERYTHING, AlarmKind, Diagnosis
 WORTH_A_PAGE = 0.05
 # Of the customers: as many lost their value in a feature. That is a broken feed whatever it costs, if it costs at all.
 LOST_AT_ONCE, COSTS_AT_ALL = 0.05, 0.001
+ALL_ALIKE = 0.999  # of the customers: a column that tells nobody apart any more
 PROFIT_LOST = 0.25  # of what a list is expected to earn; seasons move it by less
 REASONS_MOVED = 0.40  # of the first reasons on the list
 # Of the values of a feature that are called so, at most so many are by chance (Benjamini and Hochberg 1995).
@@ -111,8 +112,12 @@ def matured_findings(backtest: Sequence[Mapping[str, Any]], forgone: float | Non
 
 
 def _crowding(drift: Drift) -> float:
-    """How many more of the customers than twice as many as before are in one place: at zero, or in another unit."""
-    return max(drift.crowded - 2.0 * drift.crowded_before, 0.0)
+    """How many more of the customers than twice as many as before are in one place: at zero, or in another unit.
+
+    Where all are, it is how many more than before: half of them may have been there always.
+    """
+    ordinary = 1.0 if drift.crowded >= ALL_ALIKE else 2.0
+    return max(drift.crowded - ordinary * drift.crowded_before, 0.0)
 
 
 def _what(drift: Drift) -> str:

@@ -106,7 +106,9 @@ def drift(**sizes: float) -> Drift:
         ({"crowded": 1.0}, Price(300.0, 1_000.0, 0.5), 6.0, "100.0% of the customers are where 30.0% were"),
         ({"missing": 0.1}, Price(5.0, 1_000.0, 0.9), 2.0, "missing in 10.0% of the customers, 0.0% when"),
         ({"unseen": 0.2}, None, 4.0, "20.0% of the customers have a value that the model never met"),
-        ({"crowded": 1.0, "crowded_before": 0.02}, None, 19.2, "100.0% of the customers are where 2.0% were"),
+        ({"crowded": 1.0, "crowded_before": 0.02}, None, 19.6, "100.0% of the customers are where 2.0% were"),
+        ({"crowded": 1.0, "crowded_before": 0.6}, None, 8.0, "100.0% of the customers are where 60.0% were"),
+        ({"crowded": 0.9, "crowded_before": 0.6}, None, None, ""),  # it moved, and tells customers apart still
         ({"crowded": 0.5}, None, None, ""),  # a feature without a price that moved a little
     ],
 )
