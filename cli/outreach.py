@@ -28,7 +28,7 @@ from store.lake import read_parquet
 from store.policies import PolicyInForce, kept_policy
 from store.publication import Published, Publisher, open_publisher
 from store.settings import current_settings
-from store.write_backs import read_write_backs
+from store.write_backs import of_listed_nights, read_write_backs
 
 if TYPE_CHECKING:
     from tasks.lift import Measured  # Prefect takes seconds to import, and --help needs none of it
@@ -67,8 +67,9 @@ def record_(
 ) -> None:
     """Record assigned, attempted, reached, offered, accepted and refused; a line that is known changes nothing."""
     sent = read_write_backs(file, read_contract(contract).name)
-    came = record(current_settings(), sent.interventions)
-    refused = (*sent.refused, *came.refused)
+    listed, unlisted = of_listed_nights(current_settings(), sent.interventions)
+    came = record(current_settings(), listed)
+    refused = (*sent.refused, *unlisted, *came.refused)
     typer.echo(f"{came.new:,} new, {came.known:,} known already, {len(refused):,} refused")
     _tell_refusals(refused)
     if refused:

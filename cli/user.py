@@ -66,8 +66,8 @@ def change(
         raise RequestError("nothing is to change", where="churn user change", to_do="Give a role, segments or regions.")
     users = open_users(current_settings())
     known = users.of(name)
-    limits = {"segments": _limits(segments, known.segments), "regions": _limits(regions, known.regions)}
-    users.change(replace(known, role=role or known.role, **limits), who or who_am_i())
+    limited = replace(known, segments=_limits(segments, known.segments), regions=_limits(regions, known.regions))
+    users.change(replace(limited, role=role or known.role), who or who_am_i())
     typer.echo(f"{name} is changed. {TOKENS_END}")
 
 

@@ -17,7 +17,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from schemas.retention import Retention
+from store.access_tables import job
 from store.claims import database_now
+from store.jobs import KEPT, jobs_beside
 from store.lake import Lake, sync
 from store.partitions import drop_quietly, fences_in
 from store.publication import Publisher
@@ -36,6 +38,8 @@ def cleared(publisher: Publisher, retention: Retention, *, dry_run: bool = False
         publisher.sweep()
     for going in what_goes(publisher, retention):
         yield going, not dry_run and remove(publisher, going)
+    for going in _old_jobs(publisher, dry_run=dry_run):
+        yield going, not dry_run
 
 
 def remove(publisher: Publisher, going: Going) -> bool:
@@ -48,6 +52,22 @@ def remove(publisher: Publisher, going: Going) -> bool:
     if going.folder.exists():
         _remove_folder(publisher.lake, going.folder)
     return True
+
+
+def _old_jobs(publisher: Publisher, *, dry_run: bool) -> Iterator[Going]:
+    """What the service's jobs left, which goes a week after their end whatever a policy says."""
+    if not sa.inspect(publisher.engine).has_table(job.name):
+        return
+    jobs = jobs_beside(publisher.engine, publisher.lake.root)
+    folders = [(folder, _bytes_in(folder)) for folder in jobs.old()]
+    if not dry_run:
+        jobs.forget_old()
+    for folder, size in folders:
+        yield Going(f"job {folder.name}", f"ended more than {KEPT.days} days ago", folder, size)
+
+
+def _bytes_in(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _retire(engine: Engine, going: Going) -> None:

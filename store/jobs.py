@@ -203,12 +203,18 @@ class Jobs:
             call_at = None if again_after is None else database_now(connection) + again_after
             connection.execute(sa.update(job).where(job.c.job == name).values(call_at=call_at, call_result=came))
 
+    def old(self) -> list[Path]:
+        """The folders that `forget_old` would remove now."""
+        with self.engine.connect() as connection:
+            names = list(connection.scalars(sa.select(job.c.job).where(*_ended_before(_old(connection)))))
+            known = set(connection.scalars(sa.select(job.c.job)))
+        return [self.files(name).folder for name in (*names, *self._nobodys(known))]
+
     def forget_old(self) -> None:
         """Removes the files of jobs that ended long ago, and the answers that nobody asks for again."""
         with self.engine.begin() as connection:
-            old = database_now(connection) - KEPT
-            ended = (job.c.ended_at < old, job.c.state.in_((State.DONE, State.FAILED)))
-            gone = sa.update(job).where(*ended).values(state=State.GONE).returning(job.c.job)
+            old = _old(connection)
+            gone = sa.update(job).where(*_ended_before(old)).values(state=State.GONE).returning(job.c.job)
             names = list(connection.scalars(gone))
             connection.execute(sa.delete(answered_request).where(answered_request.c.recorded_at < old))
             known = set(connection.scalars(sa.select(job.c.job)))
@@ -250,7 +256,12 @@ class Jobs:
 
 def open_jobs(settings: Settings, engine: Engine) -> Jobs:
     """The jobs of the engine's database, their files in the settings' lake."""
-    return Jobs(engine, settings.lake / "jobs")
+    return jobs_beside(engine, settings.lake)
+
+
+def jobs_beside(engine: Engine, lake: Path) -> Jobs:
+    """The jobs of the engine's database, their files in that lake's folder."""
+    return Jobs(engine, lake / "jobs")
 
 
 def blocks_of(path: Path) -> Iterator[bytes]:
@@ -267,6 +278,14 @@ def _free(now: datetime) -> sa.ColumnElement[bool]:
     """What somebody may take: nobody works on it, or he has not been heard of for a lease."""
     lapsed = (job.c.state == State.RUNNING) & (job.c.lease_until <= now)
     return sa.or_(job.c.state == State.WAITING, lapsed)
+
+
+def _old(connection: Connection) -> datetime:
+    return database_now(connection) - KEPT
+
+
+def _ended_before(moment: datetime) -> tuple[sa.ColumnElement[bool], ...]:
+    return job.c.ended_at < moment, job.c.state.in_((State.DONE, State.FAILED))
 
 
 def _due(now: datetime) -> tuple[sa.ColumnElement[bool], ...]:

@@ -10,12 +10,15 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
+from schemas.interventions import Intervention
 from schemas.outreach import Status
 from schemas.scores import REASONS_UP
 from store.claims import Unit
 from store.handovers import LISTS
 from store.intervention_tables import handover
 from store.tables import FENCE, night_pointer, outreach, publication, scores, statuses
+
+NIGHTS_NAMED = 3  # where a night had no list
 
 Place = int | str  # of a row in its list: its rank, or its customer where it has none
 
@@ -94,6 +97,16 @@ def listed_nights(connection: Connection, contract: str, nights: Collection[date
     return frozenset(connection.scalars(sa.select(run.as_of).where(*of_night)))
 
 
+def unlisted(connection: Connection, events: Sequence[Intervention]) -> list[str]:
+    """For each event in a sentence that its night had no list, which is a slip in a date; empty where it had one."""
+    whys = dict.fromkeys(((one.contract, one.as_of) for one in events), "")
+    for contract in {contract for contract, _ in whys}:
+        nights = {as_of for base, as_of in whys if base == contract}
+        for as_of in nights - listed_nights(connection, contract, nights):
+            whys[contract, as_of] = _no_list_of(as_of, _newest_lists(connection, contract))
+    return [whys[one.contract, one.as_of] for one in events]
+
+
 def place_of(row: RowMapping, wanted: Wanted) -> Place:
     """Where the row stands in its list."""
     place: Place = row[_order(wanted).name]
@@ -103,6 +116,20 @@ def place_of(row: RowMapping, wanted: Wanted) -> Place:
 def can_be_after(place: Place, wanted: Wanted) -> bool:
     """Whether a list of this kind has such places at all."""
     return isinstance(place, int if wanted.status == Status.LISTED else str)
+
+
+def _newest_lists(connection: Connection, contract: str) -> list[date]:
+    if not sa.inspect(connection).has_table(publication.name):
+        return []
+    run = publication.c
+    of_base = (run.contract == contract, run.kind == LISTS, run.published_at.is_not(None))
+    nights = sa.select(run.as_of).where(*of_base).distinct().order_by(run.as_of.desc()).limit(NIGHTS_NAMED)
+    return list(connection.scalars(nights))
+
+
+def _no_list_of(as_of: date, others: Sequence[date]) -> str:
+    known = f"the newest are of {', '.join(map(str, others))}" if others else "there is none yet"
+    return f"no list of {as_of} was published, {known}: correct as_of"
 
 
 def _table(wanted: Wanted) -> sa.Table:

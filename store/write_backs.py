@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,9 @@ from churn.errors import RequestError
 from churn.handover import rearmed
 from schemas.interventions import Intervention
 from store.interventions import Refusal
+from store.pages_of_list import unlisted
+from store.settings import Settings
+from store.tables import answering, engine_for
 
 STANDARD_INPUT = "-"
 
@@ -39,6 +42,15 @@ def read_write_backs(file: str, contract: str) -> WriteBacks:
         tuple(one for one in found if isinstance(one, Intervention)),
         tuple(one for one in found if isinstance(one, Refusal)),
     )
+
+
+def of_listed_nights(settings: Settings, events: Sequence[Intervention]) -> tuple[list[Intervention], list[Refusal]]:
+    """The events of nights that had a list, and the others, each with what to do."""
+    engine = engine_for(settings.database_url)
+    with answering(engine), engine.connect() as connection:
+        whys = unlisted(connection, events)
+    refused = [Refusal(one.key, why) for one, why in zip(events, whys, strict=True) if why]
+    return [one for one, why in zip(events, whys, strict=True) if not why], refused
 
 
 def _rows(file: str) -> pa.Table:

@@ -121,6 +121,7 @@ def test_what_cannot_be_handed_over_is_refused_in_a_sentence(home, tmp_path, mon
 
 
 def test_events_are_recorded_once_however_often_the_file_is_sent(home: Settings, tmp_path: Path):
+    published(home, ["C1"])
     file = tmp_path / "back.csv"
     file.write_text(f"{HEAD}\n{REACHED}\n{ACCEPTED}\n")
     assert churn("outcome", "record", str(file)) == "2 new, 0 known already, 0 refused\n"
@@ -131,7 +132,18 @@ def test_events_are_recorded_once_however_often_the_file_is_sent(home: Settings,
     assert [(event["event"], event["agent"]) for event in events] == [("reached", "a.miller"), ("accepted", "a.miller")]
 
 
+def test_a_line_of_a_night_without_a_list_is_refused_and_nights_with_one_are_named(home: Settings):
+    with pytest.raises(RequestError, match="1 of 1 lines were refused"):
+        churn("outcome", "record", "-", sent=f"{HEAD}\n{REACHED}\n")
+    published(home, ["C1"])
+    slip = ACCEPTED.replace("2026-01-01", "2025-01-01")
+    said = CliRunner().invoke(app, ("outcome", "record", "-"), input=f"{HEAD}\n{REACHED}\n{slip}\n").stdout
+    assert "1 new, 0 known already, 1 refused" in said
+    assert "two: no list of 2025-01-01 was published, the newest are of 2026-01-01: correct as_of" in said
+
+
 def test_a_line_that_is_wrong_is_told_and_the_others_are_recorded(home: Settings):
+    published(home, ["C1"])
     wrong = REACHED.replace("reached", "phoned").replace(",one", ",three")
     with pytest.raises(RequestError, match="1 of 3 lines were refused, the others are recorded"):
         churn("outcome", "record", "-", sent=f"{HEAD}\n{REACHED}\n{wrong}\n{ACCEPTED}\n")
@@ -139,6 +151,7 @@ def test_a_line_that_is_wrong_is_told_and_the_others_are_recorded(home: Settings
 
 
 def test_a_customer_whose_key_was_disarmed_is_recorded_by_his_own(home: Settings):
+    published(home, ["-17"])
     churn("outcome", "record", "-", sent=f"{HEAD}\n{REACHED.replace('C1', chr(39) + '-17')}\n")
     [event] = json.loads(churn("outcome", "list", "--as-of", "2026-01-01", "--json"))
     assert event["customer_id"] == "-17"
