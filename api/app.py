@@ -46,6 +46,7 @@ from api.standing import Standing
 from api.versions import OtherVersions
 from churn.errors import ContractError, NoChampion
 from schemas.jobs import LARGEST_FILE
+from schemas.list_messages import LARGEST_INTERVENTIONS
 from schemas.messages import changes_schema, customer_model
 from store.answer_shelves import open_shelf
 from store.contracts import read_contract
@@ -70,7 +71,11 @@ ROUTERS = (
     jobs.router,
     training_runs.router,
 )
-LARGER_BODIES = {f"{PREDICTIONS}/batch": LARGEST_BATCH, jobs.router.prefix: LARGEST_FILE}
+LARGER_BODIES = {
+    f"{PREDICTIONS}/batch": LARGEST_BATCH,
+    jobs.router.prefix: LARGEST_FILE,
+    f"{interventions.router.prefix}/interventions": LARGEST_INTERVENTIONS,
+}
 WORTH_PACKING = 4 * 1024  # bytes of an answer
 OPENAPI = "/openapi.json"
 # What no route answers by itself: a body that is no JSON, that comes too slowly, or that is too large.

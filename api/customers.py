@@ -15,9 +15,10 @@ from api.answers import ModelStamp, Reason
 from api.limits import limited
 from api.live import InSight, LiveScore
 from api.models import Place
+from api.paths import CUSTOMER, PART_OF_CUSTOMER
 from api.visits import REFUSALS, CustomerId, Visit, Visiting
 from api.visits import Database as Database
-from schemas.moments import BusinessMoment
+from schemas.moments import business_moment
 from schemas.outreach import Status
 from schemas.scores import REASONS_DOWN, REASONS_UP
 from store.lookups import NightOfCustomer, contacts_with, decision_about, nights_of
@@ -70,7 +71,7 @@ class PublishedScore(BaseModel):
 
     customer_id: str
     as_of: date = Field(description="Date that the score describes")
-    known_at: BusinessMoment = Field(description="Moment up to which facts had arrived, business time")
+    known_at: AwareDatetime = Field(description="Moment up to which facts had arrived, in business time")
     revision: int = Field(description="1 for the night's first publication")
     age_hours: float = Field(description="Hours since the score was published")
     stale: bool = Field(description="Whether a newer night is due")
@@ -111,9 +112,13 @@ class Trend(BaseModel):
     nights: list[NightScore] = Field(description="The newest first; a night on which he was no customer is left out")
 
 
-@router.get("/customers/{customer_id}", dependencies=[Depends(limited("lookups"))], responses=REFUSALS)
+@router.get(CUSTOMER, dependencies=[Depends(limited("lookups"))], responses=REFUSALS)
 def published_score(
-    customer_id: CustomerId, visit: Visiting, sight: InSight, place: Place, live: Live = False
+    customer_id: CustomerId,
+    visit: Visiting,
+    sight: InSight,
+    place: Place,
+    live: Live = False,
 ) -> PublishedScore:
     """The customer's score in the newest published night, however old that is, and what the outreach list says.
 
@@ -122,15 +127,16 @@ def published_score(
     """
     with visit.engine.begin() as connection:
         score = visit.newest_score(connection, customer_id)
+        known_at = business_moment(score["known_at"], visit.zone)
         decision = decision_about(connection, visit.contract, customer_id, score["as_of"])
         contacts = contacts_with(connection, visit.contract, customer_id, MOST_CONTACTS)
-        told = _score_told(score, visit), _decision_told(decision, visit)
+        told = _score_told(score, visit) | {"known_at": known_at}, _decision_told(decision, visit)
         answer = _answer(*told, [_contact(one) for one in contacts])
         visit.look.record(connection, "lookup", customer_id)
     return answer.model_copy(update={"live": sight.live(score, place.pinned)}) if live else answer
 
 
-@router.get("/customers/{customer_id}/history", dependencies=[Depends(limited("lookups"))], responses=REFUSALS)
+@router.get(f"{PART_OF_CUSTOMER}/history", dependencies=[Depends(limited("lookups"))], responses=REFUSALS)
 def score_trend(customer_id: CustomerId, visit: Visiting, nights: Nights = USUAL_NIGHTS) -> Trend:
     """The customer's score of each night, in the revision that readers see; also of one who has left meanwhile."""
     with visit.engine.begin() as connection:

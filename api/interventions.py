@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from datetime import date
 from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
+from fastapi import Request as HttpRequest
 from sqlalchemy.engine import Engine
 
 from api.customers import Database
 from api.environment import Environment
+from api.harvest import Harvest
 from api.limits import limited
 from api.models import Place
 from api.once import Key, answered_once
@@ -21,7 +24,7 @@ from schemas.interventions import Intervention
 from schemas.list_messages import InterventionAsked, InterventionRefused, InterventionsAsked, InterventionsKept
 from schemas.users import Role
 from store.idempotency import Request
-from store.pages_of_list import Wanted, listed_nights, visible
+from store.pages_of_list import Wanted, unlisted, visible
 from store.settings import Settings
 
 router = APIRouter(prefix="/api/v1", tags=["outreach"])
@@ -34,10 +37,15 @@ Teller = Annotated[Principal, Depends(require(Role.AGENT, Role.SERVICE, Role.OPE
 class Origin:
     """Where events come from: who sends them, under which key, for which base."""
 
-    def __init__(self, key: Key, place: Place, principal: Teller) -> None:
+    def __init__(self, request: HttpRequest, key: Key, place: Place, principal: Teller) -> None:
         self.key = key
         self.contract = place.contract
         self.principal = principal
+        self._harvest: Harvest = request.app.state.harvest
+
+    def count(self, customers: Collection[str]) -> None:
+        """Notes how many customers they are, so that whoever tries out names is noticed: see api/harvest.py."""
+        self._harvest.saw(self.principal, len(customers))
 
     def request(self, asked: InterventionsAsked) -> Request:
         """By what the request is known when it is sent again."""
@@ -80,8 +88,10 @@ def write_back(
 ) -> InterventionsKept:
     """Keeps up to a thousand events of contacts. What is refused is named, and keeps no other from being kept.
 
-    It is checked as `churn outcome record` does, so that late and repeated events do no harm.
+    It is checked as `churn outcome record` does, so that late and repeated events do no harm. Whose events they are
+    counts like who is shown, since a refusal tells who is no customer.
     """
+    origin.count({one.customer_id for one in asked.interventions})
 
     def keep() -> InterventionsKept:
         events = origin.events(asked)
@@ -96,8 +106,9 @@ def write_back(
 def _kept(events: list[Intervention], principal: Principal, engine: Engine, settings: Settings) -> InterventionsKept:
     from store.interventions import record  # Arrow's functions, which a worker needs for nothing else
 
-    listed = _listed(events, engine)
-    whys = [_why_not(event, principal) or _unlisted(event, listed) for event in events]
+    with engine.connect() as connection:
+        of_no_list = unlisted(connection, events)
+    whys = [_why_not(event, principal) or why for event, why in zip(events, of_no_list, strict=True)]
     visible = _visible([event for event, why in zip(events, whys, strict=True) if not why], principal, engine)
     whys = [why or _unseen(event, visible) for event, why in zip(events, whys, strict=True)]
     came = record(settings, [event for event, why in zip(events, whys, strict=True) if not why])
@@ -118,16 +129,6 @@ def _is_limited(principal: Principal) -> bool:
 def _why_not(event: Intervention, principal: Principal) -> str:
     """Why this principal may not write the event back; empty where he may."""
     return OF_ANOTHER if principal.role is Role.AGENT and event.agent != principal.name else ""
-
-
-def _listed(events: list[Intervention], engine: Engine) -> frozenset[date]:
-    """The nights of the events of which there was a list: a slip in a year would be a contact that nobody made."""
-    with engine.connect() as connection:
-        return listed_nights(connection, events[0].contract, {event.as_of for event in events})
-
-
-def _unlisted(event: Intervention, listed: frozenset[date]) -> str:
-    return "" if event.as_of in listed else f"no list of {event.as_of} was published: correct as_of"
 
 
 def _visible(events: list[Intervention], principal: Principal, engine: Engine) -> set[tuple[date, str]] | None:

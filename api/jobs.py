@@ -214,7 +214,7 @@ def show(job: Known) -> JobShown:
 @router.get(
     "/{job}/result",
     response_class=Response,
-    dependencies=[Depends(limited("operations"))],
+    dependencies=[Depends(limited("batch"))],
     responses={
         HTTPStatus.OK.value: {"content": {PARQUET: {"schema": {"type": "string", "format": "binary"}}, CSV: {}}},
         **described(HTTPStatus.CONFLICT, *REFUSALS),

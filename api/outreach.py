@@ -14,7 +14,8 @@ from api.customers import Database
 from api.limits import limited
 from api.models import Place
 from api.problems import described
-from api.security import Anyone, Looking, Principal, require
+from api.security import Principal, require
+from api.visits import Visiting
 from churn.errors import RequestError
 from schemas.list_messages import (
     Cursor,
@@ -27,6 +28,7 @@ from schemas.list_messages import (
     PageAsked,
     read_cursor,
 )
+from schemas.moments import business_moment
 from schemas.outreach import Status
 from schemas.scores import REASONS_UP
 from schemas.users import Role
@@ -54,28 +56,27 @@ LISTED_ALONE = f"This is for the role {' or '.join(JUDGES)}; others see who is {
         HTTPStatus.SERVICE_UNAVAILABLE,
     ),
 )
-def read_list(
-    asked: Annotated[PageAsked, Query()], place: Place, engine: Database, principal: Anyone, look: Looking
-) -> ListPage:
+def read_list(asked: Annotated[PageAsked, Query()], visit: Visiting) -> ListPage:
     """A page of a published list, of the customers whom the caller may see; reading it hands nothing over.
 
     Each customer shown stands in the log of look-ups. All pages behind a cursor are of the list that it began with:
     409 where another took its place meanwhile, which cannot happen once it was handed over.
     """
+    principal = visit.principal
     if asked.status != Status.LISTED and principal.role not in JUDGES:
         raise HTTPException(HTTPStatus.FORBIDDEN, LISTED_ALONE)
     wanted = Wanted(asked.status, asked.team, principal.segments, principal.regions)
     begun, limit = _begun(asked, wanted), asked.limit
-    with engine.begin() as connection:
-        shown = _shown(connection, place.contract, date.fromisoformat(begun.as_of) if begun else asked.as_of)
+    with visit.engine.begin() as connection:
+        shown = _shown(connection, visit.contract, date.fromisoformat(begun.as_of) if begun else asked.as_of)
         if begun and begun.fence != shown.fence:
             raise HTTPException(HTTPStatus.CONFLICT, REPLACED)
         rows = page(connection, shown, wanted, after=begun.after if begun else None, rows=limit + 1)
         if rows:
-            look.record(connection, "list", *(row["customer_id"] for row in rows[:limit]))
+            visit.look.record(connection, "list", *(row["customer_id"] for row in rows[:limit]))
     return ListPage(
         as_of=shown.unit.as_of,
-        known_at=shown.unit.known_at,
+        known_at=business_moment(shown.unit.known_at, visit.zone),
         revision=shown.revision,
         handed_over_at=shown.handed_over_at,
         status=asked.status,

@@ -47,6 +47,9 @@ STATUS_OF: Mapping[type[Exception], HTTPStatus] = MappingProxyType(
     }
 )
 
+# What an error of the family is called at its root may speak of commands; these are what a caller sent.
+TITLES: Mapping[type[Exception], str] = MappingProxyType({RequestError: "The request asks for what is not possible"})
+
 RETRY_AFTER = {"retry-after": "1"}  # seconds, with every 503
 NO_DATABASE = "The database does not answer. Ask again in a moment."
 NO_NIGHT = "The database does not show the scores: it is unreachable, or no night was published yet."
@@ -170,7 +173,7 @@ def _of_the_family(request: Request, error: ChurnError) -> JSONResponse:
         log.warning("%s: %s", kind.__name__, error)
     headers = RETRY_AFTER if status == HTTPStatus.SERVICE_UNAVAILABLE else None
     name = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", kind.__name__).lower()
-    title = (kind.__doc__ or kind.__name__).splitlines()[0].rstrip(".")
+    title = TITLES.get(kind) or (kind.__doc__ or kind.__name__).splitlines()[0].rstrip(".")
     return problem_answer(Problem(type=TYPE + name, title=title, status=status, detail=in_sentences(error)), headers)
 
 

@@ -12,10 +12,12 @@ from api.customers import MOST_NIGHTS
 from api.environment import Environment
 from api.limits import limited
 from api.models import Pinned
+from api.paths import PART_OF_CUSTOMER
 from api.problems import in_sentences
 from api.visits import REFUSALS, CustomerId, Visit, Visiting
 from churn.errors import RequestError
 from schemas.contract import Contract
+from schemas.moments import Day
 from schemas.receipt import AgentReceipt, Receipt
 from store.lookups import nights_of, score_of_night
 from store.settings import Settings
@@ -24,10 +26,10 @@ router = APIRouter(prefix="/api/v1", tags=["customers"])
 
 NO_NIGHT = "That night has no such customer, or is kept no longer."
 
-Night = Annotated[date | None, Query(description="Date of the night; the newest if it is left out")]
+Night = Annotated[Day | None, Query(description="Date of the night; the newest if it is left out")]
 
 
-@router.get("/customers/{customer_id}/receipt", dependencies=[Depends(limited("lookups"))], responses=REFUSALS)
+@router.get(f"{PART_OF_CUSTOMER}/receipt", dependencies=[Depends(limited("lookups"))], responses=REFUSALS)
 def receipt(
     customer_id: CustomerId, visit: Visiting, champions: Pinned, settings: Environment, as_of: Night = None
 ) -> Receipt | AgentReceipt:

@@ -55,7 +55,7 @@ class RequestLog:
             self._record(scope, status, time.perf_counter() - began)
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
-        route, state = getattr(scope.get("route"), "path", NO_ROUTE), scope["state"]
+        route, state = getattr(scope.get("route"), "path_format", NO_ROUTE), scope["state"]
         method = scope["method"] if route != NO_ROUTE else "any"  # else a stranger could make up series without end
         self.metrics.answered(route, method, status, seconds)
         if route in QUIET and status < HTTPStatus.BAD_REQUEST:

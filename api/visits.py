@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import tzinfo
 from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import Depends, HTTPException, Path, Request
 from sqlalchemy.engine import Connection, Engine, RowMapping
 
+from api.environment import Environment
 from api.models import Place
 from api.problems import described
 from api.security import Anyone, Looking, Principal, may_see
@@ -27,18 +29,23 @@ REFUSALS = described(
     HTTPStatus.SERVICE_UNAVAILABLE,
 )
 
+_KEY_TOLD = "Key of the customer; a slash in it is written %2F"
 # PostgreSQL has no text with NUL in it, and says so with an error of its own.
-CustomerId = Annotated[str, Path(max_length=LONGEST_TEXT, pattern=r"^[^\x00]+$", description="Key of the customer")]
+CustomerId = Annotated[str, Path(max_length=LONGEST_TEXT, pattern=r"^[^\x00]+$", description=_KEY_TOLD)]
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """Somebody who looks at a customer of the contract; `look` writes it down in the transaction that reads."""
+    """Somebody who looks at customers of the contract; `look` writes it down in the transaction that reads.
+
+    `zone` is the business's, of whose clocks nights tell.
+    """
 
     contract: str
     engine: Engine
     principal: Principal
     look: Look
+    zone: tzinfo
 
     def sees(self, score: RowMapping) -> bool:
         """Whether the customer of that score is of the segments and regions of whoever looks."""
@@ -66,9 +73,9 @@ async def database(request: Request) -> Engine:
 Database = Annotated[Engine, Depends(database)]
 
 
-async def visit(place: Place, engine: Database, principal: Anyone, look: Looking) -> Visit:
+async def visit(place: Place, engine: Database, principal: Anyone, look: Looking, settings: Environment) -> Visit:
     """The visit of whoever asks, who has said what for."""
-    return Visit(place.contract, engine, principal, look)
+    return Visit(place.contract, engine, principal, look, settings.zone)
 
 
 Visiting = Annotated[Visit, Depends(visit)]

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from api.limits import limited
 from api.live import Change, InSight
 from api.models import Champions, Pinned
+from api.paths import PART_OF_CUSTOMER
 from api.predictions import JSON, Prediction, Told, as_refusal, require_json
 from api.problems import described
 from api.visits import REFUSALS, CustomerId, Visiting
@@ -73,7 +74,7 @@ async def asked(request: Request) -> dict[str, Any]:
 
 
 @router.post(
-    "/customers/{customer_id}/what-if",
+    f"{PART_OF_CUSTOMER}/what-if",
     openapi_extra=BODY,
     dependencies=[Depends(limited("lookups"))],
     responses=REFUSALS

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.columns import Column, LogicalType, Table
+from schemas.moments import Day, Happened
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
 Words = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^\S(.*\S)?$")]
-
-# Moments near the calendar's ends have no name in other zones.
-_FIRST, _LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
-Happened = Annotated[AwareDatetime, Field(ge=_FIRST, le=_LAST)]
 
 
 class Event(StrEnum):
@@ -43,7 +39,7 @@ class Intervention(BaseModel):
 
     contract: Words
     customer_id: Words
-    as_of: date
+    as_of: Day
     action: Name
     channel: Name
     team: Words

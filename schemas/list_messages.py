@@ -6,16 +6,17 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import date
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from schemas.interventions import Event, Happened, Name
+from schemas.interventions import Event, Name
 from schemas.messages import LONGEST_TEXT
-from schemas.moments import BusinessMoment, UtcMoment
+from schemas.moments import Day, Happened, UtcMoment
 from schemas.outreach import Status
 
 MOST_ROWS = 100  # of a page
 USUAL_ROWS = 50
 MOST_INTERVENTIONS = 1_000  # of a request
+LARGEST_INTERVENTIONS = 512 * 1024  # bytes; a thousand with names of usual length take 300 kB
 LONGEST_CURSOR = 600
 
 # No signs that nobody sees: PostgreSQL has no text with NUL in it, and people read these words.
@@ -31,7 +32,7 @@ class Asked(BaseModel):
 class PageAsked(Asked):
     """Which customers of which list, and how many at once."""
 
-    as_of: date | None = Field(default=None, description="Date of the list; the newest where none is named")
+    as_of: Day | None = Field(default=None, description="Date of the list; the newest where none is named")
     team: Words | None = Field(default=None, description="Only this team's customers")
     status: str = Field(
         default=Status.LISTED.value,
@@ -83,7 +84,7 @@ class ListPage(BaseModel):
     """A page of one published list, in order of rank; all pages that a cursor leads to are of that same list."""
 
     as_of: date = Field(description="Date that the list is for")
-    known_at: BusinessMoment = Field(description="Moment up to which facts had arrived, business time")
+    known_at: AwareDatetime = Field(description="Moment up to which facts had arrived, in business time")
     revision: int = Field(description="1 for the list's first publication")
     handed_over_at: UtcMoment | None = Field(description="When it was handed over, UTC; null while it may be replaced")
     status: str = Field(examples=[Status.LISTED.value])
@@ -94,7 +95,7 @@ class ListPage(BaseModel):
 class HandoverAsked(Asked):
     """Which list is taken over."""
 
-    as_of: date | None = Field(default=None, description="Date of the list; the newest where none is named")
+    as_of: Day | None = Field(default=None, description="Date of the list; the newest where none is named")
 
 
 class HandedOver(BaseModel):
@@ -130,7 +131,7 @@ class InterventionAsked(Asked):
     """One event of one customer's contact."""
 
     customer_id: Words
-    as_of: date = Field(description="Date of the list that named the customer")
+    as_of: Day = Field(description="Date of the list that named the customer")
     action: Name
     channel: Name
     team: Words

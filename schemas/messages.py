@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, NaiveDatetime, create_model
 
 from schemas.columns import Column, LogicalType, Role, WhenInvalid
 from schemas.contract import Contract
+from schemas.moments import Day, written_as_day
 
 ASKED = (Role.KEY, Role.SEGMENT, Role.FEATURE, Role.VALUE)
 LARGEST_WHOLE = 2**53 - 1  # beyond it a JSON number is no longer exact
@@ -85,9 +85,9 @@ def _type(column: Column) -> Any:
         case LogicalType.BOOLEAN:
             return Annotated[bool, Field(strict=True)]
         case LogicalType.DATE:
-            return Annotated[date, BeforeValidator(_no_number)]
+            return Day
         case LogicalType.TIMESTAMP:
-            return Annotated[NaiveDatetime, BeforeValidator(_no_number)]
+            return Annotated[NaiveDatetime, BeforeValidator(written_as_day)]
         case LogicalType.STRING:
             return _text(column)
 
@@ -117,11 +117,4 @@ def no_disguise(value: object) -> object:
     """426.0 is a whole number; true and "426" are not numbers at all, though Pydantic would take them for some."""
     if isinstance(value, bool | str | bytes):
         raise ValueError("must be a number, neither text nor true or false")
-    return value
-
-
-def _no_number(value: object) -> object:
-    """Pydantic would take a number for seconds since 1970."""
-    if isinstance(value, int | float):
-        raise ValueError("must be text such as 2026-01-31, not a number")
     return value

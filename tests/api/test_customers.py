@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pytest
@@ -67,8 +69,16 @@ def told(row: dict[str, Any], place: str) -> tuple[object, ...]:
 def test_a_look_up_says_which_night_it_shows_and_how_old_that_is(ask: Ask, settings: Settings, champion: Version):
     publish_scores(settings, champion, FIRST)
     answer = shown(ask, "C000003")
-    assert (answer["as_of"], answer["known_at"], answer["revision"]) == ("2026-01-01", "2026-01-01T00:00:00", 1)
+    assert (answer["as_of"], answer["known_at"], answer["revision"]) == ("2026-01-01", "2026-01-01T00:00:00Z", 1)
     assert 0 <= answer["age_hours"] < 0.1
+
+
+def test_business_time_is_told_with_its_offset(settings: Settings, champion: Version):
+    summer = date(2026, 7, 1)
+    lists.publish_list(settings, [1], as_of=summer)
+    with running(create_app(replace(settings, zone=ZoneInfo("Europe/Berlin")), TINY.name)) as ask:
+        told = shown(ask, lists.customer(1)), ask("GET", "/api/v1/outreach").json()
+    assert [one["known_at"] for one in told] == ["2026-07-01T00:00:00+02:00"] * 2
 
 
 def test_the_newest_night_is_shown(ask: Ask, settings: Settings, champion: Version):
@@ -218,6 +228,21 @@ def test_an_unknown_customer_is_not_found(ask: Ask, settings: Settings, champion
     answer = ask("GET", f"/api/v1/customers/{customer_id}")
     assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
     assert answer.json()["detail"] == "The newest published night has no such customer."
+
+
+@pytest.mark.parametrize("key", ["2024/00123", "/", "a/b/c", "receipt", "50%/2", "x\ny/z"])
+def test_a_key_may_have_slashes_in_it(ask: Ask, settings: Settings, champion: Version, key: str):
+    rows = scored(cards.customers(3), champion, FIRST)
+    keys = pa.array([key, "C000001", "C000002"])
+    publish(
+        settings, "scores", FIRST, scores=rows.set_column(rows.column_names.index("customer_id"), "customer_id", keys)
+    )
+    path = f"/api/v1/customers/{quote(key, safe='')}"
+    assert ask("GET", path).json()["customer_id"] == key
+    assert ask("GET", f"{path}/history").json()["customer_id"] == key
+    what_if = ask("POST", f"{path}/what-if", json={"changes": {"tenure": 3}})
+    assert "snapshot" in what_if.json()["detail"], "the route is found, and the small night has no snapshot"
+    assert ask("GET", f"{path}/what-if").status_code == 405
 
 
 @pytest.mark.parametrize("customer_id", ["C" * 257, "C%00"])

@@ -11,8 +11,9 @@ import pytest
 import sqlalchemy as sa
 
 from api.app import create_app
+from api.harvest import ALARM, MOST_SHOWN
 from schemas.users import Role, User
-from store.access_tables import answered_request
+from store.access_tables import answered_request, lookup_audit
 from store.interventions import wave_events
 from store.policies import read_policy
 from store.registry import Version
@@ -40,7 +41,7 @@ REFUSED = [
     ({"channel": "pigeon"}, "has no channel pigeon"),
     ({"action": "discounts"}, "has no action discounts"),
     ({"customer_id": "C999"}, "knows no customer C999"),
-    ({"as_of": "2025-01-01"}, "no list of 2025-01-01 was published"),
+    ({"as_of": "2025-01-01"}, "no list of 2025-01-01 was published, the newest are of 2026-01-01: correct as_of"),
     ({"as_of": "0001-01-01"}, "no list of 0001-01-01 was published"),
     ({"occurred_at": "2025-12-30T09:30:00+00:00"}, "before the list of 2026-01-01 was there"),
     ({"occurred_at": "2126-12-30T09:30:00+00:00"}, "has not come yet"),
@@ -50,6 +51,9 @@ MALFORMED = [
     ({"occurred_at": "2026-01-02T09:30:00"}, "interventions.0.occurred_at"),
     ({"occurred_at": "0001-01-01T00:00:00+14:00"}, "interventions.0.occurred_at"),
     ({"occurred_at": "9999-12-31T23:59:59-12:00"}, "interventions.0.occurred_at"),
+    ({"occurred_at": 1735689600}, "interventions.0.occurred_at"),
+    ({"as_of": 1735689600}, "interventions.0.as_of"),
+    ({"as_of": "1735689600"}, "interventions.0.as_of"),
     ({"customer_id": "C\x00"}, "interventions.0.customer_id"),
     ({"paid": True}, "interventions.0.paid"),
 ]
@@ -66,6 +70,25 @@ def sent(ask: Ask, *events: dict[str, Any], key: str = KEY, code: int = 200) -> 
     answer = ask("POST", PATH, json={"interventions": events}, headers={"idempotency-key": key})
     assert answer.status_code == code, answer.text
     return answer.json()
+
+
+def test_whose_events_are_sent_counts_like_who_is_looked_up(settings: Settings, champion: Version):
+    app = create_app(settings, TINY.name)
+    told: list[tuple[str, int]] = []
+    with running(app, who=User("ada", Role.AGENT)) as ask:
+        app.state.harvest.saw = lambda principal, customers: told.append((principal.name, customers))
+        sent(ask, REACHED, REACHED | {"event": "accepted"}, REACHED | {"customer_id": "C002"})
+    assert told == [("ada", 2)]
+
+
+def test_who_tries_out_keys_by_writing_back_is_written_down_for_the_auditor(settings: Settings, champion: Version):
+    with running(create_app(settings, TINY.name), who=User("ada", Role.AGENT)) as ask:
+        for turn in range(2):
+            tried = [REACHED | {"customer_id": f"C{turn}-{number}"} for number in range(MOST_SHOWN - 1)]
+            sent(ask, *(dict(one) for one in tried), key=f"{KEY}-{turn}")
+    alarms = sa.select(lookup_audit.c.principal, lookup_audit.c.purpose).where(lookup_audit.c.what == "alarm")
+    with engine_for(settings.database_url).connect() as connection:
+        assert connection.execute(alarms).all() == [("ada", ALARM)]
 
 
 def kept(settings: Settings) -> pa.Table:

@@ -28,8 +28,11 @@ from schemas.jobs import JOB_RESULTS, State
 from schemas.users import Role, User
 from store.access_tables import job, lookup_audit
 from store.artifacts import LARGEST_FILE as LARGEST_MODEL
+from store.clearing import cleared
 from store.jobs import Job, Jobs
+from store.publication import open_publisher
 from store.registry import Version
+from store.retention import read_retention
 from store.settings import Settings
 from store.tables import engine_for
 from tests import cards
@@ -389,6 +392,29 @@ def test_what_ended_long_ago_is_gone_with_its_files(ask: Ask, settings: Settings
     assert not list((settings.lake / "jobs").iterdir())
 
 
+def test_what_ended_long_ago_goes_with_all_that_is_kept_no_longer(ask: Ask, settings: Settings):
+    place, _ = ended(ask, settings, json={"rows": cards.customers(2).to_pylist()})
+    publisher, retention = open_publisher(settings), read_retention()
+    assert list(cleared(publisher, retention)) == [], "it ended just now"
+    with publisher.engine.begin() as connection:
+        connection.execute(sa.update(job).values(ended_at=sa.text("'2020-01-01 00:00:00.000000'")))
+    for dry_run in (True, False):
+        [(going, gone)] = cleared(publisher, retention, dry_run=dry_run)
+        assert (going.what, gone) == (f"job {place.rpartition('/')[2]}", not dry_run)
+        assert going.bytes > 0
+        assert going.folder.exists() is dry_run
+    assert ask("GET", place).json()["state"] == State.GONE
+    assert list(cleared(publisher, retention)) == []
+
+
+def test_a_result_is_fetched_from_the_budget_of_what_is_large(settings: Settings, champion: Version):
+    few = replace(settings, rates={"batch": 6})
+    with running(create_app(few, TINY.name)) as ask:
+        place, _ = ended(ask, few, json={"rows": cards.customers(2).to_pylist()})
+        assert [result(ask, place).status_code for _ in range(2)] == [200, 429]
+        assert ask("GET", place).status_code == 200
+
+
 def test_what_ended_long_ago_is_gone_where_nobody_asks_for_another_job(ask: Ask, settings: Settings, monkeypatch):
     place, _ = ended(ask, settings, json={"rows": cards.customers(2).to_pylist()})
     with engine_for(settings.database_url).begin() as connection:
@@ -422,3 +448,4 @@ def test_a_callback_goes_to_hosts_alone_that_the_settings_name(
         ):
             refused = ask("POST", PATH, json=one, params={"callback": url})
             assert refused.status_code == 422, url
+            assert refused.json()["title"] == "The request asks for what is not possible"

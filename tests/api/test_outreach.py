@@ -79,7 +79,7 @@ def test_pages_show_every_customer_of_the_list_once_in_order_of_rank(ask: Ask, s
 def test_the_first_page_says_whose_list_it_is(ask: Ask, settings: Settings):
     publish_list(settings, RANKED)
     page = shown(ask)
-    assert (page["as_of"], page["known_at"], page["revision"]) == ("2026-01-01", "2026-01-01T00:00:00", 1)
+    assert (page["as_of"], page["known_at"], page["revision"]) == ("2026-01-01", "2026-01-01T00:00:00Z", 1)
     assert (page["status"], page["handed_over_at"], page["next_cursor"]) == ("listed", None, None)
     assert page["customers"][0] == page["customers"][0] | {
         "rank": 1,
@@ -226,3 +226,10 @@ def test_postgresql_shows_what_sqlite_shows(ask: Ask, settings: Settings, postgr
             assert all_pages(ask_postgres, **query) == all_pages(ask, **query)
         taken = ask_postgres("POST", f"{PATH}/handover", json={})
         assert (taken.status_code, shown(ask_postgres)["handed_over_at"]) == (200, taken.json()["handed_over_at"])
+
+
+@pytest.mark.parametrize("path", ["/api/v1/outreach", "/api/v1/customers/C1/receipt"])
+@pytest.mark.parametrize("as_of", ["1735689600", "0", "-1", "20260101", "2026-13-01"])
+def test_what_is_written_as_no_day_is_refused(ask: Ask, path: str, as_of: str):
+    answer = ask("GET", path, params={"as_of": as_of})
+    assert (answer.status_code, answer.json()["fields"][0]["field"]) == (422, "as_of")

@@ -8,7 +8,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
-from api.problems import answer_with_problems
+from api.problems import TITLES, answer_with_problems
 from churn import errors
 from churn.errors import ChurnError
 from tests.api.service import Ask, running
@@ -47,7 +47,7 @@ def test_each_error_of_the_family_has_its_status(kind: type[ChurnError], status:
     assert kind.__doc__
     assert answer.json() == {
         "type": f"urn:problem-type:churn:{name}",
-        "title": kind.__doc__.splitlines()[0].rstrip("."),
+        "title": TITLES.get(kind) or kind.__doc__.splitlines()[0].rstrip("."),
         "status": status,
         "detail": "It went wrong. Try this.",
     }

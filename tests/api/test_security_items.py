@@ -48,6 +48,7 @@ ITEMS = [
     ("S7 each role does its own", "test_operating_needs_the_role", "api/test_security.py"),
     ("S8 harvesting is noticed", "test_whoever_harvests_customers_is_noticed", "api/test_limits.py"),
     ("S8 by whatever route", "test_whoever_leafs_through_lists_stands", "api/test_harvest.py"),
+    ("S8 by trying out keys, too", "test_who_tries_out_keys_by_writing_back", "api/test_interventions.py"),
     ("S9 no address of a request is fetched", "test_it_imports_no_client", "house/test_the_service_calls_nobody.py"),
     ("S9 but those of named hosts", "test_only_hosts_that_are_named_may_be_called", "store/test_callbacks.py"),
     ("S9 a digest leads nowhere else", "test_what_can_be_no_digest_is_refused", "store/test_artifacts.py"),
