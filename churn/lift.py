@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from math import ceil
 
 import numpy as np
@@ -11,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from churn.experiment import units_of
-from churn.lift_figures import Figure, Heads, Lift, Size, in_words
+from churn.lift_figures import MODEL_SCOPES, Figure, Heads, Lift, Size, in_words, which_saved_more
 from churn.scorecard import Floats, one_array
 from churn.spending import Terms, Yes, flags_of, with_terms
 from churn.trial import (
@@ -37,6 +38,7 @@ _STRATUM = ("policy_digest", "segment", "band")
 def lifts(members: pa.Table, policies: Sequence[Terms]) -> list[Lift]:
     """The comparisons of `members`: of all waves together, then of each; all actions together, then each.
 
+    Where a challenger decided about a share, those of its and of the champion's share come last, for all actions.
     A customer counts once. Columns: MEMBERS, churned, contacted, accepted. Strata are policy, segment and risk band.
     The lot and the money are told by the terms of the policy that decided the wave, where those are known.
     """
@@ -45,12 +47,12 @@ def lifts(members: pa.Table, policies: Sequence[Terms]) -> list[Lift]:
     members = with_terms(members, policies)
     dates = sorted(pc.unique(members["as_of"]).to_pylist())
     weeks = ((dates[-1] - dates[0]).days + 1) / DAYS_A_WEEK
-    return [
-        _lift(_Compared(scope, action, part), pace)
+    found = [
+        _lift(_Compared(scope, action, part), of_action.num_rows / weeks)
         for action, of_action in _by_action(members)
-        for pace in [of_action.num_rows / weeks]
         for scope, part in _by_scope(of_action)
     ]
+    return found + _of_models(members, weeks)
 
 
 class _Compared:
@@ -145,6 +147,18 @@ def _by_scope(members: pa.Table) -> Iterator[tuple[Scope, pa.Table]]:
     yield Scope.WAVES, members
     for as_of in sorted(pc.unique(members["as_of"]).to_pylist()):
         yield Scope.WAVE, members.filter(pc.equal(members["as_of"], as_of))
+
+
+def _of_models(members: pa.Table, weeks: float) -> list[Lift]:
+    """What the champion's share saved and what the challenger's did, which also says who saved more."""
+    arm_of = members["model_arm"].cast(pa.string())
+    arms = {arm: members.filter(pc.equal(arm_of, arm.value)) for arm in MODEL_SCOPES}
+    if not all(theirs.num_rows for theirs in arms.values()):
+        return []
+    champion, challenger = (
+        _lift(_Compared(arm, ALL_ACTIONS, theirs), theirs.num_rows / weeks) for arm, theirs in arms.items()
+    )
+    return [champion, replace(challenger, says=f"{challenger.says} {which_saved_more(champion, challenger)}")]
 
 
 def _lift(one: _Compared, pace: float) -> Lift:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from math import hypot
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -14,6 +15,9 @@ from schemas.lift import LIFT, Scope, Verdict
 
 # What people see of a comparison.
 COLUMNS = ("waves", "action", "listed", "held out", "left", "left of held out", "effect, points", "money", "verdict")
+
+
+MODEL_SCOPES = (Scope.CHAMPION, Scope.CHALLENGER)
 
 
 class Heads(NamedTuple):
@@ -68,7 +72,11 @@ class Lift:
 
     @property
     def dates(self) -> str:
-        """The date of the wave, or the first and the last of several."""
+        """The date of the wave, or the first and the last of several; and by whose model, if by one of two."""
+        return f"{self._dates}, {self.scope}" if self.scope in MODEL_SCOPES else self._dates
+
+    @property
+    def _dates(self) -> str:
         if self.first_as_of == self.last_as_of:
             return str(self.first_as_of)
         return f"{self.first_as_of} to {self.last_as_of}"
@@ -84,7 +92,7 @@ def lift_markdown(found: Sequence[Lift]) -> str:
     """The comparisons as a table, under each alarm and verdict of all waves in a sentence."""
     lines = [f"| {' | '.join(COLUMNS)} |", f"|{'---|' * len(COLUMNS)}"]
     lines += [f"| {' | '.join(cells(one))} |" for one in found]
-    said = [f"**{one.action}**: {one.says}" for one in found if one.scope is Scope.WAVES]
+    said = [f"**{one.action}**: {one.says}" for one in found if one.scope is Scope.WAVES or one.scope in MODEL_SCOPES]
     alarms = [f"**Alarm** ({one.dates}, {one.action}): {one.alarm}" for one in found if one.alarm]
     return "\n\n".join([*alarms, *said, "\n".join(lines)]) + "\n"
 
@@ -123,6 +131,32 @@ def in_words(verdict: Verdict, heads: Heads, size: Size, effect: Figure | None, 
             return f"Not to be trusted, the split was no lot. {said}{money}."
         case _:
             return f"{verdict.capitalize()}. {said}{money}."
+
+
+def which_saved_more(champion: Lift, challenger: Lift) -> str:
+    """Whose share of all waves saved more money a listed customer, in a sentence."""
+    unsure = {Verdict.NOT_YET, Verdict.NOT_TRUSTED} & {champion.verdict, challenger.verdict}
+    if unsure or champion.saved is None or challenger.saved is None:
+        return "Whether champion or challenger saves more is not known yet."
+    theirs, ours = _of_each(challenger.saved, challenger.heads), _of_each(champion.saved, champion.heads)
+    value, low, high = apart = _apart(theirs, ours)
+    told = "{:+,.2f} ({:+,.2f} to {:+,.2f}) a listed customer, challenger less champion".format(*apart)
+    if low <= 0.0 <= high:
+        return f"Between champion and challenger no difference is seen: {told}."
+    return f"The {'challenger' if value > 0.0 else 'champion'} saves more: {told}."
+
+
+def _of_each(saved: Figure, heads: Heads) -> Figure:
+    """What was saved for each listed customer."""
+    return Figure(*(end / heads.listed for end in saved))
+
+
+def _apart(one: Figure, other: Figure) -> Figure:
+    """By how much one figure exceeds another that comes of other customers, so that their errors add in squares."""
+    value = one.value - other.value
+    below = hypot(one.value - one.low, other.high - other.value)
+    above = hypot(one.high - one.value, other.value - other.low)
+    return Figure(value, value - below, value + above)
 
 
 def _points(effect: Figure) -> str:

@@ -24,16 +24,17 @@ MEMBERS = pa.schema(
         ("probability", pa.float64()),
         ("customer_value", pa.float64()),
         ("unit", pa.string()),
+        ("model_arm", pa.string()),
     ]
 )
 IN_SCORES = ("segment", "band", "probability")
-IN_STATUSES = ("as_of", "customer_id", "action", "policy_digest", "customer_value", "unit")
+IN_STATUSES = ("as_of", "customer_id", "action", "policy_digest", "customer_value", "unit", "model_arm")
 
 
 def wave_members(statuses: pa.Table, scores: pa.Table) -> pa.Table:
     """The MEMBERS of a wave: who of STATUSES was listed or held out, and what SCORES said of them.
 
-    Money is as the policy has it; it is null, and so is the unit, where a list of an earlier release did not tell.
+    Money is as the policy has it; it is null, and so are unit and arm, where a list of an earlier release did not tell.
     """
     rows = statuses.filter(pc.is_in(statuses["status"].cast(pa.string()), pa.array(IN_THE_WAVE, pa.string())))
     untold = pa.nulls(rows.num_rows)

@@ -80,8 +80,8 @@ def _unfit(policy: Policy, contract: Contract) -> Iterator[str]:
     if policy.household_limit is not None and contract.one(Role.HOUSEHOLD) is None:
         yield "household_limit: no column of the contract has the role household"
     elif policy.looks_at_households and contract.one(Role.HOUSEHOLD) is None:
-        lots = {"holdout": policy.holdout, "challenger_traffic": policy.challenger_traffic}
-        by_household = [f"{name}.unit" for name, lot in lots.items() if lot.share > 0 and lot.unit == "household"]
+        lots = (("holdout", policy.holdout), ("challenger_traffic", policy.challenger_traffic))
+        by_household = [f"{name}.unit" for name, lot in lots if lot.share > 0 and lot.unit == "household"]
         yield f"{', '.join(by_household)}: no column of the contract has the role household: say customer"
 
 

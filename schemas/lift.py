@@ -14,6 +14,8 @@ class Scope(StrEnum):
 
     WAVE = "wave"  # those who came into the wave of one date
     WAVES = "waves"  # those of all waves between two dates, each once
+    CHAMPION = "champion"  # of those, whom a lot left to the champion where a challenger had a share
+    CHALLENGER = "challenger"  # and those about whom the challenger decided
 
 
 class Verdict(StrEnum):
@@ -38,7 +40,13 @@ LIFT = Table(
     columns=(
         _column("contract", _STRING, "Contract of the base"),
         _column("known_at", LogicalType.TIMESTAMP, "Moment up to which departures and contacts count, business time"),
-        Column("scope", _STRING, "wave or waves", required=True, allowed=tuple(Scope)),
+        Column(
+            "scope",
+            _STRING,
+            "wave, waves, or the champion's or challenger's share",
+            required=True,
+            allowed=tuple(Scope),
+        ),
         _column("first_as_of", LogicalType.DATE, "Date of the first wave that counts"),
         _column("last_as_of", LogicalType.DATE, "Date of the last wave that counts"),
         _column("action", _STRING, "Action of the policy, or all"),

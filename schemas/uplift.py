@@ -39,6 +39,8 @@ UPLIFT = Table(
         Column("verdict", _STRING, "What the lot shows", required=True, allowed=tuple(UpliftVerdict)),
         _column("says", _STRING, "The verdict in a sentence"),
         _column("uplift_digest", _STRING, "sha256 of the effects that lists go by; null: of none", may_lack=True),
+        _column("look", _INTEGER, "How many times such effects were tried by then, this one counted", may_lack=True),
+        _column("gained_surely", _NUMBER, "Gain that all looks together overstate once in 20 times", may_lack=True),
     ),
     primary_key=("contract", "known_at", "action"),
 )

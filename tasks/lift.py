@@ -204,13 +204,12 @@ def _terms(decided: PolicyInForce) -> Terms:
 
 
 def _points(found: Sequence[Lift]) -> list[LiftPoint]:
-    """All waves together, then each, for all actions."""
+    """All waves together, then each, for all actions; then each model's share, where a challenger had one."""
     compared = [one for one in found if one.action == ALL_ACTIONS and one.effect]
-    return [
-        LiftPoint("all" if one.scope is Scope.WAVES else str(one.first_as_of), *one.effect)
-        for one in compared
-        if one.effect
-    ]
+    return [LiftPoint(_POINTS.get(one.scope, str(one.first_as_of)), *one.effect) for one in compared if one.effect]
+
+
+_POINTS = {Scope.WAVES: "all", Scope.CHAMPION: "champion", Scope.CHALLENGER: "challenger"}  # others by their dates
 
 
 def asked_for(measured: Measured, as_of: str | None) -> Measured:

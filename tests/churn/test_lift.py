@@ -34,6 +34,7 @@ def members(customers: int) -> pa.Table:
             "probability": rate,
             "customer_value": pa.array([None, 100.0] * (customers // 2)),
             "unit": pa.nulls(customers, pa.string()),
+            "model_arm": pa.nulls(customers, pa.string()),
             "churned": dice.random(customers) < rate,
             "contacted": np.zeros(customers, bool),
             "accepted": np.zeros(customers, bool),

@@ -41,6 +41,7 @@ def _customer(group: dict[str, str | None], number: int, *, churned: bool) -> di
         "probability": 0.15,
         "customer_value": 300.0,
         "unit": None,
+        "model_arm": group.get("model"),
         "churned": churned,
         "contacted": group["arm"] == "listed",
         "accepted": False,
@@ -320,3 +321,43 @@ def test_a_contact_counts_within_the_horizon_whichever_night_s_list_it_was_made_
     [ada, bob] = with_contacts(entrants, events, 30).to_pylist()
     assert (bob["contacted"], bob["accepted"]) == (contacted, accepted)
     assert not ada["contacted"]
+
+
+TWO_MODELS = """
+model       arm       customers  left
+champion    listed        18000  2160
+champion    held_out       2000   300
+challenger  listed        18000  {left}
+challenger  held_out       2000   300
+-           listed         1000   100
+-           held_out        100    15
+"""
+
+
+def of_models(text: str) -> dict[str, Lift]:
+    return {one.scope: one for one in lifts(customers(text), [TERMS]) if one.scope in ("champion", "challenger")}
+
+
+@pytest.mark.parametrize(
+    ("left", "says"),
+    [
+        (1260, "The challenger saves more: +15.00 (+8.10 to +21.90) a listed customer, challenger less champion."),
+        (2860, "The champion saves more: -11.67 (-18.72 to -4.62) a listed customer, challenger less champion."),
+        (2100, "Between champion and challenger no difference is seen: +1.00"),
+    ],
+)
+def test_the_report_says_whose_list_saved_more(left: int, says: str) -> None:
+    found = of_models(TWO_MODELS.format(left=left))
+    assert [one.heads.both for one in found.values()] == [20_000, 20_000], "who was nobody's share counts for neither"
+    assert says in found["challenger"].says
+
+
+def test_whose_list_saved_more_is_not_yet_known_below_size() -> None:
+    few = "model arm customers left\nchampion listed 180 20\nchampion held_out 20 4\nchallenger listed 180 2"
+    found = of_models(few + "\nchallenger held_out 20 4")
+    assert found["challenger"].verdict == "not yet"
+    assert found["challenger"].says.endswith("Whether champion or challenger saves more is not known yet.")
+
+
+def test_where_nobody_challenged_no_share_has_a_row() -> None:
+    assert of_models(SAVES) == {}
