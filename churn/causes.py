@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -56,9 +56,33 @@ def keep_of(rows: pa.Table, action: Action) -> Floats:
     return np.asarray(keeps[cause_of(rows, action.causes)])  # NO_CAUSE is the last
 
 
-def cause_of_one(row: Mapping[str, Any], causes: Sequence[Cause]) -> Cause | None:
+class Question(NamedTuple):
+    """A condition as it is asked of one customer after the other: to read it from the policy takes longer than that."""
+
+    column: str
+    missing: bool | None
+    limits: tuple[tuple[Callable[[Any, Any], bool], Any], ...]
+
+    def holds(self, row: Mapping[str, Any]) -> bool:
+        """Whether it does of the customer, given by column; a column that the row lacks says nothing of him."""
+        told = row.get(self.column)
+        unknown = told is None or told != told  # NaN is no number to itself
+        if self.missing is not None:
+            return unknown == self.missing
+        return not unknown and all(compare(told, limit) for compare, limit in self.limits)
+
+
+Questions = tuple[tuple[Cause, tuple[Question, ...]], ...]  # causes in their order, and what has to hold for each
+
+
+def questions_of(causes: Sequence[Cause]) -> Questions:
+    """The causes, ready for `first_met`."""
+    return tuple((cause, tuple(_question_of(condition) for condition in cause.when)) for cause in causes)
+
+
+def first_met(row: Mapping[str, Any], causes: Questions) -> Cause | None:
     """The first of the causes that the customer, given by column, meets."""
-    return next((cause for cause in causes if all(_holds(row, condition) for condition in cause.when)), None)
+    return next((cause for cause, asked in causes if all(question.holds(row) for question in asked)), None)
 
 
 def _met(rows: pa.Table, cause: Cause) -> Flags:
@@ -87,10 +111,6 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
 
 
-def _holds(row: Mapping[str, Any], condition: Condition) -> bool:
-    """The same of one customer; a column that the row lacks says nothing of him."""
-    told = row.get(condition.column)
-    unknown = told is None or told != told  # NaN is no number to itself
-    if condition.missing is not None:
-        return unknown == condition.missing
-    return not unknown and all(_IN_ONE[name](told, value) for name, value in condition.asked.items())
+def _question_of(condition: Condition) -> Question:
+    limits = ((_IN_ONE[name], value) for name, value in condition.asked.items())
+    return Question(condition.column, condition.missing, tuple(limits))

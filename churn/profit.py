@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 import numpy.typing as npt
 
 from schemas.policy import Action
 
 Floats = npt.NDArray[np.float64]
+Numbers = TypeVar("Numbers", float, Floats)  # of one customer, or of each
 
 
-def expected_value(probability: Floats, customer_value: Floats, action: Action, keep: Floats | None = None) -> Floats:
-    """Expected gain of the action for each customer: `EV = p*g*(V - d) - (1 - p)*d - f`.
+def expected_value(
+    probability: Numbers, customer_value: Numbers, action: Action, keep: Numbers | None = None
+) -> Numbers:
+    """Expected gain of the action for each customer, or for one: `EV = p*g*(V - d) - (1 - p)*d - f`.
 
     A churner whom the offer keeps (probability g: `keep`, or the action's own) is worth V less the offer d; a stayer
     takes the offer for nothing; the contact f is always paid. Money in, money out; NaN where the value or g is unknown.
-    Shape (n,).
+    Shape (n,), or plain numbers, of which one takes a tenth of the time.
     """
     chance = action.keep_probability if keep is None else keep
     kept = probability * chance * (customer_value - action.offer_cost)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite, nan
+from math import inf, isfinite, nan
+from operator import itemgetter
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from churn.causes import cause_of_one
+from churn.causes import Questions, first_met, questions_of
 from churn.profit import expected_value
 from churn.scorecard import PAIRED
 from schemas.columns import Role
@@ -44,14 +43,16 @@ class Recommendation:
 class Advice:
     """A policy, and what of a contract it needs to know: who is worth what, and what people call each feature.
 
-    `consents` are the columns that say who may be contacted: of whom they say nothing may not.
+    `consents` are the columns that say who may be contacted: of whom they say nothing may not. `causes` are those of
+    each action, in the policy's order.
     """
 
     policy: Policy
     value_column: str
     factor: float
     titles: Mapping[str, str]
-    consents: frozenset[str] = frozenset()
+    consents: frozenset[str]
+    causes: tuple[Questions, ...]
 
     @classmethod
     def of(cls, policy: Policy, contract: Contract) -> Advice:
@@ -61,7 +62,8 @@ class Advice:
         factor = rule.multiplier if rule.column else rule.multiplier * contract.value_months
         titles = {column.name: column.words for column in contract.features}
         consents = frozenset(column.name for column in contract.customer.with_role(Role.CONSENT))
-        return cls(policy, rule.column or own, factor, titles, consents)
+        causes = tuple(questions_of(action.causes) for action in policy.actions)
+        return cls(policy, rule.column or own, factor, titles, consents, causes)
 
     def spares(self, row: Mapping[str, Any]) -> bool:
         """Whether the policy leaves the customer alone, by those of its rules whose columns the row has."""
@@ -86,25 +88,24 @@ class Advice:
         if self.spares(row):
             return None
         value = self.customer_value(row)
-        offered = [(_worth(chance, value, meant), meant) for meant in _all_meant(self.policy, row, reasons)]
-        worth, best = max(offered, key=lambda offer: offer[0], default=(-np.inf, None))
+        offered = [(_worth(chance, value, meant), meant) for meant in self._all_meant(row, reasons)]
+        worth, best = max(offered, key=itemgetter(0), default=(-inf, None))
         if best is None or not worth > self.policy.minimum_expected_value:
             return None
         return Recommendation(best.action, worth, _sentence(best, reasons, self.titles))
+
+    def _all_meant(self, row: Mapping[str, Any], reasons: Sequence[Trouble]) -> Iterator[Meant]:
+        for action, causes in zip(self.policy.actions, self.causes, strict=True):
+            cause = first_met(row, causes)
+            if cause or (not causes and _answers(action, reasons)):
+                yield Meant(action, cause)
 
 
 def _worth(chance: float, value: float, meant: Meant) -> float:
     """Worth nothing at all where the customer's value is not known."""
     keep = meant.cause.keeps if meant.cause else meant.action.keep_probability
-    worth: float = expected_value(np.array([chance]), np.array([value]), meant.action, np.array([keep])).item()
-    return worth if isfinite(worth) else -np.inf
-
-
-def _all_meant(policy: Policy, row: Mapping[str, Any], reasons: Sequence[Trouble]) -> Iterator[Meant]:
-    for action in policy.actions:
-        cause = cause_of_one(row, action.causes)
-        if cause or (not action.causes and _answers(action, reasons)):
-            yield Meant(action, cause)
+    worth = expected_value(chance, value, meant.action, keep)
+    return worth if isfinite(worth) else -inf
 
 
 def _answers(action: Action, reasons: Sequence[Trouble]) -> bool:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from churn.causes import cause_of, cause_of_one, keep_of
+from churn.causes import cause_of, first_met, keep_of, questions_of
 from schemas.policy import Cause, Condition
 from tests.policies import CALL
 
@@ -40,7 +40,7 @@ def test_a_condition_holds_of_these_values_and_not_of_those(
     causes, values = [cause("such", {"column": "x"} | condition)], meet + do_not
     place = cause_of(pa.table({"x": pa.array(values, pa.float64())}), causes)
     assert place.tolist() == [0] * len(meet) + [-1] * len(do_not)
-    assert [cause_of_one({"x": value}, causes) is not None for value in values] == (place == 0).tolist()
+    assert [first_met({"x": value}, questions_of(causes)) is not None for value in values] == (place == 0).tolist()
 
 
 def test_texts_and_truth_values_are_compared_too_whether_or_not_texts_are_encoded() -> None:
@@ -48,8 +48,8 @@ def test_texts_and_truth_values_are_compared_too_whether_or_not_texts_are_encode
     plans, bound = pa.array(["basic", "basic", "family", None]), pa.array([False, None, False, False])
     for column in (plans, plans.dictionary_encode()):
         assert cause_of(pa.table({"plan": column, "bound": bound}), causes).tolist() == [0, -1, -1, -1]
-    assert cause_of_one({"plan": "basic", "bound": False}, causes) == causes[0]
-    assert cause_of_one({"plan": "basic"}, causes) is None
+    assert first_met({"plan": "basic", "bound": False}, questions_of(causes)) == causes[0]
+    assert first_met({"plan": "basic"}, questions_of(causes)) is None
 
 
 def test_the_first_cause_that_is_met_says_how_many_are_kept() -> None:
@@ -75,4 +75,4 @@ def test_one_customer_meets_the_cause_that_he_meets_among_all(
     ]
     table = pa.table({name: pa.array([row[name] for row in rows], pa.float64()) for name in "xy"})
     among_all = [causes[place] if place >= 0 else None for place in cause_of(table, causes).tolist()]
-    assert [cause_of_one(row, causes) for row in rows] == among_all
+    assert [first_met(row, questions_of(causes)) for row in rows] == among_all
