@@ -1,4 +1,7 @@
-"""What the service is held against: itself with a constant answer, and the endpoint that most tutorials end with."""
+"""What the service is held against: itself with constant answers, and the endpoint that most tutorials end with.
+
+A constant is the service itself, route, door, limits, middlewares and all, in which one step is replaced.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +9,50 @@ import asyncio
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import Depends, FastAPI
+
+if TYPE_CHECKING:
+    from api.predictions import Prediction
 
 MODEL = "model.joblib"
 
 
 def constant(answer: str) -> FastAPI:
-    """The service with all that surrounds a prediction, door and limits too, and a prediction that is always this."""
+    """The service, which reads and checks each customer, and then takes this for his prediction."""
+    from api import predictions
+
+    told = _prediction(answer)
+    predictions.predicted = lambda customer, champions, as_of: told
+    return _service()
+
+
+def bare_constant(answer: str) -> FastAPI:
+    """The service with its door and limits, which answers by these bytes without a look at the customer."""
+    from fastapi import Request, Response
+
+    from api import predictions
+    from api.models import pinned_champions
+
+    told = _prediction(answer).model_dump_json().encode()
+
+    async def quick_answer(request: Request) -> Response:
+        await predictions.within_limit(request, await predictions.principal_of(request))
+        await pinned_champions(request)
+        return Response(told, media_type=predictions.JSON)
+
+    predictions.quick_answer = quick_answer
+    return _service()
+
+
+def walked_constant(answer: str) -> FastAPI:
+    """The same without a look at the customer, the way that FastAPI's routes usually go: dependency by dependency."""
     from api.admission import PREDICTIONS
-    from api.app import create_app
     from api.limits import limited
     from api.predictions import Prediction
 
-    told = Prediction.model_validate_json(Path(answer).read_bytes())
-    app = create_app(contract="telco")
+    told, app = _prediction(answer), _service()
 
     @app.post(PREDICTIONS, response_model=Prediction, dependencies=[Depends(limited("predictions"))])
     async def predict() -> Any:
@@ -29,6 +60,21 @@ def constant(answer: str) -> FastAPI:
 
     app.router.routes.insert(0, app.router.routes.pop())  # before the one that scores
     return app
+
+
+def _service() -> FastAPI:
+    from api.app import create_app
+
+    return create_app(contract="telco")
+
+
+def _prediction(answer: str) -> Prediction:
+    from api.predictions import Prediction
+
+    return Prediction.model_validate_json(Path(answer).read_bytes())
+
+
+CONSTANTS = {rival.__name__: rival for rival in (constant, bare_constant, walked_constant)}
 
 
 def naive(folder: str) -> FastAPI:
@@ -74,14 +120,15 @@ def serve(which: str, port: int, given: str) -> None:
     import uvicorn
 
     from api.logs import log_as_json
-    from api.server import configuration
+    from api.server import SWITCH_SECONDS, configuration
 
     log_as_json()
     if which == "naive":
         uvicorn.run(naive(given), port=port, log_config=None, access_log=False)
         return
     config = configuration("telco", "127.0.0.1", port, 1)
-    config.app = partial(constant, given)
+    config.app = partial(CONSTANTS[which], given)
+    sys.setswitchinterval(SWITCH_SECONDS)
     asyncio.run(uvicorn.Server(config).serve())
 
 

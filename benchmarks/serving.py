@@ -1,11 +1,17 @@
 """What benchmarks/api.py measures: predictions and look-ups of one real worker, from callers in another process.
 
-Capacity is what eight callers get who wait for their answers. The service and the constant answer take turns second
-by second, so that whatever else the machine does meets both alike. The constant answer goes the way that FastAPI's
-routes usually go, which a prediction without a query spares itself: see `QuickRoute` in api/predictions.py.
+Capacity is what eight callers get who wait for their answers. The service and three constant answers take turns second
+by second, so that whatever else the machine does meets all alike. Each is the same application, asked the same:
+
+- `constant` reads and checks the customer as a prediction does; only the score and what is said of it are constant.
+- `bare_constant` goes through the same door and limits, does not look at the customer, and answers by fixed bytes.
+- `walked_constant` does not look at the customer either, and goes the way that FastAPI's routes usually go, which a
+  prediction without a query spares itself: see `QuickRoute` in api/predictions.py.
+
 `half_load` sends at half of that capacity whether or not answers have come, and so do the look-ups, at fifty a
 second: three thousand agents who see a customer a minute. The machine needs a core for the service and one for the
-callers; `cpu_to_constant` compares the processor's time that an answer takes the worker, which no neighbour changes.
+callers; `cpu_to_constant` and the like compare the processor's time that an answer takes the worker, which neighbours
+change less.
 """
 
 from __future__ import annotations
@@ -17,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -30,7 +36,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.publish import published, write_scores
-from benchmarks.rivals import train_naive
+from benchmarks.rivals import CONSTANTS, train_naive
 from schemas.messages import ASKED, example_of
 from store.artifacts import save_model
 from store.contracts import read_contract
@@ -87,8 +93,9 @@ def _predictions(base: dict[str, str], folder: Path) -> dict[str, float]:
         request = service.request("/api/v1/predictions", json.dumps(_customer()).encode()).decode()
         answer = folder / "answer.json"
         answer.write_bytes(_body(service.port, request))
-        with _rival("constant", base, str(answer)) as constant:
-            figures |= _in_turns(Worker(service.port, service.workers()[0]), constant, request)
+        with ExitStack() as stack:
+            rivals = {name: stack.enter_context(_rival(name, base, str(answer))) for name in CONSTANTS}
+            figures |= _in_turns(Worker(service.port, service.workers()[0]), rivals, request)
         figures |= _half_load(service.port, request, figures["predictions_per_second"])
         figures["rss_mb_afterwards"] = service.memory()
     train_naive(_customer(), folder)
@@ -100,20 +107,20 @@ def _predictions(base: dict[str, str], folder: Path) -> dict[str, float]:
     }
 
 
-def _in_turns(served: Worker, told: Worker, request: str) -> dict[str, float]:
-    """How many answers a second both give, and the processor's time that each takes for one."""
-    for worker in (served, told):
+def _in_turns(served: Worker, rivals: Mapping[str, Worker], request: str) -> dict[str, float]:
+    """How many answers a second each gives, and the processor's time that each takes for one."""
+    workers = (served, *rivals.values())
+    for worker in workers:
         _capacity(worker.port, request, ROUND_SECONDS)  # the first answers of a process are slower
     for _ in range(ROUNDS):
-        for worker in (served, told):
+        for worker in workers:
             worker.round(request)
-    return {
-        "predictions_per_second": served.per_second,
-        "constant_per_second": told.per_second,
-        "ratio_to_constant": served.per_second / told.per_second,
-        "cpu_to_constant": told.cpu_ms / served.cpu_ms,
-        "cpu_ms_per_prediction": served.cpu_ms,
-    }
+    figures = {"predictions_per_second": served.per_second, "cpu_ms_per_prediction": served.cpu_ms}
+    for name, rival in rivals.items():
+        figures[f"{name}_per_second"] = rival.per_second
+        figures[f"ratio_to_{name}"] = served.per_second / rival.per_second
+        figures[f"cpu_to_{name}"] = rival.cpu_ms / served.cpu_ms
+    return figures
 
 
 @dataclass(slots=True)
@@ -187,7 +194,7 @@ def _rival(which: str, base: dict[str, str], given: str) -> Iterator[Worker]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        _await(port, READY if which == "constant" else "/openapi.json")
+        _await(port, READY if which in CONSTANTS else "/openapi.json")
         yield Worker(port, process.pid)
     finally:
         process.terminate()
