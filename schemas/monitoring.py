@@ -79,8 +79,8 @@ FEATURES = Table(
         _column(
             "overlap", _NUMBER, "Share of the list, were the feature as before, that is on tonight's", may_lack=True
         ),
-        _column("first_reason", _NUMBER, "Share of the listed whose first reason it is"),
-        _column("first_reason_before", _NUMBER, "The same on the list of a month ago", may_lack=True),
+        _column("first_reason", _NUMBER, "Share of the best list whose first reason it is"),
+        _column("first_reason_before", _NUMBER, "The same of the best list of a month ago", may_lack=True),
         _RUN,
     ),
     primary_key=("contract", "as_of", "place", "feature"),
@@ -136,7 +136,7 @@ DECISIONS = Table(
             "overlap_before", _NUMBER, "Share of the list by its scores that is on the list by tonight's", may_lack=True
         ),
         _column(
-            "reasons_moved", _NUMBER, "Share of first reasons on the list that are others than then", may_lack=True
+            "reasons_moved", _NUMBER, "Share of first reasons of the best list that are others than then", may_lack=True
         ),
         _column("forgone", _NUMBER, "The most that drift of one feature makes the list forgo, in money", may_lack=True),
         _column("forgone_feature", _STRING, "That feature; null where nothing is forgone", may_lack=True),
@@ -229,7 +229,7 @@ ALARMS = Table(
         _column(
             "told_at",
             _TIMESTAMP,
-            "When people and the orchestrator were told of it, UTC; null until they are",
+            "When it was logged and handed to the orchestrator as an event, UTC; null until it is",
             may_lack=True,
         ),
         _RUN,
