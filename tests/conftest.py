@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import URL
+from sqlalchemy import URL, make_url
 
 from store.settings import Settings, read_settings
-from tests import postgres_server
+from tests import postgres_server, sharing
+from tests.databases import make_tables, tables_in
+from tests.memory import quick_folder
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -22,7 +28,8 @@ def unsigned_models_will_do() -> Iterator[None]:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """Settings whose data, artifacts and database lie in the test's own folder."""
+    """Settings whose data, artifacts and database lie in the test's own folder; its tables are there already."""
+    tables_in(tmp_path / "data" / "churn.db")
     home = {"CHURN_HOME": str(tmp_path), "CHURN_MODE": "development"}
     plenty = {"CHURN_RATES": "lookups=60000"}  # a test asks more quickly than a person, unless it is about that
     return read_settings({**home, **plenty, "CHURN_CORES": "2", "CHURN_BUCKETS": "4"})
@@ -50,8 +57,46 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return str(request.getfixturevalue("postgres_url"))
 
 
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server_url: URL) -> Iterator[str]:
+    """The name of a PostgreSQL database with all tables and no rows, to be copied."""
+    with postgres_server.database(postgres_server_url) as url:
+        make_tables(url)
+        yield str(make_url(url).database)
+
+
+@pytest.fixture
+def postgres_with_tables(postgres_server_url: URL, postgres_template: str) -> Iterator[str]:
+    """The URL of a PostgreSQL database of the test's own, with all tables and no rows."""
+    with postgres_server.database(postgres_server_url, postgres_template) as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def database_with_tables(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database with all tables and no rows, once SQLite and once PostgreSQL."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tables_in(tmp_path / 'fresh.db')}"
+    return str(request.getfixturevalue("postgres_with_tables"))
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest settles where the folders of tests are
+def pytest_configure(config: pytest.Config) -> None:
+    """Has the tests' folders in memory, and gone at the end; who wants to look at them says `--basetemp`."""
+    if config.option.basetemp is None and (quick := quick_folder()):
+        config.option.basetemp = tempfile.mkdtemp(prefix="churn-tests-", dir=quick)
+        config.add_cleanup(partial(shutil.rmtree, config.option.basetemp, ignore_errors=True))
+
+
+@pytest.hookimpl(optionalhook=True)  # of xdist, which `-p no:xdist` leaves out
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> sharing.ByWhatIsShared:
+    """Whatever `--dist` says."""
+    return sharing.ByWhatIsShared(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks what needs a PostgreSQL server, so that `-m "not postgres"` leaves it out."""
+    """Puts long files first, and marks what needs a PostgreSQL server, so that `-m "not postgres"` leaves it out."""
+    items.sort(key=sharing.place_of)
     for item in items:
-        if "postgres_url" in getattr(item, "fixturenames", ()):
+        if {"postgres_url", "postgres_with_tables"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.postgres)

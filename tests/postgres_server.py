@@ -16,13 +16,16 @@ import pytest
 from sqlalchemy import URL, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
+from tests.memory import quick_folder
+
 NAMED_SERVER = "CHURN_TEST_POSTGRES_URL"
 SCRIPT = Path(__file__).parent.parent / "scripts" / "postgres"
 SUPERUSER = "postgres"
 
 
-# The data of a test need not outlive the machine, so nothing waits for the disk.
+# The data of a test need not outlive the machine, so nothing waits for the disk, and little is written twice.
 FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+FORGETFUL |= {"wal_level": "minimal", "max_wal_senders": "0", "max_wal_size": "128MB"}
 
 
 @contextmanager
@@ -62,7 +65,7 @@ def _answering(url: URL) -> URL:
 @contextmanager
 def _private_server(settings: Mapping[str, str]) -> Iterator[URL]:
     programs = _programs()
-    folder = Path(tempfile.mkdtemp(prefix="churn-postgres-"))
+    folder = Path(tempfile.mkdtemp(prefix="churn-postgres-", dir=quick_folder()))
     port, password = _free_port(), secrets.token_hex(16)
     try:
         _create_cluster(programs, folder, password)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime, time
+from functools import cache
 
 import pyarrow as pa
 
@@ -13,7 +14,7 @@ from schemas.outreach import OUTREACH, STATUSES
 from schemas.scores import SCORES
 from store.claims import Claim, Content, Unit
 from store.lake import write_parquet
-from store.policies import read_policy
+from store.policies import PolicyInForce, read_policy
 from store.publication import open_publisher
 from store.settings import Settings
 from tests.api.service import TINY
@@ -55,16 +56,20 @@ def _publish(settings: Settings, kind: str, as_of: date, tables: dict[Table, pa.
 def _rows(schema: Table, numbers: Sequence[int], as_of: date) -> pa.Table:
     kinds = ORDINARY | {LogicalType.DATE: as_of}
     columns = {column.name: [kinds[column.logical_type]] * len(numbers) for column in schema.columns}
-    policy = read_policy("telco")
     own = {
         "customer_id": [customer(number) for number in numbers],
         "segment": [SEGMENTS[number % 2] for number in numbers],
         "region": [REGIONS[number % 3] for number in numbers],
         "team": [(NORTH, SOUTH)[number % 2] for number in numbers],
-        "policy_digest": [policy.digest] * len(numbers),
+        "policy_digest": [_policy().digest] * len(numbers),
     }
     known = {name: values for name, values in own.items() if name in schema.names}
     return pa.table(columns | known, schema=arrow_schema(schema))
+
+
+@cache
+def _policy() -> PolicyInForce:
+    return read_policy("telco")
 
 
 def _with(rows: pa.Table, schema: Table, name: str, values: Sequence[object]) -> pa.Table:

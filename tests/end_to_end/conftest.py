@@ -12,6 +12,7 @@ from store.settings import current_settings, library_environment
 from tasks.inspection import inspector
 from tests.end_to_end.nights import Nights, living_in
 from tests.end_to_end.telecom import FIRST_NIGHT, simulated
+from tests.sharing import made_once
 
 
 @pytest.fixture(scope="session")
@@ -35,24 +36,28 @@ def orchestrator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def source(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The URL of a simulated telecom in SQLite; its truth is gone before any night begins."""
-    folder = tmp_path_factory.mktemp("source")
-    url = f"sqlite:///{folder / 'telco.db'}"
-    simulated(url, truth=folder / "truth")
-    shutil.rmtree(folder / "truth")
-    return url
+
+    def simulate(folder: Path) -> None:
+        simulated(f"sqlite:///{folder / 'telco.db'}", truth=folder / "truth")
+        shutil.rmtree(folder / "truth")
+
+    return f"sqlite:///{made_once('source', simulate, tmp_path_factory) / 'telco.db'}"
 
 
 @pytest.fixture(scope="session")
-def published_home(orchestrator: None, source: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def published_home(source: str, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
     """A home with one published night and the champion that it trained; tests take copies."""
-    home = tmp_path_factory.mktemp("home")
-    with living_in(home):
-        Nights(home, source).run(FIRST_NIGHT)
-    return home
+
+    def publish(home: Path) -> None:
+        request.getfixturevalue("orchestrator")
+        with living_in(home):
+            Nights(home, source).run(FIRST_NIGHT)
+
+    return made_once("home", publish, tmp_path_factory)
 
 
 @pytest.fixture
-def nights(published_home: Path, source: str, tmp_path: Path) -> Iterator[Nights]:
+def nights(orchestrator: None, published_home: Path, source: str, tmp_path: Path) -> Iterator[Nights]:
     """A home of the test's own, in which the first night is published."""
     home = tmp_path / "home"
     shutil.copytree(published_home, home)
@@ -61,7 +66,9 @@ def nights(published_home: Path, source: str, tmp_path: Path) -> Iterator[Nights
 
 
 @pytest.fixture(scope="module")
-def shared_nights(published_home: Path, source: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nights]:
+def shared_nights(
+    orchestrator: None, published_home: Path, source: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Nights]:
     """The same, for the tests of a module that only read."""
     home = tmp_path_factory.mktemp("shared") / "home"
     shutil.copytree(published_home, home)

@@ -13,8 +13,7 @@ from sqlalchemy import URL, make_url
 
 from tests import postgres_server
 from tests.faults.nights import Base, night, publish
-
-MEMORY = Path("/dev/shm")  # a killed process leaves there what it would leave on a disk, and nobody waits for one
+from tests.memory import quick_folder
 
 
 @pytest.fixture(scope="session", params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
@@ -39,7 +38,7 @@ def base(first: Base, request: pytest.FixtureRequest) -> Iterator[Base]:
 
 @contextmanager
 def _folder() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="churn-faults-", dir=MEMORY if MEMORY.is_dir() else None))
+    folder = Path(tempfile.mkdtemp(prefix="churn-faults-", dir=quick_folder()))
     try:
         yield folder
     finally:

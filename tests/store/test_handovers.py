@@ -29,8 +29,8 @@ REACHED = contact(WAVE)
 
 
 @pytest.fixture
-def settings_of_it(database_url: str, settings: Settings) -> Settings:
-    return replace(settings, database_url=database_url)
+def settings_of_it(database_with_tables: str, settings: Settings) -> Settings:
+    return replace(settings, database_url=database_with_tables)
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ LATER = datetime.fromisoformat("2030-01-01T00:00")  # by when everything in thes
 
 
 @pytest.fixture
-def kept(settings: Settings, database_url: str) -> Settings:
-    return replace(settings, database_url=database_url)
+def kept(settings: Settings, database_with_tables: str) -> Settings:
+    return replace(settings, database_url=database_with_tables)
 
 
 def event(key: str, **changes: Any) -> Intervention:

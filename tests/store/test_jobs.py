@@ -56,8 +56,8 @@ UNSPEAKABLE = f"{'a' * 70}.example.com"  # no name has so long a part, and Pytho
 
 
 @pytest.fixture
-def jobs(database_url: str, settings: Settings) -> Iterator[Jobs]:
-    opened = replace(settings, database_url=database_url)
+def jobs(database_with_tables: str, settings: Settings) -> Iterator[Jobs]:
+    opened = replace(settings, database_url=database_with_tables)
     engine = open_registry(opened).engine
     yield open_jobs(opened, engine)
     engine.dispose()

@@ -33,8 +33,8 @@ FOUND = Lift(
 
 
 @pytest.fixture
-def kept(settings: Settings, database_url: str) -> Settings:
-    return replace(settings, database_url=database_url)
+def kept(settings: Settings, database_with_tables: str) -> Settings:
+    return replace(settings, database_url=database_with_tables)
 
 
 def test_what_was_measured_last_is_told_and_the_earlier_stays(kept: Settings):

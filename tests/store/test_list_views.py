@@ -18,8 +18,8 @@ WAVE, NEXT = date(2026, 1, 1), date(2026, 1, 2)
 
 
 @pytest.fixture
-def kept(settings: Settings, database_url: str) -> Settings:
-    return replace(settings, database_url=database_url)
+def kept(settings: Settings, database_with_tables: str) -> Settings:
+    return replace(settings, database_url=database_with_tables)
 
 
 def test_a_customer_counts_once_for_each_event_of_his_wave(kept: Settings) -> None:

@@ -26,8 +26,8 @@ D1 = FIRST.as_of
 
 
 @pytest.fixture
-def publisher(postgres_url: str, settings: Settings) -> Iterator[Publisher]:
-    publisher = open_publisher(replace(settings, database_url=postgres_url))
+def publisher(postgres_with_tables: str, settings: Settings) -> Iterator[Publisher]:
+    publisher = open_publisher(replace(settings, database_url=postgres_with_tables))
     yield publisher
     publisher.engine.dispose()
 

@@ -43,8 +43,8 @@ NO_TIME = timedelta(seconds=-1)
 
 
 @pytest.fixture
-def publisher(database_url: str, settings: Settings) -> Iterator[Publisher]:
-    publisher = open_publisher(replace(settings, database_url=database_url))
+def publisher(database_with_tables: str, settings: Settings) -> Iterator[Publisher]:
+    publisher = open_publisher(replace(settings, database_url=database_with_tables))
     yield publisher
     publisher.engine.dispose()
 
@@ -723,7 +723,7 @@ def test_the_newest_night_before_a_date_is_the_one_to_compare_a_backfill_with(pu
 
 @pytest.mark.parametrize("url", AWAY)
 def test_a_database_that_is_away_is_named_without_its_password(url: str, settings: Settings) -> None:
-    settings.data.mkdir()
+    settings.data.mkdir(exist_ok=True)
     with pytest.raises(StoreUnreachable, match="does not answer") as caught:
         open_publisher(replace(settings, database_url=url.format(folder=settings.data)))
     assert "CHURN_DATABASE_URL" in str(caught.value)

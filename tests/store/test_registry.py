@@ -32,8 +32,8 @@ class Clock:
 
 
 @pytest.fixture
-def registry(database_url: str) -> Registry:
-    registry = Registry(engine_for(database_url), Clock())
+def registry(database_with_tables: str) -> Registry:
+    registry = Registry(engine_for(database_with_tables), Clock())
     bring_up_to_date(registry.engine)
     return registry
 

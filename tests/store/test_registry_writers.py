@@ -29,8 +29,8 @@ def meet(barrier: Barrier) -> None:
 
 
 @pytest.fixture
-def registry(database_url: str) -> Registry:
-    registry = Registry(engine_for(database_url))
+def registry(database_with_tables: str) -> Registry:
+    registry = Registry(engine_for(database_with_tables))
     bring_up_to_date(registry.engine)
     return registry
 
@@ -76,10 +76,10 @@ def promote_at_once(url: str, place: int) -> list[tuple[int, str]]:
     return told
 
 
-def test_four_processes_that_register_and_promote_at_once_lose_nothing(registry: Registry, database_url: str):
+def test_four_processes_that_register_and_promote_at_once_lose_nothing(registry: Registry, database_with_tables: str):
     barrier = SPAWN.Barrier(WRITERS)
     with ProcessPoolExecutor(WRITERS, mp_context=SPAWN, initializer=meet, initargs=(barrier,)) as pool:
-        given = list(pool.map(register_and_promote, [database_url] * WRITERS, range(WRITERS)))
+        given = list(pool.map(register_and_promote, [database_with_tables] * WRITERS, range(WRITERS)))
     everyone = list(range(1, WRITERS * EACH + 1))
     assert sorted(version for numbers in given for version in numbers) == everyone
     assert [version.version for version in registry.versions("telco")] == everyone
@@ -93,13 +93,13 @@ def test_four_processes_that_register_and_promote_at_once_lose_nothing(registry:
 
 
 def test_of_two_simultaneous_promotions_one_wins_and_the_other_is_told_who_is_champion(
-    registry: Registry, database_url: str
+    registry: Registry, database_with_tables: str
 ):
     for number in range(1, 2 * ROUNDS + 2):
         registry.register("telco", f"{number:064x}")
     registry.promote(Promotion("telco", 1, None, "the test", "somebody must be"))
     with ProcessPoolExecutor(2, mp_context=SPAWN, initializer=meet, initargs=(SPAWN.Barrier(2),)) as pool:
-        both = list(pool.map(promote_at_once, [database_url] * 2, range(2)))
+        both = list(pool.map(promote_at_once, [database_with_tables] * 2, range(2)))
     expected = 1
     for outcome in zip(*both, strict=True):
         told = dict(outcome)

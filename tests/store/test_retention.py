@@ -37,8 +37,8 @@ RULES = read_retention().model_copy(update={"nights": 1, "list_nights": 1, "mont
 
 
 @pytest.fixture
-def settings_of_it(database_url: str, settings: Settings) -> Settings:
-    return replace(settings, database_url=database_url)
+def settings_of_it(database_with_tables: str, settings: Settings) -> Settings:
+    return replace(settings, database_url=database_with_tables)
 
 
 @pytest.fixture

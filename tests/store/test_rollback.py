@@ -20,8 +20,8 @@ LATER = replace(FIRST, known_at=datetime.fromisoformat("2026-01-04T00:00:00"))
 
 
 @pytest.fixture
-def publisher(database_url: str, settings: Settings) -> Iterator[Publisher]:
-    publisher = open_publisher(replace(settings, database_url=database_url))
+def publisher(database_with_tables: str, settings: Settings) -> Iterator[Publisher]:
+    publisher = open_publisher(replace(settings, database_url=database_with_tables))
     yield publisher
     publisher.engine.dispose()
 

@@ -23,9 +23,9 @@ WISH = Wish("telco", "all", 2, 1, 3, "default", "the retraining flow", "it passe
 
 
 @pytest.fixture
-def settings(database_url: str, tmp_path: Any) -> Settings:
+def settings(database_with_tables: str, tmp_path: Any) -> Settings:
     """A database in which version 1 is champion, and versions 2 and 3 have passed the gate beside it."""
-    settings = read_settings({"CHURN_HOME": str(tmp_path), "CHURN_DATABASE_URL": database_url})
+    settings = read_settings({"CHURN_HOME": str(tmp_path), "CHURN_DATABASE_URL": database_with_tables})
     assert in_shadow(settings, "telco") == ()
     registry = registry_of(settings)
     for number in (1, 2, 3):
