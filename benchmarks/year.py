@@ -67,7 +67,10 @@ def main() -> None:
         print(json.dumps(story[-1]), flush=True)
     print(json.dumps({"nights": len(story), "left": len(left)}))
     if not left and chosen.to:
-        chosen.to.write_text(_page(story, chosen.customers), encoding="utf-8")
+        # It asks the database, which is where CHURN_HOME says.
+        from benchmarks.year_page import Year, page_of
+
+        chosen.to.write_text(page_of(Year(story, chosen.customers, chosen.holdout)), encoding="utf-8")
 
 
 def _settle(home: Path) -> None:
@@ -266,43 +269,6 @@ def _measured(telecom: Telecom, night: date) -> Told:
     measured = outcomes(known_at=f"{night}T00:00", source=telecom.source, policy=telecom.policy)
     waves = [one for one in measured.lifts if one.scope == "waves"]
     return {"measured": [f"{one.dates}, {one.action}: {one.says}" for one in waves], "learnt": list(measured.learnt)}
-
-
-def _page(story: Sequence[Told], customers: int) -> str:
-    months = {one["night"][:7] for one in story}
-    trained, alarms = [one for one in story if "trained" in one], sum(len(one["alarms"]) for one in story)
-    lines = [
-        f"# {'A year' if len(months) == YEAR else f'{len(months)} months'} of nights\n",
-        f"A simulated telecom of {customers:,} customers; {len(story)} nights, lists on the first nights of each month."
-        f" {alarms} alarms, {len(trained)} retrainings, {sum(one['promoted'] for one in trained)} promotions;"
-        f" by the truth the calls kept {sum(one['truly_kept'] for one in story):,.1f} customers and brought"
-        f" {sum(one['true_money'] for one in story):,.0f} EUR.\n",
-        "Made by `python -m benchmarks.year --home FOLDER --to docs/year.md`.\n",
-        "| month | came onto a list | held out | would leave, predicted | in truth | truly kept | true money, EUR |",
-        "|---|---:|---:|---:|---:|---:|---:|",
-        *_months(story),
-        "\n## What was told, and what came of it\n",
-        *_events(story),
-        "\n## What the waves saved, as the company sees it\n",
-        *(f"- {said}" for said in story[-1]["measured"]),
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _months(story: Sequence[Told]) -> Iterator[str]:
-    for month in sorted({one["night"][:7] for one in story}):
-        of = [one for one in story if one["night"].startswith(month)]
-        sums = [sum(one[name] for one in of) for name in ("entered", "held_out", "predicted", "expected_to_leave")]
-        kept, money = (sum(one[name] for one in of) for name in ("truly_kept", "true_money"))
-        yield f"| {month} | {sums[0]:,} | {sums[1]:,} | {sums[2]:,.1f} | {sums[3]:,.1f} | {kept:,.1f} | {money:,.0f} |"
-
-
-def _events(story: Sequence[Told]) -> Iterator[str]:
-    for one in story:
-        yield from (f"- {one['night']}: alarm, {said}" for said in one["alarms"])
-        if "trained" in one:
-            became = "became champion" if one["promoted"] else f"was refused: {one['refused']}"
-            yield f"- {one['night']}: version {one['trained']} was trained and {became}"
 
 
 if __name__ == "__main__":
