@@ -11,7 +11,7 @@ import pytest
 from churn.errors import RequestError
 from store.policies import POLICIES
 from tasks.policy_trial import tried_on
-from tests.command import churn
+from tests.command import churn_here
 from tests.end_to_end.nights import Nights, view_rows
 from tests.end_to_end.telecom import FIRST_NIGHT
 
@@ -46,7 +46,7 @@ def test_another_policy_is_shown_beside_the_one_in_force(nights: Nights, small: 
 
 
 def test_the_command_prints_overlap_and_money(nights: Nights, small: str) -> None:
-    done = churn("policy", "dry-run", small, "--as-of", FIRST_NIGHT, home=nights.home)
+    done = churn_here("policy", "dry-run", small, "--as-of", FIRST_NIGHT, home=nights.home)
     assert done.returncode == 0, done.stderr
     assert "4 customers are on both lists. Expected money: -" in done.stdout
 
