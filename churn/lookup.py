@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from heapq import nsmallest
+from math import inf
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from churn.scorecard import Feature, Floats, Kind, Scorecard, one_array
+from churn.scorecard import Feature, Floats, Kind, Scorecard, Term, one_array
 from schemas.scores import REASONS_DOWN, REASONS_UP
 
 if TYPE_CHECKING:
@@ -69,25 +70,43 @@ def score_one(card: Scorecard, row: Mapping[str, Any]) -> ScoredOne:
     """
     steps = _steps(card)
     bins = [
-        0 if (value := row[name]) is None or value != value else bisect_right(cuts, value) + 1
-        for name, cuts in steps.numbers
+        0 if value is None or value != value else bisect_right(cuts, value)
+        for value, cuts in zip(steps.numbers_of(row), steps.cuts, strict=True)
     ]
     bins += [
         known.get(value, unseen) if (value := row[name]) == value else 0  # NaN is missing, and equals nothing
         for name, known, unseen in steps.categories
     ]
-    cells = [first[bins[one]] + second[bins[two]] for one, first, two, second in steps.terms]
-    addends = [steps.cells[cell] for cell in cells]
+    addends = [
+        adds[bins[one]] if second is None else adds[first[bins[one]] + second[bins[two]]]
+        for adds, one, first, two, second in steps.terms
+    ]
     log_odds = card.intercept
     for addend in addends:  # not sum(), which compensates for rounding where the kernel does not
         log_odds += addend
-    rising = sorted(range(len(cells)), key=addends.__getitem__, reverse=True)[:REASONS_UP]
-    falling = nsmallest(REASONS_DOWN, range(len(cells)), key=addends.__getitem__)  # for one it need not sort
+    in_order = sorted(addends)
+    rising = [addend for addend in in_order[: -REASONS_UP - 1 : -1] if addend > 0.0]
+    falling = [addend for addend in in_order[:REASONS_DOWN] if addend < 0.0]
     return ScoredOne(
         log_odds,
-        raising=tuple(cells[term] for term in rising if addends[term] > 0.0),
-        lowering=tuple(cells[term] for term in falling if addends[term] < 0.0),
+        raising=tuple([_cell(steps.terms[term], bins) for term in _terms_with(rising, addends)]),
+        lowering=tuple([_cell(steps.terms[term], bins) for term in _terms_with(falling, addends)]),
     )
+
+
+def _terms_with(strongest: Sequence[float], addends: Sequence[float]) -> list[int]:
+    """Which terms add these; where some add the same, the first of them comes first, as in the kernel."""
+    terms: list[int] = []
+    for addend in strongest:
+        again = terms and addends[terms[-1]] == addend
+        terms.append(addends.index(addend, terms[-1] + 1 if again else 0))
+    return terms
+
+
+def _cell(term: _Addends, bins: Sequence[int]) -> int:
+    """The cell that a customer of these bins has."""
+    _, one, first, two, second = term
+    return first[bins[one]] + (second[bins[two]] if second else 0)
 
 
 def _room_for(rows: int) -> Scored:
@@ -106,30 +125,53 @@ def _bin(feature: Feature, column: pa.Array, grid: Grid, bins: Bins) -> None:
     bin_numbers(numbers, grid, bins)
 
 
+# A term: what it adds by the bin of its one feature, or by the sum of what the bins of both come to; the places of both
+# features; and what their bins come to, which is a cell, and nothing of a second where there is but one. A plain tuple,
+# since tuples of a class of their own take twice as long to take apart.
+_Addends = tuple[list[float], int, list[int], int, list[int] | None]
+
+
 class _Steps(NamedTuple):
     """Numbers come before categories, and terms name features by their places in that order."""
 
-    numbers: list[tuple[str, list[float]]]  # name, and where its bins begin
+    numbers_of: Callable[[Mapping[str, Any]], tuple[Any, ...]]
+    cuts: list[list[float]]  # where the bins of each number begin; that of missing values has none
     categories: list[tuple[str, dict[str | None, int], int]]  # name, bins, and that of what was never seen
-    terms: list[tuple[int, list[int], int, list[int]]]
-    cells: list[float]
+    terms: list[_Addends]
 
 
 @lru_cache(maxsize=32)
 def _steps(card: Scorecard) -> _Steps:
     """The card as Python's own lists, which are quicker to look one value up in than arrays are."""
-    order = sorted(range(len(card.features)), key=lambda place: card.features[place].kind is Kind.CATEGORY)
-    place_of = {feature: place for place, feature in enumerate(order)}
-    terms = []
-    for term, begin in zip(card.terms, card.first_cells, strict=False):
-        first, second = (part.tolist() for part in term.parts(int(begin)))
-        if len(term.features) == 1:
-            second = [0] * len(first)
-        terms.append((place_of[term.features[0]], first, place_of[term.features[-1]], second))
-    features = [card.features[place] for place in order]
-    numbers = [(one.name, one.cuts.tolist()) for one in features if one.kind is not Kind.CATEGORY]
-    categories = [(one.name, _bins_of(one), one.bins - 1) for one in features if one.kind is Kind.CATEGORY]
-    return _Steps(numbers, categories, terms, card.cells.tolist())
+    features = sorted(card.features, key=lambda feature: feature.kind is Kind.CATEGORY)
+    numbers = [feature for feature in features if feature.kind is not Kind.CATEGORY]
+    categories = features[len(numbers) :]
+    place_of = [features.index(feature) for feature in card.features]
+    cells = card.cells.tolist()
+    return _Steps(
+        numbers_of=_values_of([feature.name for feature in numbers]),
+        cuts=[[-inf, *feature.cuts.tolist()] for feature in numbers],
+        categories=[(feature.name, _bins_of(feature), feature.bins - 1) for feature in categories],
+        terms=[
+            _addends(term, int(begin), cells, place_of)
+            for term, begin in zip(card.terms, card.first_cells, strict=False)
+        ],
+    )
+
+
+def _values_of(names: Sequence[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+    """What reads these columns of a row."""
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda row: tuple(row[name] for name in names)  # of one name an itemgetter gives no tuple, of none nothing
+
+
+def _addends(term: Term, begin: int, cells: list[float], place_of: Sequence[int]) -> _Addends:
+    first, second = (part.tolist() for part in term.parts(begin))
+    one, two = place_of[term.features[0]], place_of[term.features[-1]]
+    if len(term.features) == 1:
+        return [cells[cell] for cell in first], one, first, two, None
+    return cells, one, first, two, second
 
 
 def _bins_of(feature: Feature) -> dict[str | None, int]:
