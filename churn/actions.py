@@ -71,20 +71,21 @@ def offers(rows: pa.Table, customer_value: Floats, policy: Policy, effects: Floa
 
 
 def gain_of(rows: pa.Table, customer_value: Floats, action: Action, effect: Floats | None = None) -> Gain:
-    """What the action is worth by its standing keep probability, or where lots have told its `effect` [n] by that.
+    """What the action is worth by its standing keep probability, and by its `effect` [n] where lots told that it loses.
 
-    `rows` has the probability, and the columns that the action's causes look at: who meets none is worth NaN. Who is
-    worth nothing by the first was never in a wave, so that no lot was drawn of him, and no effect counts. None is more
-    than the whole risk.
+    `rows` has the probability, and the columns that the action's causes look at: who meets none is worth NaN. An effect
+    leaves customers alone and ranks nobody: lots were drawn of those in waves alone, so that they can tell what sparing
+    some of these earns, and not what others would who never were. Who is worth nothing by the first was in no wave, and
+    no effect counts. None is more than the whole risk.
     """
     probability, believed = np.asarray(rows["probability"], np.float64), keep_of(rows, action)
     standing = expected_value(probability, customer_value, action, believed)
     if effect is None:
         return Gain(standing, believed)
-    told = ~np.isnan(effect) & (standing > 0.0) & (probability > 0.0)
     lowered = np.minimum(effect, probability)
-    worth = np.where(told, value_of_effect(probability, lowered, customer_value, action), standing)
-    return Gain(worth, np.divide(lowered, probability, out=believed, where=told))
+    told = value_of_effect(probability, lowered, customer_value, action)
+    spared = (told <= 0.0) & (standing > 0.0) & (probability > 0.0)  # never where no lot told
+    return Gain(np.where(spared, told, standing), np.divide(lowered, probability, out=believed, where=spared))
 
 
 def is_answered(rows: pa.Table, action: Action) -> Flags:

@@ -65,7 +65,7 @@ class Decided:
 
     @property
     def uplift_digest(self) -> str | None:
-        """What named the effects that valued the contacts; None where keep probabilities did."""
+        """What named the effects that left customers alone; None where keep probabilities decided without."""
         named = self.teams["uplift_digest"] if "uplift_digest" in self.teams.column_names else []
         digest: str | None = named[0].as_py() if len(named) else None
         return digest

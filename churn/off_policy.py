@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import sqrt
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from churn.bootstrap import intervals
-from churn.ranking import Floats, Labels, weighed
+from churn.ranking import Floats
 
 Ints = npt.NDArray[np.int64]
 
 NOTHING = -1  # the arm of those who are left alone
+ERROR = 0.025  # the chance that an interval lies above the truth, and that any of many looks says so falsely
+NORMAL_95 = NormalDist().inv_cdf(1.0 - ERROR)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Logged:
     """Customers and what came of them, all [n]: the action that was done, or NOTHING, and how likely chance did that.
 
-    `money` is what the customer brought after costs, `churned` is 1 who left. Every arm that a rule may choose has been
-    possible for everybody: `propensity` is above 0.
+    `money` is what the customer brought after costs. Every arm that a rule may choose has been possible for everybody:
+    `propensity` is above 0. `unit` is the number of what each lot was drawn for, None where each had one of his own.
     """
 
     action: Ints
     propensity: Floats
     money: Floats
-    churned: Labels
+    unit: Ints | None = None
 
 
 class Value(NamedTuple):
@@ -57,6 +60,18 @@ def pays(gained: Value) -> bool:
     return gained.low > 0.0
 
 
+def surely_gained(gained: Value, look: int, rules: int = 1) -> float:
+    """What a rule gained at least, seen at the look of that number, from 1 on, at one of several `rules`.
+
+    All looks at all of them together, however many there will be, overstate a gain with the chance ERROR: each may with
+    a part of it, by its number k the part 1/(k*(k+1)), since these add up to 1 (spending by looks: Lan and DeMets,
+    Biometrika 70, 1983, 659-663). Each look tries a rule that has learnt more, so that nothing is taken to be known of
+    how looks hang together (Bonferroni).
+    """
+    chance = ERROR / (look * (look + 1) * rules)
+    return gained.value - NormalDist().inv_cdf(1.0 - chance) * (gained.value - gained.low) / NORMAL_95
+
+
 def _scores(logged: Logged, chosen: Ints, expected: Floats | None) -> Floats:
     """Each customer's part in the value: their mean is unbiased for what the rule brings."""
     weight = (logged.action == chosen) / logged.propensity
@@ -70,7 +85,8 @@ def _scores(logged: Logged, chosen: Ints, expected: Floats | None) -> Floats:
 
 
 def _mean(logged: Logged, scores: Floats) -> Value:
-    drawn = intervals(
-        lambda counts: {"value": weighed(counts, scores) / float(counts.sum())}, logged.churned, np.ones(len(scores))
-    )
-    return Value(float(scores.mean()), *drawn["value"])
+    """The mean, and an interval by the spread of units: members of a household tell of each other."""
+    mean, apart = float(scores.mean()), scores - scores.mean()
+    summed = apart if logged.unit is None else np.bincount(logged.unit, apart)
+    half = NORMAL_95 * sqrt(float((summed**2).sum())) / len(scores)
+    return Value(mean, mean - half, mean + half)

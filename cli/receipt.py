@@ -116,7 +116,8 @@ def _decision(decision: Decision) -> Facts:
         "team": decision.team,
         "rank": decision.rank,
         "expected value": decision.expected_value,
-        "valued by": f"effects {decision.uplift_digest}" if decision.uplift_digest else "the policy's beliefs (p*g*V)",
+        "valued by": "the policy's beliefs (p*g*V)"
+        + (f"; left alone whom effects {decision.uplift_digest} advise against" if decision.uplift_digest else ""),
         "last on the team's list": decision.cut,
         "one more contact of the team": decision.shadow_price,
         "in the wave since": decision.wave_since,

@@ -21,7 +21,7 @@ def outcomes(
 ) -> Measured:
     """Compares every wave whose horizon is over; `as_of` chooses the one to be told of, else all are.
 
-    Where the lot shows that measured effects of actions pay, lists go by them from then on.
+    Where the lot shows that it pays, lists leave those alone from then on whom an action drives away.
     """
     waves = steps.keep_waves(contract)
     extract = intake.extract_source(contract, source)

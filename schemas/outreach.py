@@ -114,7 +114,7 @@ TEAMS = Table(
         Column("policy", _STRING, "Name of the decision policy", required=True),
         Column("policy_version", _STRING, "Version of the decision policy", required=True),
         _POLICY,
-        Column("uplift_digest", _STRING, "sha256 of the effects that valued contacts; null: keep probabilities"),
+        Column("uplift_digest", _STRING, "sha256 of the effects that left customers alone; null: none did"),
         Column("traffic_digest", _STRING, "sha256 of the challengers that decided about a share; null: none did"),
     ),
     primary_key=("as_of", "team"),

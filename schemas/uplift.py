@@ -8,10 +8,10 @@ from schemas.columns import Column, LogicalType, Table
 
 
 class UpliftVerdict(StrEnum):
-    """Whether an action's contacts are valued by its measured effect."""
+    """Whether lists leave those alone whom an action's measured effect advises against."""
 
-    PAYS = "pays"  # they are, from the next list on
-    NO_GAIN = "no gain seen"  # the policy's keep probability stays
+    PAYS = "pays"  # they do, from the next list on
+    NO_GAIN = "no gain seen"  # the policy's keep probability alone decides
     NOT_YET = "not yet"  # too few have left to learn from
 
 
@@ -40,7 +40,7 @@ UPLIFT = Table(
         _column("says", _STRING, "The verdict in a sentence"),
         _column("uplift_digest", _STRING, "sha256 of the effects that lists go by; null: of none", may_lack=True),
         _column("look", _INTEGER, "How many times such effects were tried by then, this one counted", may_lack=True),
-        _column("gained_surely", _NUMBER, "Gain that all looks together overstate once in 20 times", may_lack=True),
+        _column("gained_surely", _NUMBER, "Gain that all looks together overstate once in 40 times", may_lack=True),
     ),
     primary_key=("contract", "known_at", "action"),
 )

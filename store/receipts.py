@@ -158,7 +158,7 @@ def _terms(settings: Settings, contract: Contract | None, decision: Decision) ->
 
 
 def _with_uplift(settings: Settings, terms: Terms, teams: pa.Table) -> tuple[Terms | None, str]:
-    """The terms with the effects that valued contacts; None, and what is missing, where these are gone."""
+    """The terms with the effects that left customers alone; None, and what is missing, where these are gone."""
     digest = next((team.get("uplift_digest") for team in teams.to_pylist()), None)  # earlier releases knew none
     if digest is None:
         return terms, ""

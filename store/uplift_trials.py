@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import sqlalchemy as sa
 
 from churn.contract import arrow_schema
 from churn.scorecard import Scorecard
@@ -33,7 +34,7 @@ PROBE_ROWS = 20
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What trials of a base told, by which waves' customers, up to which moment, and by which code."""
+    """What trials of a base told, which customers of waves taught the cards, up to which moment, and by which code."""
 
     contract: Contract
     known_at: datetime
@@ -59,6 +60,18 @@ def keep_uplift(settings: Settings, told: Told) -> pa.Table:
             if rows:
                 connection.execute(uplift.insert(), rows)
     return pa.Table.from_pylist(rows, schema=arrow_schema(UPLIFT))
+
+
+def looks_before(settings: Settings, contract: str, known_at: datetime) -> dict[str, int]:
+    """How often effects of each action were tried with what was known before that moment."""
+    engine = engine_for(settings.database_url)
+    tried = sa.select(uplift.c.action, sa.func.count().label("looks")).where(
+        uplift.c.contract == contract, uplift.c.known_at < known_at, uplift.c.gained.is_not(None)
+    )
+    with answering(engine):
+        bring_up_to_date(engine)
+        with engine.connect() as connection:
+            return {row.action: row.looks for row in connection.execute(tried.group_by(uplift.c.action))}
 
 
 def _keep_cards(settings: Settings, told: Told, paying: Sequence[Trial]) -> str:
@@ -128,5 +141,7 @@ def _row(trial: Trial, digest: str | None) -> dict[str, Any]:
         "gained_high": high,
         "verdict": trial.verdict.value,
         "says": trial.says,
+        "look": trial.look if trial.gained else None,
+        "gained_surely": trial.surely,
         "uplift_digest": digest,
     }

@@ -21,7 +21,7 @@ ARMS = Cards._fields
 
 
 def uplift_in_force(settings: Settings, contract: str, known_at: datetime) -> Uplift | None:
-    """What a list goes by that may know of nothing later; None where every action is valued by the policy's belief.
+    """What a list goes by that may know of nothing later; None where no effect leaves anybody alone.
 
     A night that is done again is thereby valued as it was: it does not learn from what came of itself.
     """

@@ -38,7 +38,7 @@ class Listed:
 class Trial:
     """A policy's list of a night beside the one that was published; None where none was.
 
-    `measured` names the actions whose contacts are valued by effects that lots have told, as that night's are.
+    `measured` names the actions whose effects, as lots have told them by that night, leave some customers alone.
     """
 
     as_of: date

@@ -1,9 +1,9 @@
-"""Tries by the waves' own lot whether two scorecards of an action's effect earn more than the policy's belief in it."""
+"""Tries by the waves' own lot whether it pays to leave those alone whom an action's effect advises against."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import NamedTuple
 
@@ -13,19 +13,19 @@ import pyarrow.compute as pc
 
 from churn.actions import gain_of
 from churn.experiment import Experiment, points, units_of
-from churn.off_policy import NOTHING, Ints, Logged, Value, pays, value_gained
+from churn.off_policy import NOTHING, Ints, Logged, Value, surely_gained, value_gained
 from churn.profit import expected_value
 from churn.scorecard import Floats, one_array
-from churn.spending import flags_of
+from churn.spending import Yes, flags_of
 from churn.training.lessons import LABEL
 from churn.training.plan import TrainingPlan
 from churn.training.uplift import FEWEST_CHURNERS, HELD_OUT, train_uplift
 from churn.uplift import Cards, lowered
 from schemas.columns import Column
-from schemas.policy import Action
+from schemas.policy import Action, Policy
 from schemas.uplift import UpliftVerdict
 
-HALVES = Experiment("uplift-halves")  # each half is judged by what the other one has taught
+HALVES = Experiment("uplift-halves")  # one half teaches, and the other one judges the very cards that it taught
 FEWEST_OF_HALF = FEWEST_CHURNERS // 4  # by chance a half has fewer than half of those who left
 
 
@@ -50,22 +50,30 @@ class Drawn(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """An action's waves, and by how much its effects beat the policy's belief, in money a customer of these waves.
+    """An action's waves, and what leaving those alone earns whom its effects advise against, in money a customer.
 
-    `gained` and `cards` are None where too few have left; the cards have learnt from both halves.
+    `gained` and `cards` are None where too few have left. The cards have learnt from one half of the customers, and are
+    judged by the other, at the `look` of that number and one of so many `actions`.
     """
 
     action: str
     drawn: Drawn
     gained: Value | None = None
     cards: Cards | None = None
+    look: int = 1
+    actions: int = 1
+
+    @property
+    def surely(self) -> float | None:
+        """What was gained at least, of which all looks at all actions together are sure."""
+        return surely_gained(self.gained, self.look, self.actions) if self.gained else None
 
     @property
     def verdict(self) -> UpliftVerdict:
-        """Whether lists may go by the effects."""
-        if self.gained is None or self.cards is None:
+        """Whether lists may leave those alone whom the effects advise against."""
+        if self.surely is None or self.cards is None:
             return UpliftVerdict.NOT_YET
-        return UpliftVerdict.PAYS if pays(self.gained) else UpliftVerdict.NO_GAIN
+        return UpliftVerdict.PAYS if self.surely > 0.0 else UpliftVerdict.NO_GAIN
 
     @property
     def needed(self) -> int | None:
@@ -82,12 +90,17 @@ class Trial:
             needed = f"about {self.needed:,} are needed" if self.needed else "how many are needed nobody knows"
             return f"Not yet: of {members} {left}; {needed}, so that {FEWEST_CHURNERS} of each leave."
         gained = "{:+.3f} ({:+.3f} to {:+.3f})".format(*self.gained)
-        rule = "lists go by them" if self.verdict is UpliftVerdict.PAYS else "the policy's keep probability stays"
-        return f"Effects earn {gained} more a customer than the keep probability, over {members}: {rule}."
+        rule = "lists leave these alone" if self.verdict is UpliftVerdict.PAYS else "nobody is left alone for it"
+        return (
+            f"To leave alone whom effects advise against earns {gained} a customer, over {members}; at look {self.look}"
+            f" {self.surely:+.3f} of it is sure: {rule}."
+        )
 
 
-def tried(members: pa.Table, columns: Sequence[Column], actions: Sequence[Action], plan: TrainingPlan) -> list[Trial]:
-    """The trial of each action.
+def tried(
+    members: pa.Table, columns: Sequence[Column], policy: Policy, plan: TrainingPlan, *, looks: Mapping[str, int]
+) -> list[Trial]:
+    """The trial of each action of the policy in force; `looks` says how often each was tried before.
 
     `members` are customers of waves: the columns, `action`, `held_out`, `label`, `probability`, `customer_value`,
     `unit`, and of `churn.spending` `share` and `spent`. Those count of whom all is known and who could be held out.
@@ -96,31 +109,49 @@ def tried(members: pa.Table, columns: Sequence[Column], actions: Sequence[Action
     drawn = pc.fill_null(pc.greater(members["share"], 0.0), False)
     counted = members.filter(pc.and_(drawn, pc.and_(*known)))
     names = counted["action"].cast(pa.string())
-    return [_trial(action, counted.filter(pc.equal(names, action.name)), columns, plan) for action in actions]
+    trials = []
+    for action in policy.actions:
+        theirs = counted.filter(pc.equal(names, action.name))
+        found = _trial(_Rule(action, policy.minimum_expected_value), theirs, columns, plan)
+        trials.append(replace(found, look=looks.get(action.name, 0) + 1, actions=len(policy.actions)))
+    return trials
 
 
-def _trial(action: Action, members: pa.Table, columns: Sequence[Column], plan: TrainingPlan) -> Trial:
-    held_out, left = flags_of(members, HELD_OUT), _floats(members, LABEL) > 0.0
+def teaching(members: pa.Table) -> pa.Table:
+    """The half of the members, a household as a whole, from which the cards learn."""
+    return members.filter(pa.array(_teaches(members)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """Whom a list has for an action, as far as his own worth decides: who is worth more than the policy's minimum."""
+
+    action: Action
+    minimum: float
+
+    def chosen(self, members: pa.Table, effect: Floats | None = None) -> Ints:
+        """The action or NOTHING for each member, as lists decide by beliefs alone, or with an effect."""
+        worth = gain_of(members, _floats(members, "customer_value"), self._asked_of(members), effect).worth
+        return np.where(worth > self.minimum, 0, NOTHING)
+
+    def _asked_of(self, members: pa.Table) -> Action:
+        """The action; without causes where it is not known who meets them."""
+        known = set(self.action.cause_columns) <= set(members.column_names)
+        return self.action if known else self.action.model_copy(update={"causes": ()})
+
+
+def _trial(rule: _Rule, members: pa.Table, columns: Sequence[Column], plan: TrainingPlan) -> Trial:
+    name, held_out, left = rule.action.name, flags_of(members, HELD_OUT), _floats(members, LABEL) > 0.0
     drawn = Drawn(*(int(arm.sum()) for arm in (~held_out, held_out, left & ~held_out, left & held_out)))
     if drawn.fewer < FEWEST_CHURNERS:
-        return Trial(action.name, drawn)
-    effect = _told_by_the_other_half(action, members, columns, plan)
-    cards = train_uplift(members, columns, plan).get(action.name)
-    return Trial(action.name, drawn, None if effect is None else _gained(action, members, effect), cards)
+        return Trial(name, drawn)
+    cards = train_uplift(teaching(members), columns, plan, fewest=FEWEST_OF_HALF).get(name)
+    judges = members.filter(pa.array(~_teaches(members)))
+    return Trial(name, drawn, _gained(rule, judges, lowered(cards, judges)), cards) if cards else Trial(name, drawn)
 
 
-def _told_by_the_other_half(
-    action: Action, members: pa.Table, columns: Sequence[Column], plan: TrainingPlan
-) -> Floats | None:
-    """The effect on each customer by cards that have not seen him; None where a half can teach none. Shape (n,)."""
-    half = points(_units(members), HALVES) < 0.5
-    effect = np.empty(len(half))
-    for mine in (half, ~half):
-        learnt = train_uplift(members.filter(pa.array(~mine)), columns, plan, fewest=FEWEST_OF_HALF)
-        if action.name not in learnt:
-            return None
-        effect[mine] = lowered(learnt[action.name], members.filter(pa.array(mine)))
-    return effect
+def _teaches(members: pa.Table) -> Yes:
+    return np.asarray(points(_units(members), HALVES) < 0.5)
 
 
 def _units(members: pa.Table) -> pa.Array:
@@ -129,21 +160,19 @@ def _units(members: pa.Table) -> pa.Array:
     return pc.coalesce(one_array(members, "unit").cast(pa.string()), alone)
 
 
-def _gained(action: Action, members: pa.Table, effect: Floats) -> Value:
-    """By how much leaving alone whom the effects advise against beats contacting all, as the waves have done."""
+def _gained(rule: _Rule, members: pa.Table, effect: Floats) -> Value:
+    """By how much the rule that lists would go by beats the one that they go by, of those who were in waves."""
     risk, value = _floats(members, "probability"), _floats(members, "customer_value")
-    whole = action.model_copy(update={"causes": ()})  # members of earlier policies' waves meet none of them
-    worth = gain_of(members, value, whole, effect).worth
-    chosen = np.where(worth > 0.0, 0, NOTHING)
-    believed = np.column_stack([-risk * value, expected_value(risk, value, action) - risk * value])
-    return value_gained(_logged(members, value), chosen, np.zeros(len(chosen), np.int64), believed)
+    believed = np.column_stack([-risk * value, expected_value(risk, value, rule.action) - risk * value])
+    return value_gained(_logged(members, value), rule.chosen(members, effect), rule.chosen(members), believed)
 
 
 def _logged(members: pa.Table, value: Floats) -> Logged:
     held_out, share, left = flags_of(members, HELD_OUT), _floats(members, "share"), _floats(members, LABEL)
     action: Ints = np.where(held_out, NOTHING, 0)
     propensity = np.where(held_out, share, 1.0 - share)
-    return Logged(action, propensity, -left * value - _floats(members, "spent"), left.astype(np.int64))
+    unit = np.asarray(_units(members).dictionary_encode().indices).astype(np.int64)
+    return Logged(action, propensity, -left * value - _floats(members, "spent"), unit)
 
 
 def _floats(members: pa.Table, name: str) -> Floats:

@@ -1,4 +1,4 @@
-"""Contacts are valued by what lots have told of an action, and where none has by the policy's own belief."""
+"""Contacts are valued by the policy's belief, and not made where lots have told that an action loses by them."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ def test_without_an_effect_the_policy_s_keep_probability_counts() -> None:
     np.testing.assert_array_equal(gain.keep, CALL.keep_probability)
 
 
-def test_an_effect_counts_where_a_lot_told_it_and_the_belief_where_none_did() -> None:
-    effect = np.array([np.nan, 0.06, -0.02])
-    gain = gain_of(ROWS, VALUE, CALL, effect)
-    assert gain.worth[0] == expected_value(RISK, VALUE, CALL)[0]
-    np.testing.assert_array_equal(gain.worth[1:], value_of_effect(RISK, effect, VALUE, CALL)[1:])
-    np.testing.assert_allclose(gain.keep, [CALL.keep_probability, 0.2, -0.04])
+def test_an_effect_leaves_alone_whom_it_advises_against_and_changes_nothing_for_the_others() -> None:
+    effect = np.array([np.nan, 0.3, -0.02])
+    gain, believed = gain_of(ROWS, VALUE, CALL, effect), expected_value(RISK, VALUE, CALL)
+    np.testing.assert_array_equal(gain.worth[:2], believed[:2])
+    assert gain.worth[2] == value_of_effect(RISK, effect, VALUE, CALL)[2] < 0.0 < believed[2]
+    np.testing.assert_allclose(gain.keep, [CALL.keep_probability, CALL.keep_probability, -0.04])
 
 
-def test_no_action_keeps_more_than_would_have_left() -> None:
-    gain = gain_of(ROWS, VALUE, CALL, np.full(3, 0.9))
-    np.testing.assert_array_equal(gain.keep, 1.0)
-    np.testing.assert_array_equal(gain.worth, value_of_effect(RISK, RISK, VALUE, CALL))
+def test_an_effect_that_does_not_pay_for_the_contact_advises_against_it() -> None:
+    just, too_little = CALL.contact_cost / VALUE[0] * 1.01, CALL.contact_cost / VALUE[0] * 0.99
+    gain = gain_of(ROWS, VALUE, CALL, np.array([just, too_little, too_little]))
+    assert (gain.worth > 0.0).tolist() == [True, False, False]
 
 
 def test_of_whom_no_lot_was_drawn_no_effect_counts() -> None:
@@ -40,13 +40,13 @@ def test_of_whom_no_lot_was_drawn_no_effect_counts() -> None:
     np.testing.assert_array_equal(gain.worth, expected_value(RISK, poor, VOUCHER))
 
 
-def test_the_action_that_lots_have_told_more_of_is_offered_instead_of_the_one_believed_in() -> None:
+def test_another_action_is_offered_to_whom_the_one_believed_in_drives_away() -> None:
     rows = pa.table(
         {"probability": RISK, "reason_1_feature": ["complaints"] * 3}
         | {f"reason_{place}_feature": pa.nulls(3, pa.string()) for place in (2, 3)}
     )
     believed = offers(rows, VALUE, small_policy())
-    told = offers(rows, VALUE, small_policy(), np.column_stack([np.full(3, np.nan), np.full(3, 0.2)]))
+    told = offers(rows, VALUE, small_policy(), np.column_stack([[0.1, -0.1, -0.1], np.full(3, np.nan)]))
     assert believed.action[:, 0].tolist() == [0, 0, 0]
-    assert told.action[:, 0].tolist() == [0, 1, 1], "to the first a voucher was never worth a contact"
-    np.testing.assert_allclose(told.keep[:, 0], [CALL.keep_probability, 2 / 3, 0.4])
+    assert told.action[:, 0].tolist() == [0, 1, 1]
+    np.testing.assert_allclose(told.keep[:, 0], [CALL.keep_probability] + 2 * [VOUCHER.keep_probability])

@@ -22,7 +22,7 @@ class Lot:
         action = np.where(dice.random(customers) < share, 0, NOTHING)
         churned = dice.random(customers) < np.where(action == 0, self.touched, self.risk)
         money = VALUE * ~churned - COST * (action == 0)
-        self.logged = Logged(action, np.where(action == 0, share, 1 - share), money, churned.astype(np.int64))
+        self.logged = Logged(action, np.where(action == 0, share, 1 - share), money)
         self.everybody, self.nobody = np.zeros(customers, np.int64), np.full(customers, NOTHING)
         self.wise = np.where(self.helped, 0, NOTHING)
 

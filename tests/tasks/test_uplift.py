@@ -66,6 +66,7 @@ class Base:
             "probability": 0.6,
             "customer_value": 200.0,
             "unit": None,
+            "model_arm": None,
         }
         own = {"customer_id": self.names, "held_out": self.held_out}
         return (
@@ -91,8 +92,8 @@ def learnt(base: Base) -> tuple[str, ...]:
 
 def test_each_action_is_told_of_and_lists_go_by_the_effects_that_pay(base: Base, learnt: tuple[str, ...]) -> None:
     of_call, *others = learnt
-    assert of_call.startswith("service_call: Effects earn +")
-    assert of_call.endswith("lists go by them.")
+    assert of_call.startswith("service_call: To leave alone whom effects advise against earns +")
+    assert of_call.endswith("lists leave these alone.")
     assert all("Not yet: of 0 customers of waves" in said for said in others)
     found = uplift_in_force(current_settings(), "telco", midnight(date(2026, 1, 1)))
     assert found is not None
@@ -135,3 +136,11 @@ def test_effects_whose_cards_are_gone_are_not_there(home: Path, learnt: tuple[st
     assert kept_uplift(current_settings(), digest) is None
     shutil.move(home / "aside", home / "artifacts" / "models")
     assert kept_uplift(current_settings(), digest) is not None
+
+
+def test_each_moment_that_effects_are_tried_with_is_a_look(base: Base, learnt: tuple[str, ...]) -> None:
+    assert "at look 1 " in learnt[0]
+    [later, *_] = steps.learn.fn("telco", [base.wave], base.extract, "2026-01-10T00:00")
+    [again, *_] = steps.learn.fn("telco", [base.wave], base.extract, OVER)
+    assert "at look 2 " in later
+    assert "at look 1 " in again, "what was asked before is not asked anew"

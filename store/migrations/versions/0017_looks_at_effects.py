@@ -13,7 +13,7 @@ def upgrade() -> None:
     """Adds the columns; earlier trials did not count their looks."""
     look = "How many times such effects were tried by then, this one counted"
     op.add_column("uplift", sa.Column("look", sa.BigInteger, comment=look))
-    surely = "Gain that all looks together overstate once in 20 times"
+    surely = "Gain that all looks together overstate once in 40 times"
     op.add_column("uplift", sa.Column("gained_surely", sa.Double, comment=surely))
     if op.get_bind().dialect.name == "postgresql":  # SQLite keeps no comments
         scope = "wave, waves, or the champion's or challenger's share"
