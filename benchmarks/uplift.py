@@ -76,14 +76,14 @@ def _of_nights(found: Sequence[Mapping[str, Any]]) -> str:
     better = [one["per_arm"] for one in found if one["uplift"] > one["risk_value"]]
     size = f"{better[0]:,} in each half" if better else f"more than the {found[-1]['per_arm']:,} tried here"
     return (
-        "\nSo lists rank by p*g*V, and a base's own effects only leave customers alone: a lot was drawn of those in waves,"
-        " which tells what sparing some of them earns, and nothing of others. `churn lift` learns an action's effect from"
-        f" half of its waves' customers once {FEWEST_CHURNERS} of those listed for it and {FEWEST_CHURNERS} of those held"
-        " out have left. On the other half it tries the very rule that lists would go by: to leave alone whom the effect"
-        " advises against. Lists do so where the gain is above 0 by a bound that holds for all actions and all looks"
-        " together: at look k a part 1/(k(k+1)) of an error of 2.5 % is spent, so that looking each week makes no effect"
-        f" seem real. By the truth of these telecoms it takes {size} for ranking by effects to earn more. `churn lift`"
-        " says what is missing, and receipts name the effects that left customers alone.\n"
+        "\nSo lists rank by p*g*V, and a base's own effects only leave customers alone: a lot was drawn of those in"
+        " waves, which tells what sparing some of them earns, and nothing of others. `churn lift` learns an action's"
+        f" effect from half of its waves' customers once {FEWEST_CHURNERS} of those listed for it and {FEWEST_CHURNERS}"
+        " of those held out have left. On the other half it tries the very rule that lists would go by: to leave alone"
+        " whom the effect advises against. Lists do so where the gain is above 0 by a bound that holds for all actions"
+        " and all looks together: at look k a part 1/(k(k+1)) of an error of 2.5 % is spent, so that looking each week"
+        f" makes no effect seem real. By the truth of these telecoms it takes {size} for ranking by effects to earn"
+        " more. `churn lift` says what is missing, and receipts name the effects that left customers alone.\n"
     )
 
 

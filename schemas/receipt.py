@@ -90,9 +90,7 @@ class Decision(Part):
     agent_says: str | None
     cut: float | None = Field(description="Expected value of the last customer on the team's list")
     shadow_price: float | None = Field(description="What one more contact of the team would have added, in money")
-    uplift_digest: str | None = Field(
-        description="sha256 of the effects that left customers alone; null: none did"
-    )
+    uplift_digest: str | None = Field(description="sha256 of the effects that left customers alone; null: none did")
     offers: tuple[Offer, ...] = Field(description="Every action of the policy; none where its text is gone")
 
 
