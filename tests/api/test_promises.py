@@ -21,7 +21,7 @@ from tests.api.lists import publish_list
 from tests.api.service import OPERATOR, TINY, admission
 from tests.api.test_server import eventually
 
-SECONDS = 40  # of asking, spread over all routes; what comes up is tried first, and then what chance finds
+SECONDS = 25  # of asking, spread over all routes; what comes up is tried first, and then what chance finds
 PLENTY = dict.fromkeys(PER_MINUTE, 6_000_000)
 LONGEST_LINE = 400  # of what it says; it quotes bodies of thousands of letters
 BUT_FOR = Path(__file__).with_name("schemathesis.toml")
