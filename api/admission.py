@@ -183,17 +183,19 @@ class Lanes:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers 503 where the lane is full or cut off, or where the answer does not begin in time."""
         path = scope.get("path", "")
-        lane = next((lane for lane in self.lanes if lane.leads(path)), None)
         if path == PREDICTIONS:
             began = time.monotonic()
             await self.app(scope, receive, send)
             self.queue.took(time.monotonic() - began)
-        elif lane is None:
+        elif (lane := self._lane_to(path)) is None:
             await self.app(scope, receive, send)
         elif refusal := lane.refusal():
             await problem_answer(refusal, RETRY_AFTER)(scope, receive, send)
         else:
             await self._through(lane, scope, receive, send)
+
+    def _lane_to(self, path: str) -> Lane | None:
+        return next((lane for lane in self.lanes if lane.leads(path)), None)
 
     async def _through(self, lane: Lane, scope: Scope, receive: Receive, send: Send) -> None:
         """Holds a slot until the answer begins, or until whatever is stuck in a thread has ended there."""
