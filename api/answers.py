@@ -18,8 +18,11 @@ class RecommendedAction(BaseModel):
 
     action: str = Field(description="The action of the policy that is worth most", examples=["service_call"])
     channel: str = Field(description="How it reaches the customer", examples=["phone"])
-    expected_value: float = Field(description="Expected gain of the contact, in money", examples=[12.5])
+    expected_value: float | None = Field(
+        description="Expected gain of the contact, in money; null for agents", examples=[12.5]
+    )
     agent_says: str = Field(description="What the agent reads")
+    rule: str = Field(description="By what it is recommended, and what a night goes by beside that")
 
 
 class ModelStamp(BaseModel):

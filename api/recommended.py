@@ -23,13 +23,14 @@ def recommended(
     advice = advice_beside(champions)
     troubles = [Trouble(reason.feature, reason.value) for reason in reasons]
     best = advice.best(chance, row, troubles) if advice else None
-    if best is None:
+    if advice is None or best is None:
         return None
     return RecommendedAction(
         action=best.action.name,
         channel=best.action.channel,
         expected_value=best.expected_value,
         agent_says=best.says,
+        rule=advice.rule,
     )
 
 

@@ -13,6 +13,7 @@ from churn.profit import expected_value
 from churn.scorecard import PAIRED
 from schemas.columns import Role
 from schemas.contract import Contract
+from schemas.messages import ASKED
 from schemas.policy import REASON, Action, Cause, Policy
 
 
@@ -44,7 +45,8 @@ class Advice:
     """A policy, and what of a contract it needs to know: who is worth what, and what people call each feature.
 
     `consents` are the columns that say who may be contacted: of whom they say nothing may not. `causes` are those of
-    each action, in the policy's order.
+    each action, in the policy's order. `rule` says in words what a recommendation goes by, and what it leaves aside
+    that a night goes by, too.
     """
 
     policy: Policy
@@ -53,6 +55,7 @@ class Advice:
     titles: Mapping[str, str]
     consents: frozenset[str]
     causes: tuple[Questions, ...]
+    rule: str
 
     @classmethod
     def of(cls, policy: Policy, contract: Contract) -> Advice:
@@ -63,7 +66,7 @@ class Advice:
         titles = {column.name: column.words for column in contract.features}
         consents = frozenset(column.name for column in contract.customer.with_role(Role.CONSENT))
         causes = tuple(questions_of(action.causes) for action in policy.actions)
-        return cls(policy, rule.column or own, factor, titles, consents, causes)
+        return cls(policy, rule.column or own, factor, titles, consents, causes, _in_words(policy, contract))
 
     def spares(self, row: Mapping[str, Any]) -> bool:
         """Whether the policy leaves the customer alone, by those of its rules whose columns the row has."""
@@ -99,6 +102,14 @@ class Advice:
             cause = first_met(row, causes)
             if cause or (not causes and _answers(action, reasons)):
                 yield Meant(action, cause)
+
+
+def _in_words(policy: Policy, contract: Contract) -> str:
+    asked = {column.name for column in contract.customer.with_role(*ASKED)}
+    unasked = sorted({name for action in policy.actions for name in action.cause_columns} - asked)
+    aside = [*(["a challenger's share"] if policy.challenger_traffic.share else []), "effects that lots have told"]
+    only = f" (causes by {', '.join(unasked)} only where the row has them)" if unasked else ""
+    return f"policy {policy.name} {policy.version} by the champion's score{only}; leaves aside {' and '.join(aside)}"
 
 
 def _worth(chance: float, value: float, meant: Meant) -> float:
