@@ -67,7 +67,7 @@ def infer(
 ) -> None:
     """Draft a contract from data that has none, and name what looks suspicious in it."""
     # The database drivers import pandas, which the other commands start without.
-    from store.readers import source_name
+    from store.source_names import source_name
     from store.undescribed import read_rows
 
     rows, name = read_rows(source, table), to.stem if to else "draft"

@@ -10,14 +10,14 @@ from typing import Protocol
 
 import adbc_driver_manager.dbapi as adbc
 import pyarrow as pa
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import NoSuchModuleError, SQLAlchemyError
 
-from churn.errors import SourceMismatch, SourceMissing, SourceUnreachable
+from churn.errors import SourceMismatch, SourceUnreachable
 from schemas.columns import Table
 from store.database_readers import database_reader
 from store.file_readers import file_reader
 from store.masking import without_password
+from store.source_names import is_url, source_name, source_url
 
 _UNREACHABLE = (adbc.Error, SQLAlchemyError, OSError, ImportError)
 
@@ -54,24 +54,7 @@ def open_source(source: str) -> Reader:
     SourceUnreachable, at once or while reading, says why the source cannot be read.
     """
     with _failures_told(source):
-        return _Told(database_reader(_url(source)) if _is_url(source) else file_reader(Path(source)), source)
-
-
-def source_name(source: str) -> str:
-    """What to call a source in messages and manifests: its URL without secrets, or its path."""
-    return _url(source).set(query={}).render_as_string(hide_password=True) if _is_url(source) else source
-
-
-def _is_url(source: str) -> bool:
-    return "://" in source
-
-
-def _url(source: str) -> URL:
-    try:
-        return make_url(source)
-    except ArgumentError:
-        kind = source.partition("://")[0]  # the rest may hold a password
-        raise SourceMissing(f"this {kind} URL cannot be read as one", to_do="Mend the URL.") from None
+        return _Told(database_reader(source_url(source)) if is_url(source) else file_reader(Path(source)), source)
 
 
 @contextmanager
@@ -88,7 +71,7 @@ def _failures_told(source: str) -> Iterator[None]:
 
 def _unreachable(reason: str, source: str) -> SourceUnreachable:
     advice = "Check that the source is there, is what its name says, and lets this user read it."
-    told = without_password(reason, _url(source)) if _is_url(source) else reason
+    told = without_password(reason, source_url(source)) if is_url(source) else reason
     return SourceUnreachable(told, where=source_name(source), to_do=advice)
 
 

@@ -32,8 +32,9 @@ from store.lake import (
     staging_folder,
     write_manifest,
 )
-from store.readers import Reader, open_source, source_name
+from store.readers import Reader, open_source
 from store.settings import Settings
+from store.source_names import source_name
 
 RECORDED_AT = "recorded_at"
 OnBatch = Callable[[str, int], None]

@@ -6,7 +6,8 @@ import pyarrow as pa
 
 from churn.errors import SourceEmpty
 from schemas.columns import Column, LogicalType, Table
-from store.readers import open_source, source_name
+from store.readers import open_source
+from store.source_names import source_name
 
 
 def read_rows(source: str, table: str) -> pa.Table:

@@ -11,7 +11,7 @@ from prefect._internal.concurrency.services import _active_services
 from prefect.settings import PREFECT_API_URL
 
 from churn.errors import ChurnError, OrchestratorUnreachable
-from store.readers import source_name
+from store.source_names import source_name
 from tasks.progress import warned
 
 # How the RuntimeErrors begin that Prefect raises for a server that it cannot reach, or that it started in vain.

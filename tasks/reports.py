@@ -19,9 +19,9 @@ from schemas.scores import SCORES
 from store.artifacts import model_folder
 from store.lake import read_parquet
 from store.parity import kept_parity
-from store.readers import source_name
 from store.registry import Event, open_registry
 from store.settings import current_settings
+from store.source_names import source_name
 from tasks.checks import PAGE, distinct_rows
 from tasks.night import Champions, Night, Pinned, Result, Summary
 from tasks.night_page import show_night

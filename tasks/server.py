@@ -12,7 +12,7 @@ import httpx
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL
 
 from churn.errors import OrchestratorUnreachable, SettingsError
-from store.readers import source_name
+from store.source_names import source_name
 
 PAGE = 200  # of what a filter finds; the server gives no more at a time
 PATIENCE = 120.0  # seconds in which a server that was just started may come up on a busy machine
