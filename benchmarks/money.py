@@ -378,8 +378,9 @@ def _page(earned: Sequence[Mapping[str, Earned]], found: Mapping[str, Any], chos
             f" without their luck. What it leaves to the lot is counted: {found['cost_of_the_lot'][0]:,} EUR.\n",
             "Nights decide by the row policy: its actions, causes, beliefs and lot are those of"
             " schemas/policies/telco.yaml, whose limits by team, channel, household and rest come on top. Waves of some"
-            " hundreds hold out too few to learn from: beliefs that each wave moves earn less (learning). So they stay"
-            f" until {FEWEST_CHURNERS} of those held out have left, which here they never have.\n",
+            " hundreds hold out too few to learn from: beliefs that each wave moves earn less (learning). So only who"
+            " writes the policy moves them, and measured effects leave a customer alone at the earliest once"
+            f" {FEWEST_CHURNERS} of those held out have left, which here they never have.\n",
             *_of_the_unseen(found["unseen"], chosen),
         ]
     )
