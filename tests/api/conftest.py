@@ -12,12 +12,18 @@ from api.app import create_app
 from store.registry import Version
 from store.settings import Settings
 from tests.api.service import TINY, Ask, promoted, running
+from tests.homes import Homes
 
 
 @pytest.fixture(scope="session", autouse=True)
 def nothing_stays_frozen() -> None:
     """A service freezes what it starts with; left so, DuckDB tells of it as leaks of its own when the tests end."""
     atexit.register(gc.unfreeze)
+
+
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Homes:
+    return Homes(tmp_path_factory.mktemp("homes"))
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from store.settings import Settings
 from store.tables import engine_for
 from tests.api.lists import NIGHT, publish_list
 from tests.api.service import TINY, Ask, promoted, running
+from tests.homes import Homes
 
 PATH = "/api/v1/interventions"
 POLICY = read_policy("telco").policy
@@ -60,10 +61,9 @@ MALFORMED = [
 
 
 @pytest.fixture
-def settings(settings: Settings) -> Settings:
-    settings = replace(settings, rates={"changes": 60_000})
-    publish_list(settings, [1, 2, 3])
-    return settings
+def settings(settings: Settings, homes: Homes) -> Settings:
+    homes.fill(settings, "a list of three", lambda home: publish_list(home, [1, 2, 3]))
+    return replace(settings, rates={"changes": 60_000})
 
 
 def sent(ask: Ask, *events: dict[str, Any], key: str = KEY, code: int = 200) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from tests import cards
 from tests.api.service import TINY, Ask, promoted, running
 from tests.api.snapshots import publish_with_snapshot
 from tests.api.test_audit import looks
+from tests.homes import Homes
 from tests.house.test_house_rules import ROOT
 
 FIRST, SECOND = date(2026, 1, 1), date(2026, 1, 2)
@@ -32,7 +33,11 @@ CONTRACT = parse_contract(contract_text(cards.contract(COLUMNS)), where="tests")
 
 
 @pytest.fixture
-def nights(settings: Settings) -> Version:
+def nights(settings: Settings, homes: Homes) -> Version:
+    return homes.fill(settings, "two nights with snapshots", publish_nights)
+
+
+def publish_nights(settings: Settings) -> Version:
     champion = promoted(settings, contract=CONTRACT)
     for as_of, seed in ((FIRST, 1), (SECOND, 2)):
         publish_with_snapshot(settings, champion, cards.customers(20, seed), as_of, CONTRACT)
