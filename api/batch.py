@@ -11,11 +11,13 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from api.answers import ModelStamp
+from api.discretion import discretion_with_own_features
 from api.environment import Today
 from api.limits import limited
 from api.models import Champion, Champions
 from api.predictions import JSON, Prediction, Told, as_refusal, require_json
 from api.problems import FieldProblem, described, field_problem
+from api.security import Anyone
 from api.versions import Chosen
 from churn.few import score_few
 from churn.lookup import NO_CELL, Scored, ScoredOne
@@ -98,14 +100,17 @@ async def asked(request: Request) -> list[Any]:
         HTTPStatus.SERVICE_UNAVAILABLE,
     ),
 )
-def predict_batch(rows: Annotated[list[Any], Depends(asked)], champions: Chosen, today: Today) -> BatchAnswer:
+def predict_batch(
+    rows: Annotated[list[Any], Depends(asked)], champions: Chosen, today: Today, principal: Anyone
+) -> BatchAnswer:
     """Each customer's probability of leaving and why, to the bit what a prediction of him alone would say.
 
     It is a plain function, so that it runs in a thread: a thousand customers take some tenths of a second.
     """
     checked = [_checked(index, row, champions.customer) for index, row in enumerate(rows)]
     accepted = {index: one for index, one in enumerate(checked) if not isinstance(one, RefusedCustomer)}
-    found = {one.index: one for one in _predictions(accepted, champions, today)}
+    told = discretion_with_own_features(principal, champions)
+    found = {one.index: told.prediction(one) for one in _predictions(accepted, champions, today)}
     return BatchAnswer(
         as_of=today,
         predictions=[found[index] for index in accepted],

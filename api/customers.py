@@ -19,7 +19,6 @@ from api.paths import CUSTOMER, PART_OF_CUSTOMER
 from api.visits import REFUSALS, CustomerId, Visit, Visiting
 from api.visits import Database as Database
 from schemas.moments import business_moment
-from schemas.outreach import Status
 from schemas.scores import REASONS_DOWN, REASONS_UP
 from store.lookups import NightOfCustomer, contacts_with, decision_about, nights_of
 
@@ -27,11 +26,6 @@ router = APIRouter(prefix="/api/v1", tags=["customers"])
 
 MOST_CONTACTS = 20
 MOST_NIGHTS, USUAL_NIGHTS = 100, 30
-
-# Whoever talks to customers learns of these no more than that somebody is not on the list: were he told whom the lot
-# has left out, he might treat them all the same, and there were nobody to measure the effect against.
-UNTOLD = frozenset({Status.HELD_OUT, Status.NO_ACTION, Status.NOT_WORTH_IT, Status.BEYOND_CAPACITY})
-NOT_LISTED = {"status": "not_listed", "rule": "the list of this night is of others"}
 
 Nights = Annotated[int, Query(ge=1, le=MOST_NIGHTS, description="How many published nights to look back")]
 
@@ -127,13 +121,11 @@ def published_score(
     """
     with visit.engine.begin() as connection:
         score = visit.newest_score(connection, customer_id)
-        known_at = business_moment(score["known_at"], visit.zone)
         decision = decision_about(connection, visit.contract, customer_id, score["as_of"])
         contacts = contacts_with(connection, visit.contract, customer_id, MOST_CONTACTS)
-        told = _score_told(score, visit) | {"known_at": known_at}, _decision_told(decision, visit)
-        answer = _answer(*told, [_contact(one) for one in contacts])
+        answer = _answer(dict(score), _plain(decision), [_contact(one) for one in contacts], visit)
         visit.look.record(connection, "lookup", customer_id)
-    return answer.model_copy(update={"live": sight.live(score, place.pinned)}) if live else answer
+    return answer.model_copy(update={"live": sight.live(score, place.pinned, visit.discretion)}) if live else answer
 
 
 @router.get(f"{PART_OF_CUSTOMER}/history", dependencies=[Depends(limited("lookups"))], responses=REFUSALS)
@@ -147,28 +139,17 @@ def score_trend(customer_id: CustomerId, visit: Visiting, nights: Nights = USUAL
     return Trend(customer_id=customer_id, nights=[_night(one, visit) for one in found])
 
 
-def _decision_told(decision: RowMapping | None, visit: Visit) -> dict[str, Any] | None:
-    """What whoever looks may read of the decision."""
-    if decision is None:
-        return None
-    if visit.in_full:
-        return dict(decision)
-    if decision["status"] in UNTOLD:
-        return dict.fromkeys(map(str, decision)) | NOT_LISTED
-    return {**decision, "expected_value": None}
-
-
-def _score_told(score: RowMapping, visit: Visit) -> dict[str, Any]:
-    """What whoever looks may read of the score."""
-    return dict(score) if visit.in_full else {**score, "customer_value": None}
-
-
-def _answer(score: Mapping[str, Any], decision: Mapping[str, Any] | None, contacts: list[Contact]) -> PublishedScore:
+def _answer(
+    score: Mapping[str, Any], decision: Mapping[str, Any] | None, contacts: list[Contact], visit: Visit
+) -> PublishedScore:
+    discretion = visit.discretion
+    told = discretion.row(score) | {"known_at": business_moment(score["known_at"], visit.zone)}
+    decided = discretion.decision(decision)
     return PublishedScore(
-        **{name: score[name] for name in PublishedScore.model_fields if name in score},
-        reasons=_told(score, "reason", REASONS_UP),
-        reliefs=_told(score, "relief", REASONS_DOWN),
-        outreach=Outreach(**decision) if decision else None,
+        **{name: told[name] for name in PublishedScore.model_fields if name in told},
+        reasons=discretion.reasons(_told(score, "reason", REASONS_UP)),
+        reliefs=discretion.reasons(_told(score, "relief", REASONS_DOWN)),
+        outreach=Outreach(**decided) if decided else None,
         contacts=contacts,
         model=ModelStamp(version=score["model_version"], digest=score["model_digest"]),
     )
@@ -181,11 +162,15 @@ def _told(score: Mapping[str, Any], prefix: str, places: int) -> list[Reason]:
     return [Reason(**part) for part in parts if part["feature"] is not None]
 
 
+def _plain(row: RowMapping | None) -> dict[str, Any] | None:
+    return None if row is None else dict(row)
+
+
 def _contact(event: RowMapping) -> Contact:
     return Contact(**{**event, "occurred_at": event["occurred_at"].replace(tzinfo=UTC)})
 
 
 def _night(one: NightOfCustomer, visit: Visit) -> NightScore:
-    decision = _decision_told(one.decision, visit) or {"status": None, "action": None}
-    known = {**decision, **_score_told(one.score, visit), **one.run}
+    decision = visit.discretion.decision(_plain(one.decision)) or {"status": None, "action": None}
+    known = {**decision, **visit.discretion.row(dict(one.score)), **one.run}
     return NightScore(**{name: known[name] for name in NightScore.model_fields})

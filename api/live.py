@@ -17,6 +17,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy.engine import Engine, RowMapping
 
 from api.breaker import Breaker
+from api.discretion import Discretion
 from api.models import Champions
 from api.predictions import Prediction, Told
 from api.problems import in_sentences
@@ -79,8 +80,11 @@ class Sight:
         self._kept: OrderedDict[str, Kept] = OrderedDict()
         self._one_at_a_time = Lock()
 
-    def live(self, score: RowMapping, champions: Champions) -> LiveScore:
-        """The customer's score now, and what changed since the stored one; else why it cannot be told."""
+    def live(self, score: RowMapping, champions: Champions, discretion: Discretion) -> LiveScore:
+        """The customer's score now, and what changed since the stored one; else why it cannot be told.
+
+        Both as far as whoever looks is told of them.
+        """
         if not self._breaker.lets_in():
             return _untold(CUT_OFF)
         try:
@@ -92,7 +96,7 @@ class Sight:
             self._breaker.failed()
             return _untold(f"The source cannot be asked. {in_sentences(away)}")
         self._breaker.succeeded()
-        return _told(seen, champions) if isinstance(seen, _Seen) else _untold(seen)
+        return _told(seen, champions, discretion) if isinstance(seen, _Seen) else _untold(seen)
 
     def kept_row(self, score: RowMapping, contract: Contract) -> Mapping[str, Any] | None:
         """The customer's row as the night of that score kept it; None where it is kept no longer."""
@@ -129,11 +133,19 @@ class Sight:
         return found
 
 
-def _told(seen: _Seen, champions: Champions) -> LiveScore:
+def _told(seen: _Seen, champions: Champions, discretion: Discretion) -> LiveScore:
     champion = champions.of(seen.after)
     score = Told(champion, champions, seen.as_of).of(seen.after, score_one(champion.card, seen.after))
-    changed = changed_features(champions.contract, seen.before, seen.after)
-    return LiveScore(score=score, because=None, changed=[Change(**each._asdict()) for each in changed])
+    changed = changes_told(champions.contract, seen.before, seen.after, discretion)
+    return LiveScore(score=discretion.prediction(score), because=None, changed=changed)
+
+
+def changes_told(
+    contract: Contract, before: Mapping[str, Any], after: Mapping[str, Any], discretion: Discretion
+) -> list[Change]:
+    """The features that differ, but for those whose values are not told."""
+    changed = changed_features(contract, before, after)
+    return [Change(**each._asdict()) for each in changed if discretion.tells(each.feature)]
 
 
 def _untold(because: str) -> LiveScore:

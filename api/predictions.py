@@ -17,12 +17,13 @@ from pydantic import BaseModel, Field, ValidationError
 
 from api.answers import ModelStamp, Reason, RecommendedAction
 from api.cache import AnswerCache, key_of
+from api.discretion import discretion_with_own_features
 from api.environment import today
 from api.limits import limited
 from api.models import Champion, Champions, pinned_champions
 from api.problems import described
 from api.recommended import recommended
-from api.security import AccessToken, Anyone
+from api.security import AccessToken, Anyone, Principal
 from api.versions import ModelVersion, chosen_model
 from churn.lookup import ScoredOne, score_one
 from churn.metrics import probability
@@ -103,16 +104,22 @@ async def predict(request: Request, principal: Anyone, model_version: ModelVersi
     It takes microseconds and no database, so it stays on the event loop and off the threads that look-ups wait in;
     only an operator who names another version waits for the registry.
     """
-    return await _answer(
-        request, await chosen_model(request, await pinned_champions(request), principal, model_version)
-    )
+    champions = await chosen_model(request, await pinned_champions(request), principal, model_version)
+    return told_to(principal, champions, await _answer(request, champions))
 
 
 async def quick_answer(request: Request) -> Response:
     """What `predict` answers where the query names no version."""
-    await within_limit(request, await principal_of(request))
-    answer = await _answer(request, await pinned_champions(request))
+    principal = await principal_of(request)
+    await within_limit(request, principal)
+    champions = await pinned_champions(request)
+    answer = told_to(principal, champions, await _answer(request, champions))
     return Response(answer.model_dump_json(), media_type=JSON)
+
+
+def told_to(principal: Principal, champions: Champions, answer: Prediction) -> Prediction:
+    """The answer as far as it is for the principal; behind the cache, which is everybody's."""
+    return discretion_with_own_features(principal, champions).prediction(answer)
 
 
 async def _answer(request: Request, champions: Champions) -> Prediction:

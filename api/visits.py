@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import tzinfo
 from http import HTTPStatus
@@ -10,16 +11,16 @@ from typing import Annotated
 from fastapi import Depends, HTTPException, Path, Request
 from sqlalchemy.engine import Connection, Engine, RowMapping
 
+from api.discretion import IN_FULL, Discretion, discretion
 from api.environment import Environment
-from api.models import Place
+from api.models import ChampionPlace, Champions, Place
 from api.problems import described
 from api.security import Anyone, Looking, Principal, may_see
+from churn.errors import NoChampion
 from schemas.messages import LONGEST_TEXT
-from schemas.users import Role
 from store.audit import Look
 from store.lookups import newest_score
 
-IN_FULL = (Role.OPERATOR, Role.ANALYST)  # an agent, or a program that shows it to one, reads no more than he may say
 NOBODY = "The newest published night has no such customer."
 REFUSALS = described(
     HTTPStatus.UNAUTHORIZED,
@@ -46,6 +47,7 @@ class Visit:
     principal: Principal
     look: Look
     zone: tzinfo
+    discretion: Discretion
 
     def sees(self, score: RowMapping) -> bool:
         """Whether the customer of that score is of the segments and regions of whoever looks."""
@@ -75,7 +77,14 @@ Database = Annotated[Engine, Depends(database)]
 
 async def visit(place: Place, engine: Database, principal: Anyone, look: Looking, settings: Environment) -> Visit:
     """The visit of whoever asks, who has said what for."""
-    return Visit(place.contract, engine, principal, look, settings.zone)
+    return Visit(place.contract, engine, principal, look, settings.zone, discretion(principal, _pinned(place)))
+
+
+def _pinned(place: ChampionPlace) -> Champions | None:
+    """The champions, if there are any yet: a stored score is shown without them, too."""
+    with suppress(NoChampion):
+        return place.pinned
+    return None
 
 
 Visiting = Annotated[Visit, Depends(visit)]

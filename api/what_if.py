@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from api.discretion import Discretion
 from api.limits import limited
-from api.live import Change, InSight
+from api.live import Change, InSight, changes_told
 from api.models import Champions, Pinned
 from api.paths import PART_OF_CUSTOMER
 from api.predictions import JSON, Prediction, Told, as_refusal, require_json
 from api.problems import described
 from api.visits import REFUSALS, CustomerId, Visiting
-from churn.changes import changed_features, moved_terms
+from churn.changes import moved_terms
 from churn.lookup import score_one
 
 router = APIRouter(prefix="/api/v1", tags=["customers"])
@@ -96,7 +97,7 @@ def what_if(
     after = {**before, **_checked(before, changes, champions)}
     with visit.engine.begin() as connection:
         visit.look.record(connection, "what-if", customer_id)
-    return _answer(before, after, champions, score["as_of"])
+    return _answer(_Asked(before, after, score["as_of"]), champions, visit.discretion)
 
 
 def _checked(before: Mapping[str, Any], changes: Mapping[str, Any], champions: Champions) -> dict[str, Any]:
@@ -113,18 +114,26 @@ def _checked(before: Mapping[str, Any], changes: Mapping[str, Any], champions: C
     return {name: checked[name] for name in changes}
 
 
-def _answer(before: Mapping[str, Any], after: Mapping[str, Any], champions: Champions, as_of: date) -> WhatIf:
+class _Asked(NamedTuple):
+    """The customer as that night knew him, and as he would be."""
+
+    before: Mapping[str, Any]
+    after: Mapping[str, Any]
+    as_of: date
+
+
+def _answer(asked: _Asked, champions: Champions, discretion: Discretion) -> WhatIf:
+    before, after, as_of = asked
     was, would_be = champions.of(before), champions.of(after)
     then, now = (
         Told(champion, champions, as_of).of(row, score_one(champion.card, row))
         for champion, row in ((was, before), (would_be, after))
     )
     moved = moved_terms(was.card, before, after) if was is would_be else []
-    changed = changed_features(champions.contract, before, after)
     return WhatIf(
         as_of=as_of,
-        before=then,
-        after=now,
-        changed=[Change(**each._asdict()) for each in changed],
-        moved=[MovedReason(**each._asdict()) for each in moved],
+        before=discretion.prediction(then),
+        after=discretion.prediction(now),
+        changed=changes_told(champions.contract, before, after, discretion),
+        moved=[MovedReason(**each._asdict()) for each in moved if discretion.says(each.feature)],
     )

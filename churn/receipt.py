@@ -14,15 +14,15 @@ import pyarrow as pa
 from churn.actions import Gain, gain_of, is_answered
 from churn.addends import Addends, addends_of
 from churn.causes import cause_of
+from churn.discretion import said, sayable
 from churn.errors import AuditFailed
 from churn.evidence import Decided, Evidence, differences, recomputed, rows_of, with_columns
 from churn.outreach import Terms
-from churn.scorecard import PAIRED
-from schemas.columns import Column, Role
+from schemas.columns import Role
 from schemas.contract import Contract
 from schemas.outreach import Status
 from schemas.policy import Action
-from schemas.receipt import Addend, AgentReceipt, Decision, Receipt, Score
+from schemas.receipt import AgentReceipt, Decision, Receipt, Score
 from schemas.scores import REASONS_UP, SCORES
 
 DIFFERENCES_TOLD = 3
@@ -73,9 +73,9 @@ def for_agent(receipt: Receipt, contract: Contract) -> AgentReceipt:
     than the title of that half, since the pair's words tell of the other.
     """
     decision = receipt.decision if receipt.decision and receipt.decision.status == Status.LISTED else None
-    columns = {column.name: column for column in contract.customer.columns if _may_be_told(column)}
+    columns = sayable(contract)
     raising = sorted((term for term in receipt.score.terms if term.log_odds > 0.0), key=lambda term: -term.log_odds)
-    told = dict.fromkeys(text for term in raising if (text := _told(term, columns)))
+    told = dict.fromkeys(may.words for term in raising if (may := said(term.feature, term.value, columns)))
     return AgentReceipt(
         customer_id=receipt.customer_id,
         as_of=receipt.as_of,
@@ -84,16 +84,6 @@ def for_agent(receipt: Receipt, contract: Contract) -> AgentReceipt:
         agent_says=decision and decision.agent_says,
         reasons=tuple(islice(told, REASONS_UP)),
     )
-
-
-def _may_be_told(column: Column) -> bool:
-    return column.actionable and column.has(Role.FEATURE) and not column.has(Role.PROTECTED)
-
-
-def _told(term: Addend, columns: Mapping[str, Column]) -> str:
-    halves = term.feature.split(PAIRED)
-    known = [columns[name].words for name in halves if name in columns]
-    return term.value if len(known) == len(halves) else " and ".join(known)
 
 
 def _addends(evidence: Evidence) -> Addends | None:

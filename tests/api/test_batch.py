@@ -144,10 +144,11 @@ import sys
 from datetime import date
 from api.app import create_app
 from api.batch import predict_batch
+from schemas.users import Role, User
 from store.settings import read_settings
 settings = read_settings({{"CHURN_HOME": {str(settings.data.parent)!r}, "CHURN_MODE": "development"}})
 champions = create_app(settings, {TINY.name!r}).state.place.pin()
-assert len(predict_batch([{CUSTOMER!r}] * 3, champions, date(2026, 1, 1)).predictions) == 3
+assert len(predict_batch([{CUSTOMER!r}] * 3, champions, date(2026, 1, 1), User('ada', Role.AGENT)).predictions) == 3
 print([name for name in ("pandas", "numba", "sklearn", "pyarrow.compute") if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
