@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from churn.alarms import Alarm, Mute
-from churn.drift_price import Part, Terms
+from churn.drift_price import Part, Terms, worth_of
 from churn.findings import Finding
 from churn.lookup import score
 from churn.monitoring import (
@@ -23,6 +23,7 @@ from churn.monitoring import (
     Watched,
     alarm_rows,
     bins_of,
+    first_reasons,
     is_open,
     numbers_of,
     together,
@@ -128,3 +129,13 @@ def test_an_alarm_says_who_muted_it(usual: Night) -> None:
     [row] = alarm_rows([alarm], usual.watched, {}).to_pylist()
     assert (row["state"], row["muted_by"], row["muted_until"], row["subject"]) == ("muted", "Ada", AS_OF, "tenure")
     assert with_alarms(watch(usual).decision, 2)["alarms"].to_pylist() == [2]
+
+
+def test_first_reasons_are_those_of_whom_the_best_list_would_have(usual: Night) -> None:
+    terms = replace(TERMS, places=1)
+    worth = worth_of(usual.scores.customers, terms)
+    reason = np.full(2_000, "plan", object)
+    reason[np.argmax(worth)] = "tenure"
+    told = pa.chunked_array([pa.array(reason, pa.string())])
+    assert first_reasons(usual.scores, told, terms) == {"tenure": 1.0}
+    assert first_reasons(usual.scores, pa.chunked_array([pa.nulls(2_000, pa.string())]), terms) == {}
