@@ -1,0 +1,63 @@
+"""Who decides beside the champions is told by the nights in the shadow, and kept by its name with each list."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from store.registry import Promotion
+from store.settings import Settings, read_settings
+from store.shadows import Wish, send_into_shadow
+from store.texts import keep_text
+from store.traffic import kept_traffic, text_of, waiting_traffic
+from tests.store.test_shadows import night, registry_of
+
+NIGHT = date(2026, 3, 1)  # that of the shadow's number 0
+WISH = Wish("telco", "all", 2, 1, 9, "default", "Ada", "it passed the gate")
+OF_PREPAID = Wish("telco", "prepaid", 3, None, 9, "default", "Ada", "it passed the gate")
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """A base whose champion is version 1, and two challengers in the shadow."""
+    settings = read_settings({"CHURN_HOME": str(tmp_path)})
+    send_into_shadow(settings, [WISH, OF_PREPAID])
+    registry = registry_of(settings)
+    for number in (1, 2, 3):
+        registry.register("telco", f"{number:064x}")
+    registry.promote(Promotion("telco", 1, None, "Ada", "the first"))
+    return settings
+
+
+def deciding(settings: Settings, number: int) -> dict[str, str]:
+    """The challengers that decide on the night of that number: place and version."""
+    found = waiting_traffic(settings, "telco", NIGHT + timedelta(days=number))
+    return {place: digest[-1] for place, digest in found.challengers.items()} if found else {}
+
+
+def test_a_challenger_decides_from_the_night_after_its_first_one_on(settings: Settings) -> None:
+    assert deciding(settings, 1) == {}
+    night(settings, 1, WISH)
+    assert deciding(settings, 1) == {}, "the night that shows it to be sound is not over yet"
+    assert deciding(settings, 2) == {"all": "2"}
+    night(settings, 2, OF_PREPAID)
+    assert deciding(settings, 3) == {"all": "2", "prepaid": "3"}
+
+
+def test_one_whose_night_went_wrong_decides_no_more(settings: Settings) -> None:
+    night(settings, 1, WISH)
+    night(settings, 2, WISH, red="its mean is off")
+    assert deciding(settings, 3) == {}
+
+
+def test_what_decided_is_read_again_by_its_name(settings: Settings) -> None:
+    night(settings, 1, WISH)
+    night(settings, 1, OF_PREPAID)
+    found = waiting_traffic(settings, "telco", NIGHT + timedelta(days=2))
+    assert found is not None
+    assert found.places == ("all", "prepaid")
+    assert keep_text(text_of(found), settings) == found.digest
+    assert kept_traffic(settings, found.digest) == found
+    assert kept_traffic(settings, "0" * 64) is None
