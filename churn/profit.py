@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +13,24 @@ Floats = npt.NDArray[np.float64]
 Numbers = TypeVar("Numbers", float, Floats)  # of one customer, or of each
 
 
+class Terms(Protocol):
+    """Of an action: how likely it keeps a leaver, and what it costs."""
+
+    @property
+    def keep_probability(self) -> float:
+        """Chance that it keeps a customer who would have left."""
+
+    @property
+    def offer_cost(self) -> float:
+        """Paid when a customer takes the offer."""
+
+    @property
+    def contact_cost(self) -> float:
+        """Paid for every contact."""
+
+
 def expected_value(
-    probability: Numbers, customer_value: Numbers, action: Action, keep: Numbers | None = None
+    probability: Numbers, customer_value: Numbers, action: Terms, keep: Numbers | None = None
 ) -> Numbers:
     """Expected gain of the action for each customer, or for one: `EV = p*g*(V - d) - (1 - p)*d - f`.
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import inf, isfinite, nan
-from operator import itemgetter
+from math import isfinite, nan
 from typing import Any, NamedTuple
 
 from churn.causes import Questions, first_met, questions_of
@@ -22,6 +21,23 @@ class Trouble(NamedTuple):
 
     feature: str
     words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """An action with what it takes to weigh it: to read a policy for each customer takes longer than to score him."""
+
+    action: Action
+    causes: Questions
+    keep_probability: float
+    offer_cost: float
+    contact_cost: float
+
+    @classmethod
+    def of(cls, action: Action) -> Offer:
+        """The action as it is offered."""
+        causes = questions_of(action.causes)
+        return cls(action, causes, action.keep_probability, action.offer_cost, action.contact_cost)
 
 
 class Meant(NamedTuple):
@@ -44,17 +60,17 @@ class Recommendation:
 class Advice:
     """A policy, and what of a contract it needs to know: who is worth what, and what people call each feature.
 
-    `consents` are the columns that say who may be contacted: of whom they say nothing may not. `causes` are those of
-    each action, in the policy's order. `rule` says in words what a recommendation goes by, and what it leaves aside
-    that a night goes by, too.
+    `offers` are the policy's actions, in its order. `spared` has of each rule that spares customers the column, its
+    value, and whether, as with consents, it also spares those of whom the column says nothing. `rule` says in words
+    what a recommendation goes by, and what it leaves aside that a night goes by, too.
     """
 
-    policy: Policy
+    offers: tuple[Offer, ...]
+    spared: tuple[tuple[str, Any, bool], ...]
+    least: float  # what a contact has to be worth more than, in money
     value_column: str
     factor: float
     titles: Mapping[str, str]
-    consents: frozenset[str]
-    causes: tuple[Questions, ...]
     rule: str
 
     @classmethod
@@ -64,17 +80,23 @@ class Advice:
         own = value.name if value else ""
         factor = rule.multiplier if rule.column else rule.multiplier * contract.value_months
         titles = {column.name: column.words for column in contract.features}
-        consents = frozenset(column.name for column in contract.customer.with_role(Role.CONSENT))
-        causes = tuple(questions_of(action.causes) for action in policy.actions)
-        return cls(policy, rule.column or own, factor, titles, consents, causes, _in_words(policy, contract))
+        consents = {column.name for column in contract.customer.with_role(Role.CONSENT)}
+        return cls(
+            offers=tuple(map(Offer.of, policy.actions)),
+            spared=tuple((rule.column, rule.equals, rule.column in consents) for rule in policy.suppress),
+            least=policy.minimum_expected_value,
+            value_column=rule.column or own,
+            factor=factor,
+            titles=titles,
+            rule=_in_words(policy, contract),
+        )
 
     def spares(self, row: Mapping[str, Any]) -> bool:
         """Whether the policy leaves the customer alone, by those of its rules whose columns the row has."""
-        return any(
-            row[rule.column] == rule.equals or (row[rule.column] is None and rule.column in self.consents)
-            for rule in self.policy.suppress
-            if rule.column in row
-        )
+        for column, value, needs_consent in self.spared:
+            if column in row and (row[column] == value or (needs_consent and row[column] is None)):
+                return True
+        return False
 
     def customer_value(self, row: Mapping[str, Any]) -> float:
         """What keeping the customer is worth, in money; NaN where the row does not say."""
@@ -90,18 +112,15 @@ class Advice:
         """
         if self.spares(row):
             return None
-        value = self.customer_value(row)
-        offered = [(_worth(chance, value, meant), meant) for meant in self._all_meant(row, reasons)]
-        worth, best = max(offered, key=itemgetter(0), default=(-inf, None))
-        if best is None or not worth > self.policy.minimum_expected_value:
-            return None
-        return Recommendation(best.action, worth, _sentence(best, reasons, self.titles))
-
-    def _all_meant(self, row: Mapping[str, Any], reasons: Sequence[Trouble]) -> Iterator[Meant]:
-        for action, causes in zip(self.policy.actions, self.causes, strict=True):
-            cause = first_met(row, causes)
-            if cause or (not causes and _answers(action, reasons)):
-                yield Meant(action, cause)
+        value, best, worth = self.customer_value(row), None, self.least
+        for offer in self.offers:
+            cause = first_met(row, offer.causes)
+            if cause or (not offer.causes and _answers(offer.action, reasons)):
+                keep = cause.keeps if cause else offer.keep_probability
+                gain = expected_value(chance, value, offer, keep)  # NaN where the value is not known, and so not more
+                if gain > worth:
+                    best, worth = Meant(offer.action, cause), gain
+        return Recommendation(best.action, worth, _sentence(best, reasons, self.titles)) if best else None
 
 
 def _in_words(policy: Policy, contract: Contract) -> str:
@@ -110,13 +129,6 @@ def _in_words(policy: Policy, contract: Contract) -> str:
     aside = [*(["a challenger's share"] if policy.challenger_traffic.share else []), "effects that lots have told"]
     only = f" (causes by {', '.join(unasked)} only where the row has them)" if unasked else ""
     return f"policy {policy.name} {policy.version} by the champion's score{only}; leaves aside {' and '.join(aside)}"
-
-
-def _worth(chance: float, value: float, meant: Meant) -> float:
-    """Worth nothing at all where the customer's value is not known."""
-    keep = meant.cause.keeps if meant.cause else meant.action.keep_probability
-    worth = expected_value(chance, value, meant.action, keep)
-    return worth if isfinite(worth) else -inf
 
 
 def _answers(action: Action, reasons: Sequence[Trouble]) -> bool:
