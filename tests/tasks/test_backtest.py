@@ -132,7 +132,9 @@ def test_a_night_is_looked_back_on_once_more_when_those_are_known_who_were_writt
     assert churners(settings) == 160
 
 
-def test_a_night_whose_model_is_gone_is_told_and_passed_over(settings: Settings, caplog) -> None:
+def test_a_night_whose_model_is_gone_is_told_and_passed_over(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
     digest = save_card(settings)
     publish_night(settings, FIRST, customers(), digest)
     publish_night(settings, MATURED, customers(), digest)

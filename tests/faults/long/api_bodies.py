@@ -14,11 +14,15 @@ from tests.faults.long.tally import Tally
 from tests.faults.long.trials import Ground
 
 HUGE, PIECE = 100_000_000, 64 * 1024  # bytes
-SLOW_SENDERS = 150
-APART = 0.03  # seconds; all at once would fill the queue, and those beyond it be told to come again
+SLOW_SENDERS, A_BYTE_EACH = 150, 1.0  # seconds
+# Seconds between two slow bodies: of so many in one moment most find the queue full. Long before the first has had his
+# time all of them are there.
+APART = 0.01
 LONGEST_ANSWER = 4_000  # bytes
-LATEST = 20.0  # seconds until the slowest sender is answered; he has five himself
-LIVE_SECONDS, LIVE_PER_SECOND = 20.0, 50.0
+LATEST = 10.0  # seconds until the slowest sender is answered; he has five himself
+LIVE_SECONDS, LIVE_PER_SECOND = 25.0, 50.0
+BATCH = f"{PREDICTIONS}/batch"
+OBJECTS = b"[" + b"{}," * 99_999 + b"{}]"  # of which a batch may be large enough, and has too many rows
 SLOWEST_LIVE = 100.0  # milliseconds
 TIMES_AT_EASE = 4.0  # on a machine so busy that even at ease the slowest takes nearly as long
 GROWTH = 20.0  # megabytes
@@ -39,11 +43,16 @@ async def _send_all(service: Standing, tally: Tally) -> None:
     alive = asyncio.create_task(asyncio.to_thread(_asked_whether_it_lives, service, LIVE_SECONDS))
     for odd in ODD_BODIES:
         await _answered(tally, odd.status, odd.name, service.ask(_request(service, odd)))
+    objects = service.ask(service.request(BATCH, OBJECTS))
+    await _answered(tally, HTTPStatus.UNPROCESSABLE_ENTITY, "100,000 objects in a batch", objects)
     await _answered(tally, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "100 MB, said so", _pour(service, _declared))
     await _answered(tally, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "100 MB in chunks", _pour(service, _chunked))
     grown = service.memory() - before
-    await _slow_ones(service, tally, "slow headers", b"POST /api/v1/predictions HTTP/1.1\r\nhost: chu")
-    await _slow_ones(service, tally, "slow bodies", service.prediction[:-10])
+    await asyncio.gather(
+        _slow_ones(service, tally, "slow headers", service.prediction[:100]),
+        _slow_ones(service, tally, "slow bodies", service.prediction[:-10], APART),
+    )
+    tally.broken += ["nobody asked to the end whether it lives"] if alive.done() else []
     _judge(tally, at_ease, await alive, grown)
 
 
@@ -119,10 +128,10 @@ async def _drained(writes: asyncio.StreamWriter) -> None:
         return
 
 
-async def _slow_ones(service: Standing, tally: Tally, name: str, begins: bytes) -> None:
-    """Many who send the begin of a request, and then nothing."""
+async def _slow_ones(service: Standing, tally: Tally, name: str, begins: bytes, apart: float = 0.0) -> None:
+    """Many side by side who send the begin of a request, and then a byte now and again."""
     alike = (
-        _answered(tally, HTTPStatus.REQUEST_TIMEOUT, name, _begun(service, begins, number * APART))
+        _answered(tally, HTTPStatus.REQUEST_TIMEOUT, name, _begun(service, begins, number * apart))
         for number in range(SLOW_SENDERS)
     )
     await asyncio.gather(*alike)
@@ -131,7 +140,9 @@ async def _slow_ones(service: Standing, tally: Tally, name: str, begins: bytes) 
 async def _begun(service: Standing, begins: bytes, wait: float) -> Answer:
     await asyncio.sleep(wait)
     reads, writes = await asyncio.open_connection("127.0.0.1", service.port)
+    answer = asyncio.create_task(read_answer(reads, time.monotonic()))
     writes.write(begins)
-    answer = await read_answer(reads, time.monotonic())
+    while not (await asyncio.wait({answer}, timeout=A_BYTE_EACH))[0]:
+        writes.write(b"n")
     writes.close()
-    return answer
+    return answer.result()
