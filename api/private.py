@@ -47,8 +47,9 @@ def main() -> None:
 def _begun(asked: argparse.Namespace) -> tuple[Server, dict[str, str]]:
     """The service and what the caller needs to be let in; ends in a sentence where the environment is not enough."""
     add_key(asked.keys)
-    audit_key = b64encode(secrets.token_bytes(KEY_BYTES)).decode()
-    settings = replace(current_settings(), token_keys=asked.keys, audit_key=audit_key, redis_url="", rates={})
+    known = current_settings()  # where they name a key, looks stand in the log as everybody's do
+    audit_key = known.audit_key or b64encode(secrets.token_bytes(KEY_BYTES)).decode()
+    settings = replace(known, token_keys=asked.keys, audit_key=audit_key, redis_url="", rates={})
     try:
         app = create_app(settings, asked.contract, ServiceSettings(docs=False))
     except ChurnError as error:

@@ -19,6 +19,7 @@ from schemas.parity import ParityState
 from schemas.scores import REASONS_DOWN, REASONS_UP
 
 CUSTOMERS = 1_000
+ASKED_ALONE = 50  # of them, by the other routes, too
 TOLERANCE = 1e-12  # both sides add the same numbers in the same order, so that they should not differ at all
 COLUMNS_NAMED = 5
 MOVED = "the champion moved"
@@ -85,7 +86,7 @@ def published_score(row: Mapping[str, Any]) -> Score:
 def told_scores(answer: Mapping[str, Any]) -> list[Score | Refused]:
     """The service's answer to a batch, one for each customer that it was asked about, in their order."""
     told: dict[int, Score | Refused] = {one["index"]: _told_score(one) for one in answer["predictions"]}
-    told |= {one["index"]: Refused(_fields(one)) for one in answer["refused"]}
+    told |= {one["index"]: Refused(_named(one["problems"])) for one in answer["refused"]}
     return [told[index] for index in sorted(told)]
 
 
@@ -108,6 +109,44 @@ def parity_of(published: Sequence[Score | Refused], told: Sequence[Score | Refus
         columns=_columns(_differing(*pair) for pair in unequal)[:COLUMNS_NAMED],
     )
     return replace(found, says=_sentence(found))
+
+
+def places_asked_alone(customers: int) -> list[int]:
+    """The places of those who are asked for by the other routes, too, spread evenly over the sample."""
+    return np.unique(np.linspace(0, customers - 1, ASKED_ALONE).astype(int)).tolist() if customers else []
+
+
+def told_alone(answer: Mapping[str, Any]) -> Score | Refused:
+    """The service's answer to a prediction of one customer, or its refusal."""
+    return _told_score(answer) if "probability" in answer else Refused(_named(answer.get("fields", ())))
+
+
+def looked_up(answer: Mapping[str, Any] | None, published: Score | Refused, night: tuple[str, int]) -> Score | Refused:
+    """The stored score as the service's look-up tells it; None is the answer that there is no such customer.
+
+    A night is its date and revision: what the service shows of another was not the model's that is compared with. Of
+    reasons a program reads only those that an agent may say, so that they are taken for those of the table.
+    """
+    if answer is None or isinstance(published, Refused):
+        return Refused(("customer_id",))
+    model = answer["model"]["digest"] if (answer["as_of"], answer["revision"]) == night else MOVED
+    return replace(published, model=model, probability=answer["probability"], log_odds=answer["log_odds"])
+
+
+def with_other_routes(whole: Parity, others: Mapping[str, Parity]) -> Parity:
+    """What came of the sample, and of those of it who were asked for by other routes, by the name of each."""
+    broken = {route: one for route, one in others.items() if one.state is ParityState.BROKEN}
+    if whole.state is ParityState.NOT_COMPARED or not broken:
+        return whole
+    every = (whole, *broken.values())
+    return replace(
+        whole,
+        state=ParityState.BROKEN,
+        says="; ".join([whole.says, *(f"{route}: {one.says}" for route, one in broken.items())]),
+        unequal=max(one.unequal for one in every),
+        worst=max((one.worst for one in every if one.worst is not None), default=None),
+        columns=tuple(dict.fromkeys(name for one in every for name in one.columns))[:COLUMNS_NAMED],
+    )
 
 
 def not_compared(why: str, sampled: int = 0) -> Parity:
@@ -143,8 +182,8 @@ def _told_score(one: Mapping[str, Any]) -> Score:
     return Score(one["model"]["digest"], one["probability"], one["log_odds"], reasons, reliefs)
 
 
-def _fields(refused: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(problem["field"] for problem in refused["problems"])
+def _named(problems: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    return tuple(problem["field"] for problem in problems)
 
 
 def _moved(published: Score | Refused, told: Score | Refused) -> bool:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from churn.errors import ServiceUnreachable, SettingsError
 from store.service_settings import OFF, ON
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 URL, CLIENT, SECRET, PARITY = "CHURN_API_URL", "CHURN_API_CLIENT", "CHURN_API_SECRET", "CHURN_PARITY"
 SECONDS = 10.0  # for each answer
 READY_SECONDS, AGAIN_SECONDS = 5.0, 0.1  # for a service that was just started
+PURPOSE = "nightly parity"  # in the log of look-ups
 AT_ONCE = 250  # customers of one request; a thousand of a wide contract would be more than it takes
 
 
@@ -52,6 +53,33 @@ class Service:
             if not answer.is_success:
                 raise _refused(answer, self.url)
             yield answer.json()
+
+    def each_alone(self, customers: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Its answer for each of the customers, asked one by one; of one whom it refuses, the problem."""
+        path = f"{self.url}/api/v1/predictions"
+        for answer in self._one_after_another("POST", ((path, {"json": customer}) for customer in customers)):
+            if not answer.is_success and answer.status_code != HTTPStatus.UNPROCESSABLE_ENTITY:
+                raise _refused(answer, self.url)
+            yield answer.json()
+
+    def look_ups(self, keys: Iterable[str]) -> Iterator[dict[str, Any] | None]:
+        """What it shows of each of these customers; None of one whom it does not know."""
+        path = f"{self.url}/api/v1/customers"
+        for answer in self._one_after_another("GET", ((f"{path}/{quote(key, safe='')}", {}) for key in keys)):
+            if not answer.is_success and answer.status_code != HTTPStatus.NOT_FOUND:
+                raise _refused(answer, self.url)
+            yield answer.json() if answer.is_success else None
+
+    def _one_after_another(
+        self, method: str, asked: Iterable[tuple[str, Mapping[str, Any]]]
+    ) -> Iterator[httpx.Response]:
+        """The answers over one connection, since a hundred would take seconds to open."""
+        import httpx  # see _asked
+
+        headers = {"authorization": f"Bearer {self.token}", "x-purpose": PURPOSE}
+        with httpx.Client(timeout=SECONDS, headers=headers) as client:
+            for url, more in asked:
+                yield _asked(method, url, client.request, **more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +128,11 @@ def current_access() -> Access:
     return read_access(os.environ)
 
 
-def _asked(method: str, url: str, **more: Any) -> httpx.Response:
+def _asked(method: str, url: str, request: Callable[..., httpx.Response] | None = None, **more: Any) -> httpx.Response:
     import httpx  # 20 MB that no look-up needs
 
     try:
-        return httpx.request(method, url, timeout=SECONDS, **more)
+        return (request or httpx.request)(method, url, timeout=SECONDS, **more)
     except httpx.HTTPError as failed:
         raise ServiceUnreachable(
             f"the service does not answer: {type(failed).__name__}", where=url, to_do=f"Start it, or mend {URL}."

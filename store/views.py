@@ -31,6 +31,9 @@ _BEHIND_AFTER_HOURS = 30
 _OF_THE_RUN = ("contract", "run_id", "known_at", "revision", "published_at")
 _AGE = "Hours since the rows were published, by the database's clock"
 _STALE = "Whether a newer night is due by now, by the database's clock"
+# The table as store/parity_tables.py has it, which needs this module.
+_PARITY = sa.table("parity", *map(sa.column, ("contract", "as_of", "run_id", "asked_at", "state", "says")))
+OVER_MIGRATED_TABLES = ("night_alerts",)  # of these views; they go before those tables change
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,7 @@ class View:
     """A view, and what it and those of its columns are that no table has."""
 
     name: str
-    query: sa.Select[Any]
+    query: sa.Select[Any] | sa.CompoundSelect[Any]
     description: str
     columns: Mapping[str, str] = field(default_factory=dict)
 
@@ -88,7 +91,7 @@ def views(dialect: str) -> tuple[View, ...]:
         View(
             "night_alerts",
             _alerts(),
-            "Every run that was refused, failed or died, also of nights that came later",
+            "Every run that was refused, failed, died, or that the service tells otherwise, also of later nights",
             _ALERT,
         ),
     )
@@ -113,7 +116,8 @@ _NIGHT = MappingProxyType(
 
 _ALERT = MappingProxyType(
     {
-        "alert": "What became of the run: rejected, as its rows were not good enough, failed, or abandoned, as it died",
+        "alert": "What became of the run: rejected, as its rows were not good enough, failed, or abandoned, as it "
+        "died, or parity broken, as the service scores its customers otherwise",
         "at": "When that was, UTC",
         "sentence": "Why, in a sentence",
     }
@@ -188,12 +192,21 @@ def _nights() -> sa.Select[Any]:
     return sa.select(*columns).select_from(joined).where(_is_last(last))
 
 
-def _alerts() -> sa.Select[Any]:
+def _alerts() -> sa.CompoundSelect[Any]:
     """One row per run that somebody should know of; one that gave way as its rows were there already is none."""
     run = publication.c
     told = (run.contract, run.kind, run.as_of, run.run_id)
     columns = (run.ended_at.label("at"), run.state.label("alert"), *told, run.reason.label("sentence"))
-    return sa.select(*columns).where(run.state.in_(("rejected", "failed")) | (run.reason == LAPSED))
+    ended = sa.select(*columns).where(run.state.in_(("rejected", "failed")) | (run.reason == LAPSED))
+    return sa.union_all(ended, _told_otherwise())
+
+
+def _told_otherwise() -> sa.Select[Any]:
+    """The runs of scores whose customers the service scores otherwise."""
+    held = _PARITY.c
+    alert, kind = (sa.literal(text).label(name) for text, name in (("parity broken", "alert"), ("scores", "kind")))
+    told = sa.select(held.asked_at.label("at"), alert, held.contract, kind, held.as_of, held.run_id)
+    return told.add_columns(held.says.label("sentence")).where(held.state == "broken")
 
 
 def _is_last(run: sa.FromClause) -> sa.ColumnElement[bool]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -14,12 +15,16 @@ from churn.parity import (
     Parity,
     Refused,
     Score,
+    looked_up,
     messages_of,
     not_compared,
     parity_of,
+    places_asked_alone,
     published_score,
     sampled_places,
+    told_alone,
     told_scores,
+    with_other_routes,
 )
 from schemas.contract import Contract
 from schemas.parity import ParityState
@@ -83,11 +88,38 @@ def _compared(night: Night, scores: Result, access: Access, customers_of: RowsOf
             whose = asked.contract()
             if whose != night.base:
                 return not_compared(f"the service scores the customers of {whose}", customers.num_rows)
-            answers = list(asked.predictions(messages_of(customers, _contract(night))))
-        told = [score for answer in answers for score in told_scores(answer)]
-        return parity_of(_published(night, scores, customers), told)
+            return _held_by_every_route(_Drawn(night, scores, customers), asked)
     except ChurnError as failure:
         return not_compared(str(failure))
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """The night, and the customers of it who were drawn: their rows in the snapshot."""
+
+    night: Night
+    scores: Result
+    customers: pa.Table
+
+    @property
+    def name(self) -> tuple[str, int]:
+        """The night as the service names the one that it shows."""
+        return str(self.night.as_of), self.scores.revision
+
+
+def _held_by_every_route(drawn: _Drawn, asked: Service) -> Parity:
+    """What the service says of all of them at once, and of some alone and by their keys."""
+    contract = _contract(drawn.night)
+    keys: list[str] = drawn.customers[contract.key].cast(pa.string()).to_pylist()
+    messages, published = messages_of(drawn.customers, contract), _published(drawn.scores, keys)
+    told = [score for answer in asked.predictions(messages) for score in told_scores(answer)]
+    some = places_asked_alone(len(keys))
+    alone = [told_alone(answer) for answer in asked.each_alone(messages[place] for place in some)]
+    shown = zip(asked.look_ups(keys[place] for place in some), some, strict=True)
+    found = [looked_up(answer, published[place], drawn.name) for answer, place in shown]
+    theirs = [published[place] for place in some]
+    others = {"one by one": parity_of(theirs, alone), "looked up": parity_of(theirs, found)}
+    return with_other_routes(parity_of(published, told), others)
 
 
 @contextmanager
@@ -119,9 +151,8 @@ def _contract(night: Night) -> Contract:
     return parse_contract(text, where=f"contract inside model {champion}")
 
 
-def _published(night: Night, scores: Result, customers: pa.Table) -> list[Score | Refused]:
+def _published(scores: Result, keys: Sequence[str]) -> list[Score | Refused]:
     """What the table says of each of them."""
-    keys = customers[_contract(night).key].cast(pa.string()).to_pylist()
     rows = rows_of(current_settings(), scores.run_id, keys)
     return [published_score(rows[key]) if key in rows else UNKNOWN for key in keys]
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,7 +22,7 @@ from store.private_service import private_service
 from store.publication import open_publisher
 from store.registry import Promotion, open_registry
 from store.runs import shown_run
-from store.service_client import Access, read_access
+from store.service_client import Access, Service, read_access
 from store.settings import Settings, current_settings
 from store.tables import engine_for
 from store.users import open_users
@@ -134,6 +135,36 @@ def test_a_planted_skew_is_named_by_its_column_flagged_and_told(
     assert flags(settings) == [("telco", "2026-01-01", "broken", column)]
     assert "churn.parity.broken about telco" in caplog.text
     assert f"in {column}" in caplog.text
+    with engine_for(settings.database_url).connect() as connection:
+        alerts = connection.execute(sa.text("SELECT alert, kind, run_id, sentence FROM night_alerts")).all()
+    assert alerts == [("parity broken", "scores", scores.run_id, found.says)]
+
+
+def test_what_only_the_table_of_look_ups_has_otherwise_is_told(settings, night, scores, standing, monkeypatch):
+    look_ups = Service.look_ups
+
+    def by_a_hair(service: Service, keys: Iterable[str]) -> Iterator[dict[str, Any] | None]:
+        first, *others = look_ups(service, keys)
+        yield first and first | {"probability": first["probability"] + 1e-9}
+        yield None
+        yield from others[1:]
+
+    monkeypatch.setattr(Service, "look_ups", by_a_hair)
+    found = held(night, scores, standing)
+    assert (found.state, found.unequal, found.columns) == (ParityState.BROKEN, 2, ("customer_id",))
+    assert found.says == "1,000 compared, equal; looked up: 50 compared, 2 differ, by up to 1e-09 in customer_id"
+
+
+def test_what_only_the_single_route_tells_otherwise_is_told(settings, night, scores, standing, monkeypatch):
+    each_alone = Service.each_alone
+
+    def with_a_skew(service: Service, customers: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+        return each_alone(service, (customer | {KEY: 60.0 * customer[KEY]} for customer in customers))
+
+    monkeypatch.setattr(Service, "each_alone", with_a_skew)
+    found = held(night, scores, standing)
+    assert (found.state, found.columns) == (ParityState.BROKEN, (KEY,))
+    assert "1,000 compared, equal; one by one: 50 compared" in found.says
 
 
 def flags(settings: Settings) -> list[tuple[str, ...]]:
