@@ -29,6 +29,7 @@ from schemas.outreach import Status
 from schemas.policy import Policy, Suppression
 
 MODEL = "model_digest"
+CODED = pa.dictionary(pa.int32(), pa.string())
 
 Flags = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
@@ -208,8 +209,10 @@ def _challenged(keys: pa.Array, homes: pa.Array, terms: Terms) -> Flags:
 
 
 def _models(rows: pa.Table) -> pa.Table:
-    untold = pa.nulls(rows.num_rows, pa.string())
-    return pa.table({name: rows[name] if name in rows.column_names else untold for name in (MODEL_ARM, MODEL)})
+    """By places in dictionaries, since the words are few and the customers many."""
+    untold = pa.nulls(rows.num_rows, CODED)
+    told = {name: rows[name].cast(CODED) for name in (MODEL_ARM, MODEL) if name in rows.column_names}
+    return pa.table({name: told.get(name, untold) for name in (MODEL_ARM, MODEL)})
 
 
 def _teams(rows: pa.Table, policy: Policy) -> Ints:

@@ -50,7 +50,7 @@ _REASONS = tuple(f"{reason}_{part}" for reason in ("reason_1", "reason_2", "reas
 CODED = {
     SCORES.name: ("band", *_REASONS, "relief_1_feature", "relief_1_value"),
     OUTREACH.name: ("team", "action", "channel", *_REASONS),
-    STATUSES.name: ("status", "rule", "team", "action", "arm"),
+    STATUSES.name: ("status", "rule", "team", "action", "arm", "model_arm", "model_digest"),
 }
 
 
