@@ -136,7 +136,7 @@ def _lived(telecom: Telecom, night: date) -> Told:
         "champion": _champion(),
         "customers": summary.scores.rows,
         "entered": listed.num_rows,
-        "held_out": _held_out(summary.outreach.folder, night),
+        **_held_out(Path(telecom.source), night, summary.outreach.folder),
         **_live_on(Path(telecom.source), night, listed),
         "alarms": [f"{row['kind']}: {row['says']}" for row in alarms],
         "remedy": _remedy(alarms),
@@ -159,11 +159,25 @@ def _entered(folder: Path, night: date) -> pa.Table:
     )
 
 
-def _held_out(folder: Path, night: date) -> int:
-    """How many would have come onto it, but for the lot."""
+def _held_out(source: Path, night: date, folder: Path) -> Told:
+    """How many would have come onto it, but for the lot; how many of them should leave by the truth, and did."""
     rows = _rows(folder / "outreach_status")
     spared = pc.equal(rows["status"].cast(pa.string()), "held_out")
-    return int(rows.filter(pc.and_(spared, pc.equal(rows["wave_since"], pa.scalar(night)))).num_rows)
+    rows = rows.filter(pc.and_(spared, pc.equal(rows["wave_since"], pa.scalar(night))))
+    _, truth = _known(source, night, rows)
+    return {
+        "held_out": rows.num_rows,
+        "held_out_to_leave": round(float(np.sum(truth["p0"].to_numpy())), 2),
+        "held_out_left": int(np.sum(truth["churned_untouched"].to_numpy())),
+    }
+
+
+def _known(source: Path, night: date, rows: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """The rows of those of whom there is a truth of the night's month, and that truth."""
+    truth = pq.read_table(source.with_name("truth"), filters=[("month", "=", night.replace(day=1))])
+    place = pc.index_in(rows["customer_id"].cast(pa.string()), value_set=truth["customer_id"].combine_chunks())
+    known = pc.is_valid(place)
+    return rows.filter(known), truth.take(place.filter(known))
 
 
 def _rows(folder: Path) -> pa.Table:
@@ -172,10 +186,7 @@ def _rows(folder: Path) -> pa.Table:
 
 def _live_on(source: Path, night: date, listed: pa.Table) -> Told:
     """Changes the source by what the calls change, and says what they are worth by the truth."""
-    truth = pq.read_table(source.with_name("truth"), filters=[("month", "=", night.replace(day=1))])
-    place = pc.index_in(listed["customer_id"].cast(pa.string()), value_set=truth["customer_id"].combine_chunks())
-    known = pc.is_valid(place)
-    listed, theirs = listed.filter(known), truth.take(place.filter(known))
+    listed, theirs = _known(source, night, listed)
     action = np.asarray(listed["action"].cast(pa.string()).to_pylist(), object)
     risk, stays = _of_action(theirs, action, "p1_"), ~_of_action(theirs, action, "churned_").astype(np.bool_)
     left = np.asarray(theirs["churned_untouched"].to_numpy(), np.bool_)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, time
+from math import sqrt
 from typing import Any, NamedTuple
 
 from schemas.lift import ALL_ACTIONS
@@ -13,6 +14,7 @@ from store.monitoring import kept_backtest, latest_lift
 from store.settings import current_settings
 
 BASE, IN_A_YEAR = "telco", 12
+UNLIKELY = 1.96  # standard deviations, beyond which one in twenty lies
 HOW = "Made by `CHURN_PARITY=off python -m benchmarks.year --home FOLDER --to docs/year.md`."
 Told = Mapping[str, Any]
 
@@ -162,7 +164,18 @@ def _lift(year: Year) -> str:
         f" each month's nights; below zero saves. The truth lies within the interval of {within} of {len(rows)}"
         " measurements, which are of the same waves and so no independent ones."
     )
-    return f"## What the waves saved\n\n{said}\n\n{_table(head, rows)}"
+    return f"## What the waves saved\n\n{said} {_luck(year)}\n\n{_table(head, rows)}"
+
+
+def _luck(year: Year) -> str:
+    """Whether those held out left as they should have by the truth: the lot alone may make the waves look bad."""
+    many, should, did = (year.sum(name) for name in ("held_out", "held_out_to_leave", "held_out_left"))
+    surprise = (did - should) / sqrt(should)  # of so few leavers among many, the count varies by its root
+    said = "no more than chance" if abs(surprise) < UNLIKELY else "chance alone, but of a kind that is seldom"
+    return (
+        f"Of the {many:,.0f} held out, {should:,.1f} should have left by the truth, and {did:,.0f} did:"
+        f" {surprise:+.1f} standard deviations, which is {said}."
+    )
 
 
 def _saved(lift: Mapping[str, object]) -> str:
