@@ -9,15 +9,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from datetime import date
-from typing import TypeVar
-
-from pydantic import BaseModel
 
 from api.models import Champions
 from schemas.messages import CustomerMessage
 from store.answer_shelves import Shelf
-
-Answer = TypeVar("Answer", bound=BaseModel)
 
 
 class AnswerCache:
@@ -26,16 +21,16 @@ class AnswerCache:
     def __init__(self, shelf: Shelf | None) -> None:
         self._shelf = shelf
 
-    async def once(self, asked: Callable[[], bytes], make: Callable[[], Answer], kind: type[Answer]) -> Answer:
+    async def once(self, asked: Callable[[], bytes], make: Callable[[], bytes]) -> bytes:
         """The answer that is kept under the key that `asked` gives, or the one that is made now."""
         if self._shelf is None:
             return make()
         key = asked()
         kept = await self._shelf.get(key)
         if kept is not None:
-            return kind.model_validate_json(kept)
+            return kept
         made = make()
-        await self._shelf.put(key, made.model_dump_json().encode())
+        await self._shelf.put(key, made)
         return made
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from sqlalchemy.engine import Engine
 
-from api.answers import ModelStamp, Reason
+from api.answers import ModelStamp
 from churn.contract import parse_contract
 from churn.errors import ArtifactRefused, NoChampion
 from churn.reasons import words
@@ -73,10 +73,11 @@ class ReasonTexts:
     values: tuple[str, ...]
     log_odds: tuple[float, ...]
 
-    def of(self, cells: Iterable[int]) -> list[Reason]:
-        """The reasons that these cells are, in their order."""
+    def of(self, cells: Iterable[int]) -> list[dict[str, Any]]:
+        """The reasons that these cells are, in their order, by the fields of `Reason`."""
         return [
-            Reason(feature=self.features[cell], value=self.values[cell], log_odds=self.log_odds[cell]) for cell in cells
+            {"feature": self.features[cell], "value": self.values[cell], "log_odds": self.log_odds[cell]}
+            for cell in cells
         ]
 
 

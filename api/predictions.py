@@ -14,6 +14,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field, ValidationError
+from pydantic_core import to_json
 
 from api.answers import ModelStamp, Reason, RecommendedAction
 from api.cache import AnswerCache, key_of
@@ -23,7 +24,7 @@ from api.limits import limited
 from api.models import Champion, Champions, pinned_champions
 from api.problems import described
 from api.recommended import recommended
-from api.security import AccessToken, Anyone, Principal
+from api.security import AccessToken, Anyone
 from api.versions import ModelVersion, chosen_model
 from churn.lookup import ScoredOne, score_one
 from churn.metrics import probability
@@ -105,7 +106,8 @@ async def predict(request: Request, principal: Anyone, model_version: ModelVersi
     only an operator who names another version waits for the registry.
     """
     champions = await chosen_model(request, await pinned_champions(request), principal, model_version)
-    return told_to(principal, champions, await _answer(request, champions))
+    answer = Prediction.model_validate_json(await _answer(request, champions))
+    return discretion_with_own_features(principal, champions).prediction(answer)
 
 
 async def quick_answer(request: Request) -> Response:
@@ -113,26 +115,25 @@ async def quick_answer(request: Request) -> Response:
     principal = await principal_of(request)
     await within_limit(request, principal)
     champions = await pinned_champions(request)
-    answer = told_to(principal, champions, await _answer(request, champions))
-    return Response(answer.model_dump_json(), media_type=JSON)
+    answer = await _answer(request, champions)
+    discretion = discretion_with_own_features(principal, champions)
+    if not discretion.in_full:
+        answer = discretion.prediction(Prediction.model_validate_json(answer)).model_dump_json().encode()
+    return Response(answer, media_type=JSON)
 
 
-def told_to(principal: Principal, champions: Champions, answer: Prediction) -> Prediction:
-    """The answer as far as it is for the principal; behind the cache, which is everybody's."""
-    return discretion_with_own_features(principal, champions).prediction(answer)
-
-
-async def _answer(request: Request, champions: Champions) -> Prediction:
+async def _answer(request: Request, champions: Champions) -> bytes:
+    """All of it: what is not for everybody is taken away behind the cache, which is everybody's."""
     question = await asked(request, champions), champions, await today(request.app.state.settings)
     cache: AnswerCache = request.app.state.cache
-    return await cache.once(partial(key_of, *question), partial(predicted, *question), Prediction)
+    return await cache.once(partial(key_of, *question), partial(predicted, *question))
 
 
-def predicted(customer: CustomerMessage, champions: Champions, as_of: date) -> Prediction:
-    """The answer of the champion of the customer's segment."""
+def predicted(customer: CustomerMessage, champions: Champions, as_of: date) -> bytes:
+    """A `Prediction` by the champion of the customer's segment, in JSON."""
     row = vars(customer)  # what `model_dump` would copy: none of its values has parts of its own
     champion = champions.of(row)
-    return Told(champion, champions, as_of).of(row, score_one(champion.card, row))
+    return to_json(Told(champion, champions, as_of).fields(row, score_one(champion.card, row)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,19 +146,23 @@ class Told:
 
     def of(self, row: Mapping[str, Any], scored: ScoredOne) -> Prediction:
         """The answer for a customer, given by column, and his score."""
+        return Prediction.model_validate(self.fields(row, scored))
+
+    def fields(self, row: Mapping[str, Any], scored: ScoredOne) -> dict[str, Any]:
+        """The same by the fields of `Prediction`, as plain values, since models take as long to make as the score."""
         chance = probability(np.array([scored.log_odds])).item()
         reasons = self.champion.reasons.of(scored.raising)
-        return Prediction(
-            customer_id=row[self.champions.key],
-            as_of=self.as_of,
-            probability=chance,
-            log_odds=scored.log_odds,
-            band=band_of(chance, self.champion.card.base_rate),
-            reasons=reasons,
-            reliefs=self.champion.reasons.of(scored.lowering),
-            recommended=recommended(self.champions, row, chance, reasons),
-            model=self.champion.stamp,
-        )
+        return {
+            "customer_id": row[self.champions.key],
+            "as_of": self.as_of,
+            "probability": chance,
+            "log_odds": scored.log_odds,
+            "band": band_of(chance, self.champion.card.base_rate),
+            "reasons": reasons,
+            "reliefs": self.champion.reasons.of(scored.lowering),
+            "recommended": recommended(self.champions, row, chance, reasons),
+            "model": self.champion.stamp,
+        }
 
 
 def band_of(chance: float, base_rate: float) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from api.answers import Reason, RecommendedAction
 from api.models import Champions
 from churn.errors import PolicyError
 from churn.recommendation import Advice, Trouble
@@ -17,21 +16,24 @@ log = logging.getLogger(__name__)
 
 
 def recommended(
-    champions: Champions, row: Mapping[str, Any], chance: float, reasons: Sequence[Reason]
-) -> RecommendedAction | None:
-    """What pays most for the customer, given by column; None where nothing does, or no policy can be read."""
+    champions: Champions, row: Mapping[str, Any], chance: float, reasons: Sequence[Mapping[str, Any]]
+) -> dict[str, Any] | None:
+    """What pays most for the customer, given by column; None where nothing does, or no policy can be read.
+
+    `reasons` are given by the fields of `Reason`, and the answer by those of `RecommendedAction`.
+    """
     advice = advice_beside(champions)
-    troubles = [Trouble(reason.feature, reason.value) for reason in reasons]
+    troubles = [Trouble(reason["feature"], reason["value"]) for reason in reasons]
     best = advice.best(chance, row, troubles) if advice else None
     if advice is None or best is None:
         return None
-    return RecommendedAction(
-        action=best.action.name,
-        channel=best.action.channel,
-        expected_value=best.expected_value,
-        agent_says=best.says,
-        rule=advice.rule,
-    )
+    return {
+        "action": best.action.name,
+        "channel": best.action.channel,
+        "expected_value": best.expected_value,
+        "agent_says": best.says,
+        "rule": advice.rule,
+    }
 
 
 @lru_cache(maxsize=8)

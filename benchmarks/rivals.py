@@ -9,12 +9,9 @@ import asyncio
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fastapi import Depends, FastAPI
-
-if TYPE_CHECKING:
-    from api.predictions import Prediction
 
 MODEL = "model.joblib"
 
@@ -23,7 +20,7 @@ def constant(answer: str) -> FastAPI:
     """The service, which reads and checks each customer, and then takes this for his prediction."""
     from api import predictions
 
-    told = _prediction(answer)
+    told = Path(answer).read_bytes()
     predictions.predicted = lambda customer, champions, as_of: told
     return _service()
 
@@ -35,7 +32,7 @@ def bare_constant(answer: str) -> FastAPI:
     from api import predictions
     from api.models import pinned_champions
 
-    told = _prediction(answer).model_dump_json().encode()
+    told = Path(answer).read_bytes()
 
     async def quick_answer(request: Request) -> Response:
         await predictions.within_limit(request, await predictions.principal_of(request))
@@ -52,7 +49,7 @@ def walked_constant(answer: str) -> FastAPI:
     from api.limits import limited
     from api.predictions import Prediction
 
-    told, app = _prediction(answer), _service()
+    told, app = Prediction.model_validate_json(Path(answer).read_bytes()), _service()
 
     @app.post(PREDICTIONS, response_model=Prediction, dependencies=[Depends(limited("predictions"))])
     async def predict() -> Any:
@@ -66,12 +63,6 @@ def _service() -> FastAPI:
     from api.app import create_app
 
     return create_app(contract="telco")
-
-
-def _prediction(answer: str) -> Prediction:
-    from api.predictions import Prediction
-
-    return Prediction.model_validate_json(Path(answer).read_bytes())
 
 
 CONSTANTS = {rival.__name__: rival for rival in (constant, bare_constant, walked_constant)}
