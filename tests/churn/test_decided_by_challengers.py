@@ -20,6 +20,7 @@ from churn.scoring import Stamp, percentile_edges, score_rows, with_percentile
 from churn.traffic import Traffic, with_challengers
 from churn.wave import draw
 from schemas.policy import ChallengerTraffic, Holdout
+from store.rebuilding import CODED
 from tests import cards
 from tests.policies import VOUCHER, nothing_before, small_policy
 
@@ -143,3 +144,13 @@ def test_the_champions_customers_are_judged_as_if_nobody_challenged() -> None:
         one.statuses["expected_value"].filter(pa.array(theirs)) for one in (challenged.decided, alone.decided)
     )
     assert worth.equals(before)
+
+
+@pytest.mark.parametrize("traffic", [TRAFFIC, None])
+def test_the_texts_that_are_places_in_a_dictionary_are_those_that_a_rebuilt_file_has_so(
+    traffic: Traffic | None,
+) -> None:
+    night = evidence(traffic)
+    assert night.decided is not None
+    schema = night.decided.statuses.schema
+    assert {field.name for field in schema if pa.types.is_dictionary(field.type)} == set(CODED["outreach_status"])
