@@ -31,9 +31,11 @@ def check(file: File, contract: Contract = "telco") -> None:
     require_columns(rules.policy, read_contract(contract))
     policy = rules.policy
     teams = ", ".join(f"{team.name} {team.capacity:,}" for team in policy.teams)
+    challenged = policy.challenger_traffic.share
+    shares = f"{policy.holdout.share:.0%} held out" + (f", {challenged:.0%} a challenger's" if challenged else "")
     typer.echo(
         f"{file} is sound and fits {contract}: {policy.name} {policy.version}, {len(policy.actions)} actions, "
-        f"{policy.capacity:,} contacts a day ({teams}), {policy.holdout.share:.0%} held out, digest {rules.digest}"
+        f"{policy.capacity:,} contacts a day ({teams}), {shares}, digest {rules.digest}"
     )
 
 

@@ -24,9 +24,26 @@ def test_a_sound_policy_is_said_to_be_sound() -> None:
     assert "default is sound and fits iranian" in run("check", "default", "--contract", "iranian")
 
 
+def test_a_share_that_challengers_decide_about_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "challenged.yaml"
+    file.write_text(TELCO + "challenger_traffic: {share: 0.1, valid_days: 90}\n")
+    assert "2% held out, 10% a challenger's, digest" in run("check", str(file))
+
+
 @pytest.mark.parametrize(
     ("right", "wrong", "said"),
     [
+        ("holdout:\n", "challenger_traffic: {valid_days: 9}\nholdout:\n", "challenger_traffic: its other fields mean"),
+        (
+            "holdout:\n",
+            "challenger_traffic: {share: 0.1, experiment: holdout}\nholdout:\n",
+            "challenger_traffic.experiment: by the holdout's lot",
+        ),
+        (
+            "holdout:\n",
+            "challenger_traffic: {share: 0.6}\nholdout:\n",
+            "challenger_traffic.share: Input should be less",
+        ),
         ("share: 0.02", "share: ten", "holdout.share: Input should be a valid number"),
         ("channel: message", "channel: pigeon", "actions: discount needs the channel pigeon, which is not there"),
         (
