@@ -69,7 +69,12 @@ class Question(NamedTuple):
         unknown = told is None or told != told  # NaN is no number to itself
         if self.missing is not None:
             return unknown == self.missing
-        return not unknown and all(compare(told, limit) for compare, limit in self.limits)
+        if unknown:
+            return False
+        for compare, limit in self.limits:  # noqa: SIM110 - a generator takes longer than the one limit that most have
+            if not compare(told, limit):
+                return False
+        return True
 
 
 Questions = tuple[tuple[Cause, tuple[Question, ...]], ...]  # causes in their order, and what has to hold for each
@@ -82,7 +87,17 @@ def questions_of(causes: Sequence[Cause]) -> Questions:
 
 def first_met(row: Mapping[str, Any], causes: Questions) -> Cause | None:
     """The first of the causes that the customer, given by column, meets."""
-    return next((cause for cause, asked in causes if all(question.holds(row) for question in asked)), None)
+    for cause, asked in causes:
+        if _all_hold(row, asked):
+            return cause
+    return None
+
+
+def _all_hold(row: Mapping[str, Any], asked: Sequence[Question]) -> bool:
+    for question in asked:  # noqa: SIM110 - see Question.holds
+        if not question.holds(row):
+            return False
+    return True
 
 
 def _met(rows: pa.Table, cause: Cause) -> Flags:

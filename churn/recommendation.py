@@ -47,8 +47,7 @@ class Meant(NamedTuple):
     cause: Cause | None
 
 
-@dataclass(frozen=True, slots=True)
-class Recommendation:
+class Recommendation(NamedTuple):
     """The action, what it is worth in money, and what the agent reads."""
 
     action: Action
