@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
+from churn.errors import RegistryError
 from churn.traffic import Traffic
-from store.registry import open_registry
+from store.registry import Registry, open_registry
 from store.settings import Settings
-from store.shadows import proven
+from store.shadows import Wish, proven
 from store.texts import kept_text
 
 
@@ -21,9 +22,8 @@ def waiting_traffic(settings: Settings, contract: str, as_of: date) -> Traffic |
     The night that shows a challenger to be sound is over before it decides about anybody.
     """
     registry = open_registry(settings)
-    challengers = {
-        wish.segment: registry.version(contract, wish.version).digest for wish in proven(settings, contract, as_of)
-    }
+    waiting = {wish.segment: _digest(registry, wish) for wish in proven(settings, contract, as_of)}
+    challengers = {place: digest for place, digest in waiting.items() if digest}
     places = {*registry.resolve_all(contract), *challengers}
     return _traffic({"places": sorted(places), "challengers": challengers}) if challengers else None
 
@@ -37,6 +37,14 @@ def kept_traffic(settings: Settings, digest: str) -> Traffic | None:
     """The traffic of that digest, as a list was decided by; None where its text is gone."""
     text = kept_text(digest, settings)
     return None if text is None else _traffic(json.loads(text))
+
+
+def _digest(registry: Registry, wish: Wish) -> str | None:
+    """The challenger's model; None where it was deleted, which no night shall fail of."""
+    try:
+        return registry.version(wish.contract, wish.version).digest
+    except RegistryError:
+        return None
 
 
 def _traffic(fields: Mapping[str, Any]) -> Traffic:

@@ -61,3 +61,9 @@ def test_what_decided_is_read_again_by_its_name(settings: Settings) -> None:
     assert keep_text(text_of(found), settings) == found.digest
     assert kept_traffic(settings, found.digest) == found
     assert kept_traffic(settings, "0" * 64) is None
+
+
+def test_one_that_was_deleted_decides_no_more_and_no_night_fails_of_it(settings: Settings) -> None:
+    night(settings, 1, WISH)
+    registry_of(settings).delete("telco", 2, who="Ada", why="it is not wanted")
+    assert deciding(settings, 2) == {}
