@@ -74,7 +74,7 @@ class Customers(NamedTuple):
 
     def at(self, rows: Ints) -> Customers:
         """Those at these places."""
-        return Customers(*(column[rows] for column in self))
+        return Customers(self.log_odds[rows], self.customer_value[rows], self.open[rows], self.keep[rows])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
