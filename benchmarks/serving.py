@@ -40,8 +40,10 @@ from benchmarks.rivals import CONSTANTS, train_naive
 from schemas.messages import ASKED, example_of
 from store.artifacts import save_model
 from store.contracts import read_contract
+from store.metrics import VARIABLE
 from store.publication import open_publisher
 from store.registry import Promotion, open_registry
+from store.service_settings import ONE_THREAD
 from store.settings import read_settings
 from tests import postgres_server
 from tests.callers import Calls, Heard, heard
@@ -185,14 +187,17 @@ def _only_good(came: Heard) -> Heard:
 
 @contextmanager
 def _rival(which: str, base: dict[str, str], given: str) -> Iterator[Worker]:
-    port = free_port()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.rivals", which, str(port), given],
-        cwd=ROOT,
-        env={**os.environ, **base, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    """One, which writes its log into a file and its figures where several workers could add up, as the service does."""
+    port, figures = free_port(), Path(base["CHURN_HOME"]) / which
+    figures.mkdir()
+    with figures.with_suffix(".log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.rivals", which, str(port), given],
+            cwd=ROOT,
+            env={**os.environ, **base, **dict.fromkeys(ONE_THREAD, "1"), VARIABLE: str(figures)},
+            stdout=log,
+            stderr=log,
+        )
     try:
         _await(port, READY if which in CONSTANTS else "/openapi.json")
         yield Worker(port, process.pid)
