@@ -18,7 +18,7 @@ from churn.profit import expected_value
 from churn.scorecard import Feature, Floats, Ints, Scorecard, Term
 from schemas.policy import Action, Policy
 
-SEED = 42
+SEED, REASON = 42, "reason_1_feature"
 NO_REFERENCE: Sequence[float] = ()
 ORDINARILY = (
     2.0  # times as many as when the model learnt meet a cause, or as few: a month of storms has more complaints
@@ -118,10 +118,16 @@ def prices(base: Base, terms: Terms) -> dict[tuple[str, str], Price]:
 def keep_by(rows: pa.Table, actions: Sequence[Action]) -> Floats:
     """The chance that each action keeps each customer who would leave, NaN where it is not meant for him.
 
-    `rows` has the columns that causes look at and, where an action asks for them, the reasons. [customers, actions].
+    `rows` has the columns that causes look at and, where an action asks for them, the reasons; of whom nobody has told
+    any, as of most whom a model without tables scored, it may be meant for him. [customers, actions].
     """
-    means = [np.where(is_answered(rows, action), keep_of(rows, action), np.nan) for action in actions]
-    return np.stack(means, axis=1)
+    kept = [np.where(_may_be_meant(rows, action), keep_of(rows, action), np.nan) for action in actions]
+    return np.stack(kept, axis=1)
+
+
+def _may_be_meant(rows: pa.Table, action: Action) -> Flags:
+    meant = is_answered(rows, action)
+    return meant | np.asarray(rows[REASON].is_null()) if action.answers else meant
 
 
 def worth_of(customers: Customers, terms: Terms) -> Floats:

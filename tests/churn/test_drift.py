@@ -166,3 +166,10 @@ def priced_by_causes(ages: list[int], before: list[float]) -> Price:
 def test_a_bin_stands_for_a_value_in_it_and_for_zero_where_that_is_in_it() -> None:
     assert values_of(NUMBER, np.array([0, 1, 2, 3], np.uint16)).to_pylist() == [None, 0.0, 1.5, 2.5]
     assert values_of(PLAN, np.array([0, 1, 2, 3], np.uint16)).to_pylist() == [None, "P1", "P2", None]
+
+
+def test_an_action_is_meant_for_who_has_its_reason_and_may_be_for_whom_nobody_has_told_one() -> None:
+    answers = CALL.model_copy(update={"answers": ("bill",)})
+    told = {f"reason_{place}_feature": pa.array(["bill", "plan", None], pa.string()) for place in (1, 2, 3)}
+    keep = keep_by(pa.table(told), (answers, CALL))
+    assert np.isnan(keep).tolist() == [[False, False], [True, False], [False, False]]
