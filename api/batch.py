@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from api.answers import ModelStamp
 from api.discretion import discretion_with_own_features
+from api.each_once import require_each_once
 from api.environment import Today
 from api.limits import limited
 from api.models import Champion, Champions
@@ -78,10 +79,13 @@ class BatchAnswer(BaseModel):
 async def asked(request: Request) -> list[Any]:
     """The rows in the request's body, none of them checked yet; 422 where there are none or too many."""
     require_json(request)
+    body = await request.body()
     try:
-        return Customers.model_validate_json(await request.body()).customers
+        rows = Customers.model_validate_json(body).customers
     except ValidationError as refused:
         raise as_refusal(refused) from None
+    await require_each_once(body, 1 + sum(len(row) for row in rows if isinstance(row, dict)))
+    return rows
 
 
 @router.post(

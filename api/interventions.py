@@ -13,6 +13,7 @@ from fastapi import Request as HttpRequest
 from sqlalchemy.engine import Engine
 
 from api.customers import Database
+from api.each_once import EACH_ONCE
 from api.environment import Environment
 from api.harvest import Harvest
 from api.limits import limited
@@ -73,7 +74,7 @@ class Origin:
 
 @router.post(
     "/interventions",
-    dependencies=[Depends(limited("changes"))],
+    dependencies=[Depends(limited("changes")), EACH_ONCE],
     responses=described(
         HTTPStatus.UNAUTHORIZED,
         HTTPStatus.FORBIDDEN,

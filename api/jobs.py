@@ -21,6 +21,7 @@ from sqlalchemy.engine import Connection
 
 from api.admission import arrival_of
 from api.customers import Database
+from api.each_once import TWICE, names_twice
 from api.environment import Environment
 from api.job_taker import Taker
 from api.limits import limited
@@ -110,9 +111,12 @@ def asked(body: Annotated[tuple[str, bytes], Depends(sent)]) -> tuple[JobAsked |
     if kind in FILES:
         return FILES[kind], content
     try:
-        return JobAsked.model_validate_json(content), content
+        what = JobAsked.model_validate_json(content)
     except ValidationError as refused:
         raise as_refusal(refused) from None
+    if names_twice(content):
+        raise HTTPException(HTTPStatus.BAD_REQUEST, TWICE)
+    return what, content
 
 
 def callback_of(

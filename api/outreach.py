@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, HTTPException, Query
 from sqlalchemy.engine import Connection, RowMapping
 
 from api.customers import Database
+from api.each_once import EACH_ONCE
 from api.limits import limited
 from api.models import Place
 from api.problems import described
@@ -87,7 +88,7 @@ def read_list(asked: Annotated[PageAsked, Query()], visit: Visiting) -> ListPage
 
 @router.post(
     "/handover",
-    dependencies=[Depends(limited("changes"))],
+    dependencies=[Depends(limited("changes")), EACH_ONCE],
     responses=described(
         HTTPStatus.UNAUTHORIZED,
         HTTPStatus.FORBIDDEN,

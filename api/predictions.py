@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
@@ -19,6 +18,7 @@ from pydantic_core import to_json
 from api.answers import ModelStamp, Reason, RecommendedAction
 from api.cache import AnswerCache, key_of
 from api.discretion import discretion_with_own_features
+from api.each_once import require_each_once
 from api.environment import today
 from api.limits import limited
 from api.models import Champion, Champions, pinned_champions
@@ -77,10 +77,13 @@ async def asked(request: Request, champions: Champions) -> CustomerMessage:
     Pydantic reads the bytes itself: Python's own parser would let lone surrogates and numbers without end through.
     """
     require_json(request)
+    body = await request.body()
     try:
-        return champions.customer.model_validate_json(await request.body())
+        customer = champions.customer.model_validate_json(body)
     except ValidationError as refused:
         raise as_refusal(refused) from None
+    await require_each_once(body, len(customer.model_fields_set))
+    return customer
 
 
 @router.post(
@@ -136,8 +139,7 @@ def predicted(customer: CustomerMessage, champions: Champions, as_of: date) -> b
     return to_json(Told(champion, champions, as_of).fields(row, score_one(champion.card, row)))
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(NamedTuple):
     """What there is to say of customers that one champion has scored, who is one of those of all segments."""
 
     champion: Champion

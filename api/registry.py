@@ -14,6 +14,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 from sqlalchemy.exc import ProgrammingError
 
 from api.answers import ModelStamp
+from api.each_once import EACH_ONCE
 from api.environment import Environment
 from api.limits import limited
 from api.models import ChampionPlace, Place
@@ -197,7 +198,7 @@ def history_of(segment: Segment, desk: AtDesk) -> History:
     return History(contract=desk.contract, segment=segment, moves=[_move(event) for event in events])
 
 
-@router.post("/{segment}/promote", dependencies=LIMITED, responses=MOVES)
+@router.post("/{segment}/promote", dependencies=[*LIMITED, EACH_ONCE], responses=MOVES)
 def promote(segment: Segment, wish: PromotionWish, desk: AtDesk, operator: Operator) -> SegmentChampion:
     """Makes a version the segment's champion, once its files were verified; all workers answer with it in seconds.
 
@@ -213,7 +214,7 @@ def promote(segment: Segment, wish: PromotionWish, desk: AtDesk, operator: Opera
     return desk.champion(segment)
 
 
-@router.post("/{segment}/rollback", dependencies=LIMITED, responses=MOVES)
+@router.post("/{segment}/rollback", dependencies=[*LIMITED, EACH_ONCE], responses=MOVES)
 def roll_back(segment: Segment, wish: RollbackWish, desk: AtDesk, operator: Operator) -> SegmentChampion:
     """Gives the segment back to an earlier champion, whatever a gate said of it, once its files were verified.
 

@@ -11,6 +11,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, HTTPException, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.each_once import EACH_ONCE
 from api.limits import limited
 from api.models import Place
 from api.once import Key, refusing_used_keys
@@ -60,7 +61,7 @@ class TrainingRun(BaseModel):
 @router.post(
     "",
     status_code=HTTPStatus.ACCEPTED,
-    dependencies=[Depends(limited("operations"))],
+    dependencies=[Depends(limited("operations")), EACH_ONCE],
     responses=described(HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT, *REFUSALS),
 )
 def train(asked: TrainingAsked, key: Key, place: Place, principal: Operator, response: Response) -> TrainingRun:

@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from api.discretion import Discretion
+from api.each_once import require_each_once
 from api.limits import limited
 from api.live import Change, InSight, changes_told
 from api.models import Champions, Pinned
@@ -68,10 +69,13 @@ class WhatIf(BaseModel):
 async def asked(request: Request) -> dict[str, Any]:
     """The changes in the request's body, whose values are not checked yet."""
     require_json(request)
+    body = await request.body()
     try:
-        return Changes.model_validate_json(await request.body()).changes
+        changes = Changes.model_validate_json(body).changes
     except ValidationError as refused:
         raise as_refusal(refused) from None
+    await require_each_once(body, 1 + len(changes))
+    return changes
 
 
 @router.post(
