@@ -25,7 +25,7 @@ from churn.uplift import Uplift
 from churn.wave import Candidates
 from schemas.columns import Role
 from schemas.contract import Contract
-from schemas.outreach import Status
+from schemas.outreach import ModelArm, Status
 from schemas.policy import Policy, Suppression
 
 MODEL = "model_digest"
@@ -205,7 +205,8 @@ def _held_out(keys: pa.Array, homes: pa.Array, terms: Terms) -> Flags:
 def _challenged(keys: pa.Array, homes: pa.Array, terms: Terms) -> Flags:
     lot = terms.policy.challenger_traffic
     units = units_of(keys, homes if lot.unit == "household" else None)
-    return held_out(units, Experiment.on(lot.experiment, terms.as_of, lot.valid_days), lot.share)
+    period = Experiment.on(lot.experiment, terms.as_of, lot.valid_days)
+    return np.asarray(arms(units, period, [1.0 - lot.share, lot.share]) == list(ModelArm).index(ModelArm.CHALLENGER))
 
 
 def _models(rows: pa.Table) -> pa.Table:

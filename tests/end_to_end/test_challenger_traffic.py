@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import date
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,8 +19,9 @@ from store.publication import open_publisher
 from store.receipts import receipts_of
 from store.registry import open_registry
 from store.settings import current_settings
-from store.shadows import Wish, in_shadow, send_into_shadow, settle
-from tests.end_to_end.nights import Nights, view_rows
+from store.shadows import Wish, in_shadow, send_into_shadow
+from tasks.night import Summary
+from tests.end_to_end.nights import Nights, published_rows, view_rows
 from tests.end_to_end.telecom import FIRST_NIGHT
 from tests.models import trained
 
@@ -53,16 +53,26 @@ def challenger(shared_nights: Nights) -> str:
 
 
 def statuses(as_of: str) -> list[dict[str, object]]:
-    return [row for row in view_rows("outreach_status_current") if str(row["as_of"])[:10] == as_of]
+    listed = decision_of(open_publisher(current_settings()), "telco", date.fromisoformat(as_of)).list
+    assert listed is not None
+    rows: list[dict[str, object]] = published_rows(listed.folder, "outreach_status").to_pylist()
+    return rows
 
 
-def test_it_decides_about_its_share_from_the_night_after_its_first(
-    shared_nights: Nights, challenger: str, policy: str, tmp_path: Path
-) -> None:
+@pytest.fixture(scope="module")
+def third(shared_nights: Nights, challenger: str, policy: str) -> Summary:
+    """The night after the challenger's first one in the shadow."""
     shared_nights.run(SECOND, policy=policy)
+    return shared_nights.run(THIRD, policy=policy)
+
+
+def test_on_its_first_night_in_the_shadow_it_decides_about_nobody(third: Summary) -> None:
     assert {row["model_arm"] for row in statuses(SECOND)} == {None}, "a night must have shown that it is sound"
 
-    third = shared_nights.run(THIRD, policy=policy)
+
+def test_it_decides_about_its_share_and_the_published_scores_stay_the_champions(
+    third: Summary, challenger: str
+) -> None:
     arms = Counter((row["model_arm"], row["model_digest"] == challenger) for row in statuses(THIRD))
     assert set(arms) == {("champion", False), ("challenger", True)}
     assert arms["challenger", True] / sum(arms.values()) == pytest.approx(0.3, abs=0.05)
@@ -72,23 +82,22 @@ def test_it_decides_about_its_share_from_the_night_after_its_first(
     assert listed == decided
     assert challenger in set(listed.values())
 
+
+def test_every_receipt_is_recomputed_by_the_model_that_decided(third: Summary) -> None:
     asked = [str(row["customer_id"]) for row in statuses(THIRD)]
     made = receipts_of(current_settings(), read_contract("telco"), asked, date.fromisoformat(THIRD))
     assert {receipt.missing for receipt in made} == {()}
     assert {"status.status", "status.expected_value", "status.model_arm"} <= set(made[0].recomputed)
 
-    again = shared_nights.run(THIRD, policy=policy)
-    assert again.outreach.run_id == third.outreach.run_id, "a rerun is the same list"
 
-
-def test_a_list_keeps_the_challengers_that_decided_it_whatever_becomes_of_them(
-    shared_nights: Nights, challenger: str, policy: str
+def test_a_rerun_is_the_same_list_whatever_becomes_of_the_challenger(
+    shared_nights: Nights, third: Summary, policy: str
 ) -> None:
-    before = {row["customer_id"]: (row["status"], row["model_digest"]) for row in statuses(THIRD)}
+    assert shared_nights.run(THIRD, policy=policy).outreach.run_id == third.outreach.run_id
     settings = current_settings()
     [wish] = in_shadow(settings, "telco")
     send_into_shadow(settings, [Wish("telco", "all", 1, None, 9, "default", "Ada", "another wants the place")])
     assert wish not in in_shadow(settings, "telco")
-    assert settle(settings, "telco") == {}
+    before = {row["customer_id"]: (row["status"], row["model_digest"]) for row in statuses(THIRD)}
     shared_nights.run(THIRD, policy=policy)
     assert {row["customer_id"]: (row["status"], row["model_digest"]) for row in statuses(THIRD)} == before

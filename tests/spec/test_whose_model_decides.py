@@ -24,13 +24,13 @@ CONTRACT = cards.contract((*cards.COLUMNS, HOME))
 # The lots are pinned: another release, another machine or another night of the period deals no customer otherwise.
 ARMS = """
 customer  household  segment   challenger for all  for prepaid  for both
-anna      H1         prepaid   champion            champion     champion
-boris     H1         postpaid  champion            -            champion
-clara     H2         postpaid  challenger          -            challenger
-david     H2         prepaid   challenger          challenger   challenger
-elif      -          postpaid  champion            -            champion
-farid     -          prepaid   challenger          challenger   challenger
-gita      -          -         champion            -            champion
+anna      H1         prepaid   challenger          challenger   challenger
+boris     H1         postpaid  challenger          -            challenger
+clara     H2         postpaid  champion            -            champion
+david     H2         prepaid   champion            champion     champion
+elif      -          postpaid  challenger          -            challenger
+farid     -          prepaid   champion            champion     champion
+gita      -          -         challenger          -            challenger
 """
 CHALLENGERS = {
     "challenger for all": {"all": "a" * 64},
@@ -88,7 +88,7 @@ def test_each_customer_is_in_the_arm_of_his_household_where_his_place_has_a_chal
 
 def test_a_segments_own_challenger_decides_about_its_customers_before_that_of_all() -> None:
     both = dealt(CHALLENGERS["for both"]).theirs
-    assert {digest[0]: members.tolist() for digest, members in both.items()} == {"a": [2], "b": [3, 5]}
+    assert {digest[0]: members.tolist() for digest, members in both.items()} == {"a": [1, 4, 6], "b": [0]}
 
 
 def test_a_lot_by_customer_parts_a_household() -> None:
@@ -122,6 +122,18 @@ def test_the_lot_of_challengers_and_the_lot_of_the_holdout_know_nothing_of_each_
     units = units_of(pa.array([f"C{number}" for number in range(20_000)]), None)
     spared, theirs = (points(units, Experiment.on(name, TONIGHT, 90)) < 0.1 for name in ("holdout", "challenger"))
     assert np.mean(spared[theirs]) == pytest.approx(0.1, abs=0.02)
+
+
+def test_whoever_is_a_challengers_stays_so_when_its_share_grows() -> None:
+    many = pa.table({"customer_id": [f"C{number}" for number in range(2_000)]})
+    many = many.append_column("household_id", pa.nulls(2_000, pa.string()))
+    many = many.append_column("segment", pa.nulls(2_000, pa.string()))
+    lots = (ChallengerTraffic(share=share) for share in (0.1, 0.3))
+    few, more = (terms(traffic_for({"all": "a" * 64}), lot).dealt(many, CONTRACT) for lot in lots)
+    assert few is not None
+    assert more is not None
+    assert (few.arm <= more.arm).all()
+    assert (float(few.arm.mean()), float(more.arm.mean())) == pytest.approx((0.1, 0.3), abs=0.03)
 
 
 def test_without_a_challenger_nobody_is_dealt_out() -> None:
