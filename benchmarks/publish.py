@@ -3,7 +3,8 @@
 The server is a private one that waits for the disk as a real one does. `load` is from sealed Parquet to rows that are
 complete, indexed and attached; `step` adds the seal before it, and the audit and the pointer after it. The readers ask
 for one customer of the newest night, over and over, while a long query holds the same tables open: `before` the
-publication, and beside it.
+publication, and beside it. SQLite's look-ups are those of the service, which writes each into its log, in the same file
+that the night is loaded into: `refused` are those that found it locked for a second.
 """
 
 from __future__ import annotations
@@ -34,11 +35,14 @@ from store.lake import bucket_file, write_parquet
 from store.publication import Publisher, open_publisher
 from store.settings import read_settings
 from tests import cards, postgres_server
+from tests.faults.look_ups import looking_up
+from tests.faults.nights import Base
 
 FIRST = Unit("telco", "scores", date(2026, 1, 1), datetime.fromisoformat("2026-01-02T04:00:00"))
 BUCKETS = 16
 DURABLE = {"fsync": "on", "max_wal_size": "4GB"}
-ONE_CUSTOMER = "SELECT probability FROM score_current WHERE contract = 'telco' AND customer_id = 'C0000000000'"
+FIRST_CUSTOMER = "C0000000000"
+ONE_CUSTOMER = f"SELECT probability FROM score_current WHERE contract = 'telco' AND customer_id = '{FIRST_CUSTOMER}'"
 SECONDS_BEFORE = 5  # of look-ups beside the long query alone, to tell its cost from that of the publication
 TEXTS_TO_SORT = 30_000_000
 PAUSE = 0.005  # seconds between two look-ups
@@ -108,8 +112,19 @@ def _waits(who: str, seconds: list[float]) -> dict[str, float]:
 
 
 def _sqlite(publisher: Publisher, rows: Path, customers: int) -> dict[str, float]:
-    taken = published(publisher, rows, 0)
-    return {"sqlite_rows_per_s": customers / taken["load"], "sqlite_swap_ms": 1000 * taken["swap"]}
+    alone = published(publisher, rows, 0)
+    base = Base(publisher.lake.root.parent.parent, publisher.engine.url.render_as_string(hide_password=False))
+    with looking_up(base, FIRST_CUSTOMER) as looks:
+        beside = published(publisher, rows, 1)
+    return {
+        "sqlite_rows_per_s": customers / alone["load"],
+        "sqlite_rows_per_s_beside_look_ups": customers / beside["load"],
+        "sqlite_swap_ms": 1000 * alone["swap"],
+        "sqlite_lookup_p99_ms": float(np.quantile(looks.milliseconds, 0.99)),
+        "sqlite_lookup_max_wait_ms": max(looks.milliseconds),
+        "sqlite_lookups": len(looks.milliseconds),
+        "sqlite_lookups_refused": looks.refused,
+    }
 
 
 def published(publisher: Publisher, rows: Path, day: int) -> dict[str, float]:

@@ -29,8 +29,8 @@ SELECT fence FROM found WHERE fence IS NOT NULL
 """
 # Rows that SQLite, where one writes at a time, adds or removes in one commit, and the pause after it. Who waits looks
 # again after 1 ms, 2, 5, 10, up to 100: what is left free has to be a good part of the time, or he may look in vain.
-AT_ONCE = 5_000
-GIVE_WAY_SECONDS = 0.005
+AT_ONCE = 2_000
+GIVE_WAY_SECONDS = 0.002
 DROP_TRIES = 4
 BREATH_SECONDS = 0.1  # in which the readers that queued behind a try go on
 _ASKED_FOR = (FENCE, "as_of")
