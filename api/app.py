@@ -47,7 +47,7 @@ from api.versions import OtherVersions
 from churn.errors import ContractError, NoChampion
 from schemas.jobs import LARGEST_FILE
 from schemas.list_messages import LARGEST_INTERVENTIONS
-from schemas.messages import changes_schema, customer_model
+from schemas.messages import changes_schema, customer_model, customer_schema
 from store.answer_shelves import open_shelf
 from store.contracts import read_contract
 from store.process_memory import settle
@@ -99,7 +99,7 @@ class Service(FastAPI):
         """By the contract inside the champion; until there is one, by the contract's own file."""
         place: ChampionPlace = self.state.place
         try:
-            return place.pinned.customer.model_json_schema()
+            return customer_schema(place.pinned.customer)
         except NoChampion:
             return _by_file(place.contract)
 
@@ -192,6 +192,6 @@ def _with_body(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _by_file(contract: str) -> dict[str, Any]:
     try:
-        return customer_model(read_contract(contract)).model_json_schema()
+        return customer_schema(customer_model(read_contract(contract)))
     except ContractError:
         return {"type": "object"}

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from schemas.columns import Column, LogicalType, Table
-from schemas.messages import LONGEST_TEXT
+from schemas.messages import EXAMPLE_KEY, LONGEST_TEXT
 from schemas.moments import UtcMoment
 from schemas.scores import SCORES
 
@@ -56,7 +56,10 @@ class JobAsked(BaseModel):
         extra="forbid",
         allow_inf_nan=False,
         frozen=True,
-        json_schema_extra={"oneOf": [_given("customer_ids"), _given("rows")]},
+        json_schema_extra={
+            "oneOf": [_given("customer_ids"), _given("rows")],
+            "examples": [{"customer_ids": [EXAMPLE_KEY]}],
+        },
     )
 
     customer_ids: list[CustomerKey] | None = Field(default=None, min_length=1, max_length=MOST_IN_JSON)

@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from schemas.interventions import Event, Name
-from schemas.messages import LONGEST_TEXT
+from schemas.messages import EXAMPLE_KEY, LONGEST_TEXT
 from schemas.moments import Day, Happened, UtcMoment
 from schemas.outreach import Status
 
@@ -143,8 +143,21 @@ class InterventionAsked(Asked):
     )
 
 
+_EXAMPLE = {
+    "customer_id": EXAMPLE_KEY,
+    "as_of": "2026-01-01",
+    "team": "north",
+    "channel": "phone",
+    "action": "service_call",
+    "event": Event.REACHED.value,
+    "occurred_at": "2026-01-02T10:30:00+01:00",
+}
+
+
 class InterventionsAsked(Asked):
     """Events that are written back together."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"interventions": [_EXAMPLE]}]})
 
     interventions: list[InterventionAsked] = Field(min_length=1, max_length=MOST_INTERVENTIONS)
 

@@ -36,10 +36,19 @@ def customer_model(contract: Contract) -> type[CustomerMessage]:
     return create_model(f"{name}Customer", __base__=CustomerMessage, __doc__=contract.customer.description, **fields)
 
 
+def customer_schema(customer: type[CustomerMessage]) -> dict[str, Any]:
+    """The JSON schema of a contract's customer row, with a whole customer as its example."""
+    told = customer.model_json_schema()
+    return {**told, "examples": [{name: part["examples"][0] for name, part in told["properties"].items()}]}
+
+
 def changes_schema(customer: Mapping[str, Any]) -> dict[str, Any]:
     """The JSON schema of some of a customer's columns, at least one, from that of all of them."""
     told = {name: part for name, part in customer.items() if name not in ("required", "title", "description")}
-    return {**told, "title": "Changes", "minProperties": 1, "description": "Columns of the customer, but for the key"}
+    [example] = customer.get("examples", [{}])
+    some = {"examples": [dict([list(example.items())[-1]])]} if example else {}
+    words = {"title": "Changes", "description": "Columns of the customer, but for the key"}
+    return {**told, **words, "minProperties": 1, **some}
 
 
 def example_of(column: Column) -> bool | float | str:

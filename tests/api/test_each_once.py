@@ -37,7 +37,7 @@ BODIES = [
 
 @pytest.mark.parametrize(("path", "body", "again"), ROUTES)
 def test_a_field_that_stands_twice_is_refused(ask: Ask, path: str, body: str, again: str):
-    headers = {"content-type": "application/json", "idempotency-key": "a test of ours"}
+    headers = {"content-type": "application/json", "idempotency-key": "a-test-of-ours"}
     twice = ask("POST", path, content=(body % again).encode(), headers=headers)
     assert (twice.status_code, twice.json()["detail"]) == (400, TWICE)
     once = ask("POST", path, content=(body % "").encode(), headers=headers)
