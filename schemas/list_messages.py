@@ -7,6 +7,7 @@ from datetime import date
 from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
 from schemas.interventions import Event, Name
 from schemas.messages import EXAMPLE_KEY, LONGEST_TEXT
@@ -143,7 +144,7 @@ class InterventionAsked(Asked):
     )
 
 
-_EXAMPLE = {
+_EXAMPLE: JsonDict = {
     "customer_id": EXAMPLE_KEY,
     "as_of": "2026-01-01",
     "team": "north",
