@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, tzinfo
 from http import HTTPStatus
 from typing import Annotated
 
@@ -17,7 +17,7 @@ from api.problems import in_sentences
 from api.visits import REFUSALS, CustomerId, Visit, Visiting
 from churn.errors import RequestError
 from schemas.contract import Contract
-from schemas.moments import Day
+from schemas.moments import Day, business_moment
 from schemas.receipt import AgentReceipt, Receipt
 from store.lookups import nights_of, score_of_night
 from store.settings import Settings
@@ -42,7 +42,7 @@ def receipt(
     made = _made(settings, champions.contract, customer_id, night)
     with visit.engine.begin() as connection:
         visit.look.record(connection, "receipt", customer_id)
-    return made if visit.in_full else _for_agent(made, champions.contract)
+    return _with_offsets(made, visit.zone) if visit.in_full else _for_agent(made, champions.contract)
 
 
 def _night(visit: Visit, customer_id: str, as_of: date | None) -> date:
@@ -66,6 +66,16 @@ def _made(settings: Settings, contract: Contract, customer_id: str, night: date)
         return receipts_of(settings, contract, [customer_id], night)[0]
     except RequestError as gone:
         raise HTTPException(HTTPStatus.NOT_FOUND, in_sentences(gone)) from None
+
+
+def _with_offsets(made: Receipt, zone: tzinfo) -> Receipt:
+    """The receipt, whose times are kept without a zone, with what they lack."""
+    outcomes = [
+        one.model_copy(update={name: getattr(one, name).replace(tzinfo=UTC) for name in ("occurred_at", "recorded_at")})
+        for one in made.outcomes
+    ]
+    told = {"known_at": business_moment(made.known_at, zone), "outcomes": tuple(outcomes)}
+    return made.model_copy(update=told)
 
 
 def _for_agent(made: Receipt, contract: Contract) -> AgentReceipt:

@@ -73,6 +73,10 @@ def test_the_newest_night_is_told_unless_another_is_asked_for(ask: Ask):
     assert newest["score"]["log_odds"] != first["score"]["log_odds"]
 
 
+def test_every_time_of_a_receipt_has_its_offset(ask: Ask):
+    assert ask("GET", PATH).json()["known_at"].endswith("T00:00:00Z")
+
+
 @pytest.mark.parametrize("role", [Role.AGENT, Role.SERVICE])
 def test_an_agent_reads_no_figure_and_no_reason_that_cannot_be_acted_on(
     settings: Settings, nights: Version, role: Role
