@@ -116,7 +116,7 @@ except ValueError:
     answered = [line for line in lines if line["event"] == "answered"]
     assert [(line["method"], line["route"], line["status"]) for line in answered] == [
         ("POST", "/api/v1/predictions", 200),
-        ("GET", "/api/v1/customers/{customer_id}", 503),
+        ("GET", "/api/v1/customers/{customer_id}", 404),
         ("GET", "none", 404),
     ]
     assert (answered[0]["principal"], answered[0]["model"]) == ("tests", champion.digest)
@@ -138,7 +138,7 @@ def test_figures_count_answers_by_route_and_are_for_operators_and_programs(setti
             ask("GET", f"/api/v1/customers/{customer}")
         ask("GET", "/stranger")
         figures = ask("GET", "/metrics").text
-    counted = 'churn_requests_total{method="GET",route="/api/v1/customers/{customer_id}",status="503"} 2.0'
+    counted = 'churn_requests_total{method="GET",route="/api/v1/customers/{customer_id}",status="404"} 2.0'
     assert counted in figures
     assert 'route="none"' in figures
     assert 'churn_champion_version{segment="all"} 1.0' in figures
