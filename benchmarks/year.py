@@ -70,7 +70,17 @@ def main() -> None:
         # It asks the database, which is where CHURN_HOME says.
         from benchmarks.year_page import Year, page_of
 
-        chosen.to.write_text(page_of(Year(story, chosen.customers, chosen.holdout)), encoding="utf-8")
+        regions = _contested(chosen.customers, chosen.seed)
+        chosen.to.write_text(page_of(Year(story, chosen.customers, chosen.holdout, regions)), encoding="utf-8")
+
+
+def _contested(customers: int, seed: int) -> tuple[str, ...]:
+    """The regions to which the competitor comes."""
+    from churn.simulation.world import draw_world
+    from churn.simulator import Simulation
+
+    places = np.flatnonzero(draw_world(Simulation(customers, MONTHS, seed)).contested)
+    return tuple(f"R{place + 1:02d}" for place in places.tolist())
 
 
 def _settle(home: Path) -> None:
