@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, time
-from math import sqrt
+from math import erfc, sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +16,6 @@ from store.monitoring import kept_backtest, latest_lift
 from store.settings import current_settings
 
 BASE, IN_A_YEAR = "telco", 12
-UNLIKELY = 1.96  # standard deviations, beyond which one in twenty lies
 HOW = "Made by `CHURN_PARITY=off python -m benchmarks.year --home FOLDER --to docs/year.md`."
 Told = Mapping[str, Any]
 
@@ -59,7 +58,7 @@ def _head(year: Year) -> str:
             f" competitor comes in the seventh. On {len(year.nights)} nights, the first of each month, lists were made"
             " by the flows that make them everywhere; who came onto one lived on as the simulator's truth has it for"
             " the action that he was listed for.",
-            f"{alarms} alarms were raised, {len(trained)} retrainings started and {promoted} promoted."
+            f"Alarms: {alarms}. Retrainings that they started: {len(trained)}. Promotions: {promoted}."
             f" {year.sum('entered'):,.0f} customers came onto a list, {year.sum('held_out'):,.0f} ({share:.0%}) were"
             f" held out by lot. The lists believed that they would earn {believed:,.0f} EUR; by the truth they kept"
             f" {kept:,.1f} customers and earned {money:,.0f} EUR, {money / believed:.0%} of it.",
@@ -164,6 +163,7 @@ def _of_night(one: Told) -> Iterator[str]:
 def _lift(year: Year) -> str:
     """What the company could measure at the end of each month's nights, beside the truth about the same waves."""
     rows, within = [], 0
+    lift: Mapping[str, object] = {}
     for month in year.months:
         known_at = datetime.combine(date.fromisoformat(month[-1]["night"]), time())
         lift = latest_lift(current_settings(), BASE, known_at)
@@ -181,19 +181,30 @@ def _lift(year: Year) -> str:
     said = (
         "By how many points fewer of the listed left than of those held out, by what the company knew on the last of"
         f" each month's nights; below zero saves. The truth lies within the interval of {within} of {len(rows)}"
-        " measurements, which are of the same waves and so no independent ones."
+        " measurements, which are of the same waves and so no independent ones. There each customer counts once, of who"
+        " came onto several lists; the truth counts each list."
     )
-    return f"## What the waves saved\n\n{said} {_luck(year)}\n\n{_table(head, rows)}"
+    return f"## What the waves saved\n\n{said} {_luck(year)}{_warning(lift, year)}\n\n{_table(head, rows)}"
+
+
+def _warning(lift: Mapping[str, object], year: Year) -> str:
+    """What a company would do that took a figure for the truth."""
+    saved = lift.get("saved")
+    if saved is None or float(str(saved)) >= 0.0 or year.sum("true_money") <= 0.0:
+        return ""
+    return (
+        " A company that took the figures of this table for the truth would have stopped lists that earn money: its"
+        f" holdout cannot tell within a year, and so the verdict is {lift['verdict']!s}."
+    )
 
 
 def _luck(year: Year) -> str:
     """Whether those held out left as they should have by the truth: the lot alone may make the waves look bad."""
     many, should, did = (year.sum(name) for name in ("held_out", "held_out_to_leave", "held_out_left"))
     surprise = (did - should) / sqrt(should)  # of so few leavers among many, the count varies by its root
-    said = "no more than chance" if abs(surprise) < UNLIKELY else "chance alone, but of a kind that is seldom"
     return (
-        f"Of the {many:,.0f} held out, {should:,.1f} should have left by the truth, and {did:,.0f} did:"
-        f" {surprise:+.1f} standard deviations, which is {said}."
+        f"Of the {many:,.0f} held out, {should:,.1f} should have left by the truth, and {did:,.0f} did: chance is as far"
+        f" off in {erfc(abs(surprise) / sqrt(2.0)):.0%} of such years."
     )
 
 
