@@ -10,7 +10,7 @@ from typing import Any
 from api.models import Champions
 from churn.errors import PolicyError
 from churn.recommendation import Advice, Trouble
-from store.policies import policy_for, read_policy
+from store.policies import policy_asked_for, read_policy
 
 log = logging.getLogger(__name__)
 
@@ -38,10 +38,10 @@ def recommended(
 
 @lru_cache(maxsize=8)
 def advice_beside(champions: Champions) -> Advice | None:
-    """The contract's own policy as it ships, read once for these champions; a broken one takes no score with it."""
+    """The contract's own policy as it ships, read once for these champions; one that no night would take takes no score with it."""
     contract = champions.contract
     try:
-        return Advice.of(read_policy(policy_for(contract.name)).policy, contract)
+        return Advice.of(read_policy(policy_asked_for(contract, None)).policy, contract)
     except PolicyError as broken:
         log.warning("no action is recommended: %s", broken)
         return None

@@ -54,13 +54,16 @@ def _leaver_rule(column: str) -> Suppression:
 
 
 def require_columns(policy: Policy, contract: Contract) -> None:
-    """PolicyError where the policy asks for what a customer row lacks, or waits for what it never holds."""
+    """PolicyError where the policy asks for what a customer row lacks, waits for what it never holds, or passes over a
+    column that says who may be contacted.
+    """
     complaints = list(_unfit(policy, contract))
     if complaints:
         raise PolicyError(
             "; ".join(complaints),
             where=f"policy {policy.name}, contract {contract.name}",
-            to_do="Name columns of the contract's customer table, each with a value that it may hold.",
+            to_do="Name columns of the contract's customer table, each with a value that it may hold, "
+            "and suppress whom its consents do not let be contacted.",
         )
 
 
@@ -68,6 +71,7 @@ def _unfit(policy: Policy, contract: Contract) -> Iterator[str]:
     columns = {column.name: column for column in contract.customer.columns}
     for rule in policy.suppress:
         yield from cannot_equal(f"suppress: rule {rule.status}", rule.column, [rule.equals], columns)
+    yield from _passed_over(policy, contract)
     if policy.team_by:
         for team in policy.teams:
             yield from cannot_equal(f"teams: {team.name}", policy.team_by, team.of, columns)
@@ -83,6 +87,14 @@ def _unfit(policy: Policy, contract: Contract) -> Iterator[str]:
         lots = (("holdout", policy.holdout), ("challenger_traffic", policy.challenger_traffic))
         by_household = [f"{name}.unit" for name, lot in lots if lot.share > 0 and lot.unit == "household"]
         yield f"{', '.join(by_household)}: no column of the contract has the role household: say customer"
+
+
+def _passed_over(policy: Policy, contract: Contract) -> Iterator[str]:
+    """Consents that nobody asks for; which of a column's values is the one that forbids, only a rule can say."""
+    asked = {rule.column for rule in policy.suppress}
+    for column in contract.customer.with_role(Role.CONSENT):
+        if column.name not in asked:
+            yield f"suppress: no rule looks at {column.name}, by which the contract says who may be contacted"
 
 
 def _unanswerable(action: Action, columns: dict[str, Column]) -> Iterator[str]:

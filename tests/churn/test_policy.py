@@ -265,10 +265,46 @@ def test_a_rule_that_may_apply_is_not_refused(column: str, equals: object) -> No
     require_columns(parse_policy(SOUND | {"suppress": [_rule(column, equals)]}, "shop.yaml"), SHOP)
 
 
+CONSENTS = (
+    Column("agreed", LogicalType.BOOLEAN, "", roles=(Role.CONSENT,)),
+    Column("never_call", LogicalType.BOOLEAN, "", roles=(Role.CONSENT,)),
+)
+ASKED = [
+    # rules look at             passed over
+    ((), ["agreed", "never_call"]),
+    (("in_dispute", "agreed"), ["never_call"]),
+    (("agreed", "never_call"), []),
+]
+
+
+@pytest.mark.parametrize(("asked", "passed_over"), ASKED)
+def test_a_policy_that_does_not_ask_for_a_consent_is_refused(asked: tuple[str, ...], passed_over: list[str]) -> None:
+    careful = replace(SHOP, customer=replace(CUSTOMER, columns=(*CUSTOMER.columns, *CONSENTS)))
+    rules = [_rule(column, column == "never_call") | {"status": f"not_{column}"} for column in asked]
+    policy = parse_policy(SOUND | {"suppress": rules}, "shop.yaml")
+    if not passed_over:
+        require_columns(policy, careful)
+        return
+    with pytest.raises(PolicyError) as refused:
+        require_columns(policy, careful)
+    assert [name for name in ("agreed", "never_call") if f"no rule looks at {name}," in refused.value.what] == (
+        passed_over
+    )
+
+
 @pytest.mark.parametrize("name", shipped_contracts())
-def test_every_contract_that_ships_fits_its_policy_and_the_default_one(name: str) -> None:
-    for policy in (policy_for(name), "default"):
-        require_columns(read_policy(policy).policy, read_contract(name))
+def test_every_contract_that_ships_fits_its_policy(name: str) -> None:
+    require_columns(read_policy(policy_for(name)).policy, read_contract(name))
+
+
+@pytest.mark.parametrize("name", shipped_contracts())
+def test_the_default_policy_fits_each_contract_but_one_that_says_who_may_be_contacted(name: str) -> None:
+    contract = read_contract(name)
+    if not contract.customer.with_role(Role.CONSENT):
+        require_columns(read_policy("default").policy, contract)
+        return
+    with pytest.raises(PolicyError, match="no rule looks at marketing_consent"):
+        require_columns(read_policy("default").policy, contract)
 
 
 def test_four_policies_ship() -> None:
