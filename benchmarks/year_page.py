@@ -203,8 +203,8 @@ def _luck(year: Year) -> str:
     many, should, did = (year.sum(name) for name in ("held_out", "held_out_to_leave", "held_out_left"))
     surprise = (did - should) / sqrt(should)  # of so few leavers among many, the count varies by its root
     return (
-        f"Of the {many:,.0f} held out, {should:,.1f} should have left by the truth, and {did:,.0f} did: chance is as far"
-        f" off in {erfc(abs(surprise) / sqrt(2.0)):.0%} of such years."
+        f"Of the {many:,.0f} held out, {should:,.1f} should have left by the truth, and {did:,.0f} did: chance is as"
+        f" far off in {erfc(abs(surprise) / sqrt(2.0)):.0%} of such years."
     )
 
 
