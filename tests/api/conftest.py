@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import gc
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +25,12 @@ def nothing_stays_frozen() -> None:
 @pytest.fixture(scope="session")
 def homes(tmp_path_factory: pytest.TempPathFactory) -> Homes:
     return Homes(tmp_path_factory.mktemp("homes"))
+
+
+@pytest.fixture
+def before_the_first_night(settings: Settings) -> None:
+    """Takes the tables away, of which the first night makes its own."""
+    Path(settings.database_url.removeprefix("sqlite:///")).unlink()
 
 
 @pytest.fixture

@@ -90,6 +90,7 @@ def test_who_has_a_token_is_not_sent_away(app: FastAPI, ask: Ask):
 CANARY = "canary-7f3a9c"
 
 
+@pytest.mark.usefixtures("before_the_first_night")
 def test_no_secret_is_in_an_answer_or_in_the_log(
     settings: Settings, champion: Version, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ):

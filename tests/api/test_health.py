@@ -155,11 +155,9 @@ def in_place_of(champion: Version, settings: Settings, card: Scorecard, *, damag
     return newer
 
 
-def test_before_the_first_night_a_look_up_says_that_there_is_none(settings: Settings):
-    Path(settings.database_url.removeprefix("sqlite:///")).unlink()  # a night's tables are made by the first one
-    promoted(settings)
-    with running(create_app(settings, TINY.name)) as ask:
-        answer = ask("GET", "/api/v1/customers/C1")
+@pytest.mark.usefixtures("before_the_first_night")
+def test_before_the_first_night_a_look_up_says_that_there_is_none(ask: Ask):
+    answer = ask("GET", "/api/v1/customers/C1")
     assert answer.status_code == 503
     assert "no night was published yet" in answer.json()["detail"]
 
