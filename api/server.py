@@ -17,6 +17,7 @@ from uvicorn.supervisors.multiprocess import Multiprocess
 from api.logs import log_as_json
 from churn.errors import ChurnError
 from store.metrics import clear_shared_folder
+from store.process_memory import do_without
 from store.settings import current_settings
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ def configuration(contract: str, host: str, port: int, workers: int) -> Config:
 
 def service(contract: str) -> FastAPI:
     """A worker's application; the worker ends with a sentence where its environment is not enough."""
+    do_without("pandas")  # which Arrow imports with the first array that it makes, for nothing: 40 MB and half a second
     from api.app import create_app  # a second, which the process that only watches the workers need not spend
 
     log_as_json()
