@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -15,7 +14,7 @@ from sqlalchemy import URL, make_url
 from store.settings import Settings, read_settings
 from tests import postgres_server, sharing
 from tests.databases import make_tables, tables_in
-from tests.memory import quick_folder
+from tests.memory import folder_of_this_run
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -83,9 +82,9 @@ def database_with_tables(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.hookimpl(tryfirst=True)  # before pytest settles where the folders of tests are
 def pytest_configure(config: pytest.Config) -> None:
     """Has the tests' folders in memory, and gone at the end; who wants to look at them says `--basetemp`."""
-    if config.option.basetemp is None and (quick := quick_folder()):
-        config.option.basetemp = tempfile.mkdtemp(prefix="churn-tests-", dir=quick)
-        config.add_cleanup(partial(shutil.rmtree, config.option.basetemp, ignore_errors=True))
+    if config.option.basetemp is None and (folder := folder_of_this_run()):
+        config.option.basetemp = folder
+        config.add_cleanup(partial(shutil.rmtree, folder, ignore_errors=True))
 
 
 @pytest.hookimpl(optionalhook=True)  # of xdist, which `-p no:xdist` leaves out
