@@ -38,7 +38,7 @@ def recommended(
 
 @lru_cache(maxsize=8)
 def advice_beside(champions: Champions) -> Advice | None:
-    """The contract's own policy as it ships, read once for these champions; one that no night would take takes no score with it."""
+    """The contract's own policy as it ships, read once for these champions; None where no night would take it."""
     contract = champions.contract
     try:
         return Advice.of(read_policy(policy_asked_for(contract, None)).policy, contract)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -69,12 +69,17 @@ def record(settings: Settings, interventions: Sequence[Intervention]) -> Recorde
     return Recorded(new, len(interventions) - new - len(refused), tuple(refused))
 
 
-def history(settings: Settings, contract: str, *, known_at: datetime) -> pa.Table:
-    """CONTACTS: who was contacted, accepted and refused last when, by channel, as far as it was recorded by known_at.
+def history(settings: Settings, contract: str, *, before: date, known_at: datetime) -> pa.Table:
+    """CONTACTS: who was contacted, accepted and refused last when, by channel, before that date.
 
-    `known_at` and the dates are of the business zone. The rows are in order of customer and channel.
+    It is told as far as it was recorded by known_at. `known_at` and the dates are of the business zone. The rows are in
+    order of customer and channel.
     """
-    of_base = (intervention.c.contract == contract, intervention.c.recorded_at <= _utc(known_at, settings))
+    of_base = (
+        intervention.c.contract == contract,
+        intervention.c.recorded_at <= _utc(known_at, settings),
+        intervention.c.occurred_at < _utc(datetime.combine(before, time.min), settings),
+    )
     engine = _opened(settings)
     with answering(engine), engine.connect() as connection:
         rows = connection.execute(_contacts(*of_base)).all()

@@ -194,7 +194,7 @@ def _past(settings: Settings, decision: Decision, terms: Terms | None) -> Past |
     if decision.list is None or terms is None:
         return None
     unit = decision.list.unit
-    contacts = history(settings, unit.contract, known_at=unit.known_at)
+    contacts = history(settings, unit.contract, before=unit.as_of, known_at=unit.known_at)
     if decision.before is None:
         return past_of(terms.policy, unit.as_of, contacts, no_statuses())
     since = looks_back_to(terms.policy, unit.as_of)

@@ -109,7 +109,7 @@ def write_decision(night: Night, scores: Result, decided: Decision, folder: Path
 def past_at(night: Night, terms: Terms) -> Past:
     """What the list has to respect: contacts as they were known at the night's moment, and the lists before."""
     settings = current_settings()
-    contacts = history(settings, night.base, known_at=night.known_at)
+    contacts = history(settings, night.base, before=night.as_of, known_at=night.known_at)
     publisher = open_publisher(settings)
     before = publisher.newest_before(night.base, LISTS, night.as_of)
     if before is None:

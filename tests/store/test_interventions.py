@@ -18,6 +18,7 @@ from store.tables import engine_for
 
 WAVE = date(2026, 1, 1)
 LATER = datetime.fromisoformat("2030-01-01T00:00")  # by when everything in these tests was written down
+LATEST = LATER.date()
 
 
 @pytest.fixture
@@ -140,7 +141,7 @@ def test_the_last_contact_and_the_last_answer_are_told_by_channel(kept):
             event("5", customer_id="C3", contract="iranian"),
         ],
     )
-    assert history(kept, "telco", known_at=LATER).to_pylist() == [
+    assert history(kept, "telco", before=LATEST, known_at=LATER).to_pylist() == [
         {
             "customer_id": "C1",
             "channel": "call",
@@ -162,30 +163,56 @@ def test_a_later_answer_does_not_undo_the_one_before(kept):
     """Each closes the channels for as long as the policy says, and that of the earlier may be over later."""
     answers = {"accepted": "2026-01-02T09:00:00Z", "refused": "2026-01-07T09:00:00Z"}
     record(kept, [event(what, event=what, occurred_at=when) for what, when in answers.items()])
-    [last] = history(kept, "telco", known_at=LATER).to_pylist()
+    [last] = history(kept, "telco", before=LATEST, known_at=LATER).to_pylist()
     assert (last["accepted_at"], last["refused_at"]) == (date(2026, 1, 2), date(2026, 1, 7))
+
+
+# Ada refused on the 5th and on the 12th, when she was also called by another channel; all of it is known today.
+BEFORE = [
+    # a list of  last call      last message  refused
+    (date(2026, 3, 5), None, None, None),
+    (date(2026, 3, 6), date(2026, 3, 5), None, date(2026, 3, 5)),
+    (date(2026, 3, 10), date(2026, 3, 5), None, date(2026, 3, 5)),
+    (date(2026, 3, 12), date(2026, 3, 5), None, date(2026, 3, 5)),
+    (date(2026, 3, 13), date(2026, 3, 12), date(2026, 3, 12), date(2026, 3, 12)),
+]
+
+
+@pytest.mark.parametrize(("before", "called", "written", "refused"), BEFORE)
+def test_what_came_after_a_list_hides_nothing_of_what_came_before(kept, before, called, written, refused):
+    record(
+        kept,
+        [
+            event("1", event="refused", occurred_at="2026-03-05T09:00:00Z"),
+            event("2", event="refused", occurred_at="2026-03-12T09:00:00Z"),
+            event("3", channel="sms", occurred_at="2026-03-11T23:30:00Z"),  # in Berlin the 12th has begun
+        ],
+    )
+    told = {row["channel"]: row for row in history(kept, "telco", before=before, known_at=LATER).to_pylist()}
+    contacts = [told.get(channel, {}).get("last_contact") for channel in ("call", "sms")]
+    assert [*contacts, told.get("call", {}).get("refused_at")] == [called, written, refused]
 
 
 def test_who_was_only_assigned_was_not_contacted(kept):
     record(kept, [event("1", event="assigned")])
-    assert history(kept, "telco", known_at=LATER).num_rows == 0
+    assert history(kept, "telco", before=LATEST, known_at=LATER).num_rows == 0
 
 
 def test_a_late_write_back_does_not_change_what_was_known_before(kept):
     before = datetime.now(kept.zone).replace(tzinfo=None) - timedelta(minutes=1)
     record(kept, [event("1")])
-    assert history(kept, "telco", known_at=before).num_rows == 0
+    assert history(kept, "telco", before=LATEST, known_at=before).num_rows == 0
     assert keys(kept, before) == []
     after = datetime.now(kept.zone).replace(tzinfo=None) + timedelta(minutes=1)
-    assert history(kept, "telco", known_at=after).num_rows == 1
+    assert history(kept, "telco", before=LATEST, known_at=after).num_rows == 1
     assert keys(kept, after) == ["1"]
 
 
 def test_a_contact_just_before_midnight_in_utc_is_of_the_next_business_day_in_summer(kept):
     record(kept, [event("1", occurred_at="2026-06-30T23:30:00Z")])
-    assert history(kept, "telco", known_at=LATER)["last_contact"].to_pylist() == [date(2026, 7, 1)]
+    assert history(kept, "telco", before=LATEST, known_at=LATER)["last_contact"].to_pylist() == [date(2026, 7, 1)]
 
 
 def test_nobody_was_contacted_yet(kept):
-    assert history(kept, "telco", known_at=LATER).schema == arrow_schema(CONTACTS)
+    assert history(kept, "telco", before=LATEST, known_at=LATER).schema == arrow_schema(CONTACTS)
     assert wave_events(kept, "telco", WAVE).num_rows == 0
