@@ -54,16 +54,17 @@ def _leaver_rule(column: str) -> Suppression:
 
 
 def require_columns(policy: Policy, contract: Contract) -> None:
-    """PolicyError where the policy asks for what a customer row lacks, waits for what it never holds, or passes over a
-    column that says who may be contacted.
+    """PolicyError where the policy asks for what a customer row lacks or never holds, or for too little.
+
+    Too little is not to ask for a consent, and to watch those held out for less than the horizon.
     """
     complaints = list(_unfit(policy, contract))
     if complaints:
         raise PolicyError(
             "; ".join(complaints),
             where=f"policy {policy.name}, contract {contract.name}",
-            to_do="Name columns of the contract's customer table, each with a value that it may hold, "
-            "and suppress whom its consents do not let be contacted.",
+            to_do="Mend the parts that are named, in a policy of the contract's own: columns are those of its customer "
+            "table, values those that they may hold.",
         )
 
 
@@ -81,6 +82,7 @@ def _unfit(policy: Policy, contract: Contract) -> Iterator[str]:
     value = policy.customer_value.column
     if value and (value not in columns or columns[value].logical_type not in NUMBERS):
         yield f"customer_value: {value} is no column of numbers that a customer row has"
+    yield from _too_short(policy, contract)
     if policy.household_limit is not None and contract.one(Role.HOUSEHOLD) is None:
         yield "household_limit: no column of the contract has the role household"
     elif policy.looks_at_households and contract.one(Role.HOUSEHOLD) is None:
@@ -95,6 +97,13 @@ def _passed_over(policy: Policy, contract: Contract) -> Iterator[str]:
     for column in contract.customer.with_role(Role.CONSENT):
         if column.name not in asked:
             yield f"suppress: no rule looks at {column.name}, by which the contract says who may be contacted"
+
+
+def _too_short(policy: Policy, contract: Contract) -> Iterator[str]:
+    """Who is held out must not be listed while it is watched whether he leaves: the effect would be that of both."""
+    days, horizon = policy.cool_down.wave_days, contract.horizon_days
+    if policy.holdout.share > 0 and days < horizon:
+        yield f"cool_down.wave_days: {days} of them end before the {horizon} days in which it is seen who leaves"
 
 
 def _unanswerable(action: Action, columns: dict[str, Column]) -> Iterator[str]:

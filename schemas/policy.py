@@ -133,7 +133,8 @@ class CoolDown(Part):
     """For how many days a customer is left alone, on every channel, after each of these.
 
     `wave_days` count from the first night of a stay in a wave, for those who were contacted and for those who were held
-    out: only so do both stay alike, and the effect of contacts can be told.
+    out: only so do both stay alike, and the effect of contacts can be told. Where some are held out they are no fewer
+    than the days of the contract's horizon.
     """
 
     wave_days: Days = 0

@@ -213,6 +213,30 @@ def test_a_lot_by_household_needs_a_contract_that_knows_households() -> None:
     require_columns(parse_policy(resting | by_customer, "shop.yaml"), SHOP)
 
 
+HORIZONS = [
+    # wave_days  horizon  share   said
+    (29, 30, 0.1, "cool_down.wave_days: 29 of them end before the 30 days in which it is seen who leaves"),
+    (30, 60, 0.1, "cool_down.wave_days: 30 of them end before the 60 days in which it is seen who leaves"),
+    (30, 30, 0.1, ""),
+    (7, 30, 0.0, ""),
+]
+
+
+@pytest.mark.parametrize(("days", "horizon", "share", "said"), HORIZONS)
+def test_who_is_held_out_rests_until_it_is_seen_whether_he_leaves(
+    days: int, horizon: int, share: float, said: str
+) -> None:
+    lot = {"holdout": {"share": share, "unit": "customer"}} if share else {}
+    policy = parse_policy(SOUND | {"cool_down": {"wave_days": days}} | lot, "shop.yaml")
+    watched = replace(SHOP, horizon_days=horizon)
+    if not said:
+        require_columns(policy, watched)
+        return
+    with pytest.raises(PolicyError) as refused:
+        require_columns(policy, watched)
+    assert said in str(refused.value)
+
+
 def test_of_teams_by_a_column_exactly_one_has_the_rest() -> None:
     for teams in ([("a", ["basic"]), ("b", ["family"])], [("a", []), ("b", [])]):
         fields = [{"name": name, "capacity": 1, "of": of} for name, of in teams]
@@ -297,13 +321,19 @@ def test_every_contract_that_ships_fits_its_policy(name: str) -> None:
     require_columns(read_policy(policy_for(name)).policy, read_contract(name))
 
 
+NOT_FOR_THE_DEFAULT = {
+    "telco": "no rule looks at marketing_consent",
+    "iranian": "30 of them end before the 90 days in which it is seen who leaves",
+}
+
+
 @pytest.mark.parametrize("name", shipped_contracts())
-def test_the_default_policy_fits_each_contract_but_one_that_says_who_may_be_contacted(name: str) -> None:
+def test_the_default_policy_fits_what_has_no_consents_and_a_horizon_of_a_month(name: str) -> None:
     contract = read_contract(name)
-    if not contract.customer.with_role(Role.CONSENT):
+    if name not in NOT_FOR_THE_DEFAULT:
         require_columns(read_policy("default").policy, contract)
         return
-    with pytest.raises(PolicyError, match="no rule looks at marketing_consent"):
+    with pytest.raises(PolicyError, match=NOT_FOR_THE_DEFAULT[name]):
         require_columns(read_policy("default").policy, contract)
 
 

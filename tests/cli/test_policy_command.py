@@ -21,7 +21,7 @@ def run(*arguments: str) -> str:
 def test_a_sound_policy_is_said_to_be_sound() -> None:
     said = run("check", "telco")
     assert "telco is sound and fits telco: telco 4.0.0, 3 actions, 200 contacts a day (north 100, south 100)" in said
-    assert "default is sound and fits iranian" in run("check", "default", "--contract", "iranian")
+    assert "default is sound and fits ibm_telco" in run("check", "default", "--contract", "ibm_telco")
 
 
 def test_a_share_that_challengers_decide_about_is_told(tmp_path: Path) -> None:
