@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 URL, CLIENT, SECRET, PARITY = "CHURN_API_URL", "CHURN_API_CLIENT", "CHURN_API_SECRET", "CHURN_PARITY"
 SECONDS = 10.0  # for each answer
 READY_SECONDS, AGAIN_SECONDS = 5.0, 0.1  # for a service that was just started
+PATIENCE_SECONDS = 60.0  # for one that has answered as much as it may in a while
 PURPOSE = "nightly parity"  # in the log of look-ups
 AT_ONCE = 250  # customers of one request; a thousand of a wide contract would be more than it takes
 
@@ -74,7 +75,7 @@ class Service:
         self, method: str, asked: Iterable[tuple[str, Mapping[str, Any]]]
     ) -> Iterator[httpx.Response]:
         """The answers over one connection, since a hundred would take seconds to open."""
-        import httpx  # see _asked
+        import httpx  # see _answered
 
         headers = {"authorization": f"Bearer {self.token}", "x-purpose": PURPOSE}
         with httpx.Client(timeout=SECONDS, headers=headers) as client:
@@ -129,6 +130,18 @@ def current_access() -> Access:
 
 
 def _asked(method: str, url: str, request: Callable[..., httpx.Response] | None = None, **more: Any) -> httpx.Response:
+    """The answer; where we have asked too much, that of the time when we may ask again, if it comes soon."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        answer = _answered(method, url, request, **more)
+        if answer.status_code != HTTPStatus.TOO_MANY_REQUESTS or time.monotonic() > until:
+            return answer
+        time.sleep(_seconds_until_again(answer))
+
+
+def _answered(
+    method: str, url: str, request: Callable[..., httpx.Response] | None = None, **more: Any
+) -> httpx.Response:
     import httpx  # 20 MB that no look-up needs
 
     try:
@@ -137,6 +150,12 @@ def _asked(method: str, url: str, request: Callable[..., httpx.Response] | None 
         raise ServiceUnreachable(
             f"the service does not answer: {type(failed).__name__}", where=url, to_do=f"Start it, or mend {URL}."
         ) from None
+
+
+def _seconds_until_again(answer: httpx.Response) -> float:
+    """As the answer says; a proxy may write a date, or nothing, and is asked again in a second."""
+    told = answer.headers.get("retry-after", "")
+    return float(told) if told.isdecimal() else 1.0
 
 
 def _refused(answer: httpx.Response, url: str) -> ServiceUnreachable:

@@ -39,7 +39,7 @@ PASSWORD = "correct horse battery"
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    with living_in(tmp_path_factory.mktemp("home"), CHURN_PARITY="on"):
+    with living_in(tmp_path_factory.mktemp("home"), CHURN_PARITY="on", CHURN_RATES="lookups=60000"):
         yield current_settings()
 
 
