@@ -33,6 +33,15 @@ def signed(claims: dict[str, Any], headers: dict[str, Any], keyring: Keyring) ->
     return jwt.encode(claims, keyring.keys.signing, "EdDSA", headers=headers)
 
 
+def in_time(**ahead: float) -> Forger:
+    """With claims of so many minutes ahead of now: of when the test runs, which may be long after it was gathered."""
+
+    def forge(good: dict[str, Any], headers: dict[str, Any], keyring: Keyring) -> str:
+        return signed(good | {claim: moment(minutes=minutes) for claim, minutes in ahead.items()}, headers, keyring)
+
+    return forge
+
+
 def changed(**claims: Any) -> Forger:
     return lambda good, headers, keyring: signed(good | claims, headers, keyring)
 
@@ -77,9 +86,9 @@ def moment(**ahead: float) -> int:
 
 
 BAD = {
-    "lapsed": changed(iat=moment(minutes=-20), exp=moment(minutes=-5.2)),
-    "of a time to come": changed(iat=moment(minutes=5), exp=moment(minutes=10)),
-    "good for longer than ours": changed(exp=moment(minutes=40)),
+    "lapsed": in_time(iat=-20, exp=-5.2),
+    "of a time to come": in_time(iat=5, exp=10),
+    "good for longer than ours": in_time(exp=40),
     "of another issuer": changed(iss="elsewhere"),
     "for another audience": changed(aud="bi"),
     "unsigned": unsigned,
