@@ -18,6 +18,7 @@ Flags = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 
 FOR_EVER = 0
+_CUSTOMER, _HOUSEHOLD = "customer", "household"
 _BYTES = 8
 _EPOCH = date(1970, 1, 1)
 _MANTISSA = 53  # bits that a float64 holds exactly
@@ -68,10 +69,16 @@ def units_of(customers: pa.Array, households: pa.Array | None) -> pa.Array:
 
     The two are marked, so that a household that is called like a customer is another unit.
     """
-    alone = pc.binary_join_element_wise("customer", customers.cast(pa.string()), " ")
+    alone = pc.binary_join_element_wise(_CUSTOMER, customers.cast(pa.string()), " ")
     if households is None:
         return alone
-    return pc.coalesce(pc.binary_join_element_wise("household", households.cast(pa.string()), " "), alone)
+    return pc.coalesce(pc.binary_join_element_wise(_HOUSEHOLD, households.cast(pa.string()), " "), alone)
+
+
+def homes_of(units: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The households that units stand for; null for a customer alone."""
+    mark = f"{_HOUSEHOLD} "
+    return pc.if_else(pc.starts_with(units, mark), pc.utf8_slice_codeunits(units, len(mark)), None)
 
 
 def _digest(drawn: blake2b, unit: str) -> bytes:

@@ -152,11 +152,15 @@ def _pays(offered: Offers, policy: Policy) -> Flags:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Stays:
-    """Since when each customer was in a wave, if late; whether the stay goes on, and whether he is held out in it."""
+    """Since when each customer was in a wave, if late; whether the stay goes on, and whether he is held out in it.
+
+    `homes` has the household and the arm of everybody whose stay goes on, in whatever part of the base he is.
+    """
 
     since: pa.Array
     staying: Flags
     held_out: Flags
+    homes: pa.Table
 
     @property
     def resting(self) -> Flags:
@@ -164,7 +168,7 @@ class _Stays:
         return np.asarray(pc.is_valid(self.since)) & ~self.staying
 
     def of(self, place: Ints) -> _Stays:
-        return _Stays(self.since.take(pa.array(place)), self.staying[place], self.held_out[place])
+        return _Stays(self.since.take(pa.array(place)), self.staying[place], self.held_out[place], self.homes)
 
 
 def _candidates(rows: pa.Table, worth: Floats, stays: _Stays, terms: Terms) -> Candidates:
@@ -176,8 +180,7 @@ def _candidates(rows: pa.Table, worth: Floats, stays: _Stays, terms: Terms) -> C
         team=_teams(rows, terms.policy),
         worth=worth,
         staying=stays.staying,
-        # A stay keeps its arm when lots are drawn anew: else who was held out would be contacted while he is watched.
-        held_out=np.where(stays.staying, stays.held_out, _held_out(keys, homes, terms)),
+        held_out=_held_out(keys, homes, stays, terms),
     )
 
 
@@ -196,10 +199,26 @@ def _homes_lately(rows: pa.Table, stays: _Stays, candidates: Ints, terms: Terms)
     return _households(rows.filter(pa.array(lately)), terms)
 
 
-def _held_out(keys: pa.Array, homes: pa.Array, terms: Terms) -> Flags:
+def _held_out(keys: pa.Array, homes: pa.Array, stays: _Stays, terms: Terms) -> Flags:
     holdout = terms.policy.holdout
     units = units_of(keys, homes if holdout.unit == "household" else None)
-    return held_out(units, Experiment.on(holdout.experiment, terms.as_of, holdout.valid_days), holdout.share)
+    lot = held_out(units, Experiment.on(holdout.experiment, terms.as_of, holdout.valid_days), holdout.share)
+    if holdout.unit == "household":
+        lot = _as_at_home(lot, homes, stays)
+    # A stay keeps its arm when lots are drawn anew: else who was held out would be contacted while he is watched.
+    return np.where(stays.staying, stays.held_out, lot)
+
+
+def _as_at_home(lot: Flags, homes: pa.Array, stays: _Stays) -> Flags:
+    """The lot, but of whose household a member stays that member's arm: what one is told the others hear.
+
+    Where some of a household stay in either arm, since one of them moved there, nobody joins those who are contacted.
+    """
+    spared, called = (
+        _among(homes, stays.homes.filter(arm)["household"].drop_null().combine_chunks())
+        for arm in (stays.homes["held_out"], pc.invert(stays.homes["held_out"]))
+    )
+    return spared | (lot & ~called)
 
 
 def _challenged(keys: pa.Array, homes: pa.Array, terms: Terms) -> Flags:
@@ -235,7 +254,8 @@ def _stays(keys: pa.Array, past: Past) -> _Stays:
     since, staying, spared = (
         past.wave[name].combine_chunks().take(found) for name in ("wave_since", "staying", "held_out")
     )
-    return _Stays(since, np.asarray(pc.fill_null(staying, False)), np.asarray(pc.fill_null(spared, False)))
+    go_on = past.wave.filter(past.wave["staying"])
+    return _Stays(since, np.asarray(pc.fill_null(staying, False)), np.asarray(pc.fill_null(spared, False)), go_on)
 
 
 def _customer_value(rows: pa.Table, policy: Policy) -> Floats:

@@ -10,13 +10,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from churn.experiment import homes_of
 from schemas.outreach import IN_THE_WAVE, STATUSES, Status
 from schemas.policy import Policy
 
 WAVE = pa.schema(
-    [("customer_id", pa.string()), ("wave_since", pa.date32()), ("staying", pa.bool_()), ("held_out", pa.bool_())]
+    [
+        ("customer_id", pa.string()),
+        ("wave_since", pa.date32()),
+        ("staying", pa.bool_()),
+        ("held_out", pa.bool_()),
+        ("household", pa.string()),
+    ]
 )
-REMEMBERED = ("customer_id", "status", "wave_since")  # what a list tells the next one of a customer
+REMEMBERED = ("customer_id", "status", "wave_since", "unit")  # what a list tells the next one of a customer
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +31,8 @@ class Past:
     """What a list has to respect.
 
     `closed` has for each of the policy's channels the customers whom nobody may contact there. `wave` has a row of WAVE
-    for each customer who was in a wave lately: since when, whether the stay goes on, and whether he was held out.
+    for each customer who was in a wave lately: since when, whether the stay goes on, whether he was held out, and his
+    household, if the lot was drawn for it.
     """
 
     closed: tuple[pa.Array, ...]
@@ -42,9 +50,19 @@ def looks_back_to(policy: Policy, as_of: date) -> date:
 
 
 def latest(newest_first: Sequence[pa.Table]) -> pa.Table:
-    """Of each customer the first row that there is, in the shape of `no_statuses`."""
-    empty = no_statuses()
-    rows = pa.concat_tables([empty, *(table.cast(empty.schema) for table in newest_first)]).combine_chunks()
+    """Of each customer the first row that there is, in the shape of `no_statuses`, with the first unit that is told.
+
+    A list tells the unit while a customer is in the wave, and not of his rest.
+    """
+    fields = no_statuses().schema
+    known = (table.cast(pa.schema([fields.field(name) for name in table.column_names])) for table in newest_first)
+    rows = pa.concat_tables([fields.empty_table(), *known], promote_options="default").combine_chunks()
+    newest, told = _firsts(rows), _firsts(rows.filter(pc.is_valid(rows["unit"])))
+    units = told["unit"].take(pc.index_in(newest["customer_id"], told["customer_id"].combine_chunks()))
+    return newest.set_column(newest.column_names.index("unit"), fields.field("unit"), units)
+
+
+def _firsts(rows: pa.Table) -> pa.Table:
     keys = rows["customer_id"].combine_chunks().dictionary_encode()
     _, first = np.unique(np.asarray(keys.indices), return_index=True)
     return rows.take(pa.array(np.sort(first)))
@@ -95,7 +113,8 @@ def _wave(policy: Policy, as_of: date, contacts: pa.Table, statuses: pa.Table) -
     done = _contacted_since(rows, contacts.filter(_before(contacts["last_contact"], as_of)))
     staying = pc.and_(pc.and_(in_the_wave, in_time), pc.invert(done))
     keys = rows["customer_id"].cast(pa.string())
-    return pa.table([keys, rows["wave_since"], staying, pc.equal(status, Status.HELD_OUT)], schema=WAVE)
+    homes = homes_of(rows["unit"].cast(pa.string()))
+    return pa.table([keys, rows["wave_since"], staying, pc.equal(status, Status.HELD_OUT), homes], schema=WAVE)
 
 
 def _contacted_since(rows: pa.Table, contacts: pa.Table) -> pa.ChunkedArray:

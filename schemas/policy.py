@@ -145,8 +145,9 @@ class CoolDown(Part):
 class Holdout(Part):
     """The share of customers who are left out by lot, so that the effect of contacts can be measured.
 
-    A lot holds for `valid_days`, and for those in a wave until their stay is over; it is one for all members of a
-    household, or for each customer. Policies that name the same `experiment` draw the same lots.
+    A lot holds for `valid_days`, and for those in a wave until their stay is over, as for who joins them there from
+    their household; it is one for all members of a household, or for each customer. Policies that name the same
+    `experiment` draw the same lots.
     """
 
     share: Annotated[float, Field(ge=0, le=0.5, strict=True)] = 0.0

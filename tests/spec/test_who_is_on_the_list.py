@@ -325,6 +325,35 @@ def test_a_stay_keeps_the_arm_that_it_began_with_when_lots_are_drawn_anew() -> N
     assert [row["arm"] for row in statuses] == ["holdout", "treated"] * 20
 
 
+# Lots are drawn anew tonight; the household of whom it was drawn for last night is that of who comes to him.
+ARMS_AT_HOME = """
+customer  probability  value  household  was       unit           status
+anna             0.60    900  H1         listed    household:H1   listed
+boris            0.50    900  H1         -         -              listed
+clara            0.60    900  H2         held_out  household:H2   held_out
+david            0.50    900  H2         -         -              held_out
+elif             0.60    900  H3         listed    household:H4   listed
+farid            0.50    900  H4         -         -              listed
+gita             0.60    900  H5         held_out  customer:gita  held_out
+"""
+
+
+@pytest.mark.parametrize("part", [99, 1])
+@pytest.mark.parametrize("period", range(8))
+def test_who_joins_a_member_of_his_household_in_the_wave_has_his_arm(period: int, part: int) -> None:
+    lots = Holdout(share=0.5, valid_days=1, experiment=f"spring_{period}")
+    policy = STAYS.model_copy(update={"teams": (Team(name="retention", capacity=99),), "holdout": lots})
+    before = [
+        {"customer_id": row["customer"], "status": row["was"], "wave_since": days_ago("1")}
+        | {"unit": row["unit"].replace(":", " ")}
+        for row in rows_of(ARMS_AT_HOME)
+        if row["was"] != "-"
+    ]
+    past = past_of(policy, TONIGHT, no_contacts(), pa.Table.from_pylist(before, schema=no_statuses().schema))
+    statuses = decided(ARMS_AT_HOME, policy, household="household", past=past, part=part)
+    assert [(row["customer_id"], row["status"]) for row in statuses] == as_told(ARMS_AT_HOME, "customer", "status")
+
+
 def days_ago(days: str) -> date | None:
     return None if days == "-" else TONIGHT - timedelta(int(days))
 

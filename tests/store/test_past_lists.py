@@ -26,21 +26,21 @@ from store.tables import publication
 FIRST = date(2026, 3, 1)
 
 LISTS = """
-night  customer  status        wave_since
-1      anna      listed                 1
-1      boris     held_out               1
-1      clara     no_action              -
-2      boris     held_out               1
-2      clara     listed                 2
-3      boris     cooling_down           1
-3      david     listed                 3
+night  customer  status        wave_since  unit
+1      anna      listed                 1  H1
+1      boris     held_out               1  H2
+1      clara     no_action              -  -
+2      boris     held_out               1  H2
+2      clara     listed                 2  H3
+3      boris     cooling_down           1  -
+3      david     listed                 3  H4
 """
 TOLD_TO_NIGHT_4 = """
-customer  status        wave_since
-anna      listed                 1
-boris     cooling_down           1
-clara     listed                 2
-david     listed                 3
+customer  status        wave_since  unit
+anna      listed                 1  H1
+boris     cooling_down           1  H2
+clara     listed                 2  H3
+david     listed                 3  H4
 """
 
 
@@ -56,15 +56,20 @@ def publisher(request: pytest.FixtureRequest) -> Publisher:
 
 def test_the_newest_list_that_has_a_customer_in_a_wave_says_since_when(publisher: Publisher) -> None:
     told = _told(publisher, "3", since=FIRST - timedelta(30))
-    assert told == [(row["customer"], row["status"], _day(row["wave_since"])) for row in _rows(TOLD_TO_NIGHT_4)]
+    assert told == [
+        (row["customer"], row["status"], _day(row["wave_since"]), row["unit"]) for row in _rows(TOLD_TO_NIGHT_4)
+    ]
 
 
 def test_nothing_is_told_of_waves_that_are_over_too_long(publisher: Publisher) -> None:
-    assert _told(publisher, "3", since=_day("1")) == [("clara", "listed", _day("2")), ("david", "listed", _day("3"))]
+    assert _told(publisher, "3", since=_day("1")) == [
+        ("clara", "listed", _day("2"), "H3"),
+        ("david", "listed", _day("3"), "H4"),
+    ]
 
 
 def test_what_was_not_there_when_a_list_was_made_is_not_behind_it(publisher: Publisher) -> None:
-    late = {"night": "2", "customer": "elif", "status": "listed", "wave_since": "2"}
+    late = {"night": "2", "customer": "elif", "status": "listed", "wave_since": "2", "unit": "H5"}
     _publish(publisher, _day("2"), [late])
     assert "elif" not in [customer for customer, *_ in _told(publisher, "3", since=FIRST - timedelta(30))]
 
@@ -130,6 +135,7 @@ def _filled(table: Table, as_of: date, rows: list[dict[str, str]]) -> pa.Table:
     columns["customer_id"] = [row["customer"] for row in rows]
     if table is STATUSES:
         columns |= {"status": [row["status"] for row in rows], "wave_since": [_day(row["wave_since"]) for row in rows]}
+        columns["unit"] = [None if row["unit"] == "-" else row["unit"] for row in rows]
     return pa.table(columns, schema=arrow_schema(table))
 
 
