@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,8 +18,8 @@ from store.migrations import bring_up_to_date
 from store.rate_limits import Buckets, DatabaseBuckets, Lease, LocalBuckets, Rate, RedisBuckets, leased, open_buckets
 from store.settings import Settings
 from store.tables import engine_for
+from tests import redis_server
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "redis"
 SLOW = Rate(per_minute=6, burst=10)  # a token in ten seconds: a test sees none come back
 
 HOURLY = Rate(per_minute=1 / 60, burst=10)
@@ -46,34 +44,9 @@ def test_what_is_granted_and_when_there_is_more(busy_for: float, wanted: int, gr
 
 @pytest.fixture(scope="module")
 def redis_url() -> Iterator[str]:
-    """A Redis of the module's own, installed where it is missing."""
-    found = subprocess.run([SCRIPT], capture_output=True, text=True, check=False)
-    if found.returncode:
-        pytest.fail(f"these tests need Redis, and it is not to be had:\n{found.stderr}", pytrace=False)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = subprocess.Popen(
-        [found.stdout.strip(), "--port", str(port), "--save", "", "--bind", "127.0.0.1", "--loglevel", "warning"]
-    )
-    try:
-        url = f"redis://127.0.0.1:{port}/0"
-        _until_it_answers(url)
+    """A Redis of the module's own."""
+    with redis_server.server() as (url, _):
         yield url
-    finally:
-        server.terminate()
-        server.wait(10)
-
-
-def _until_it_answers(url: str) -> None:
-    with redis.Redis.from_url(url) as client:
-        for _ in range(100):
-            try:
-                client.ping()
-                return
-            except redis.ConnectionError:
-                time.sleep(0.1)
-    pytest.fail("redis-server does not answer", pytrace=False)
 
 
 @pytest.fixture(params=["local", "database", "redis"])
