@@ -82,8 +82,10 @@ def _of_nights(found: Sequence[Mapping[str, Any]]) -> str:
         " of those held out have left. On the other half it tries the very rule that lists would go by: to leave alone"
         " whom the effect advises against. Lists do so where the gain is above 0 by a bound that holds for all actions"
         " and all looks together: at look k a part 1/(k(k+1)) of an error of 2.5 % is spent, so that looking each week"
-        " makes no effect seem real. A place that becomes free goes to the next by p*g*V, and a customer who has"
-        " another action coming to him may get that one, by its own belief: of neither has a lot told. By the truth of"
+        " makes no effect seem real. To ask the same of the same customers again is no further look, and effects that"
+        " pay stay until a look is sure that they lose, since of whom lists spare by them nobody is in a wave. A place"
+        " that becomes free goes to the next by p*g*V, and a customer who has another action coming to him may get that"
+        " one, by its own belief: of neither has a lot told. By the truth of"
         f" these telecoms it takes {size} for ranking by effects to earn"
         " more. `churn lift` says what is missing, and receipts name the effects that left customers alone.\n"
     )

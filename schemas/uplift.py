@@ -41,6 +41,7 @@ UPLIFT = Table(
         _column("uplift_digest", _STRING, "sha256 of the effects that lists go by; null: of none", may_lack=True),
         _column("look", _INTEGER, "How many times such effects were tried by then, this one counted", may_lack=True),
         _column("gained_surely", _NUMBER, "Gain that all looks together overstate once in 40 times", may_lack=True),
+        _column("members_digest", _STRING, "sha256 of what was tried: the same again is no new look", may_lack=True),
     ),
     primary_key=("contract", "known_at", "action"),
 )

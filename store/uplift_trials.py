@@ -16,7 +16,7 @@ from churn.contract import arrow_schema
 from churn.scorecard import Scorecard
 from churn.training.lessons import LABEL, digest_of
 from churn.training.uplift import HELD_OUT
-from churn.training.uplift_trial import Trial
+from churn.training.uplift_trial import Before, Trial
 from schemas.contract import Contract
 from schemas.manifest import ModelManifest, TrainingEntry
 from schemas.uplift import UPLIFT, UpliftVerdict
@@ -27,20 +27,24 @@ from store.model_files import card_entry
 from store.settings import Settings
 from store.tables import answering, engine_for
 from store.texts import keep_text
-from store.uplifts import ARMS
+from store.uplifts import ARMS, cards_named, kept_uplift, uplift_digest
 
 PROBE_ROWS = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What trials of a base told, which customers of waves taught the cards, up to which moment, and by which code."""
+    """What trials of a base told, which customers of waves taught the cards, up to which moment, and by which code.
+
+    `standing` is the digest of the effects that lists go by since an earlier trial, None where there are none.
+    """
 
     contract: Contract
     known_at: datetime
     code_version: str
     members: pa.Table
     trials: Sequence[Trial]
+    standing: str | None = None
 
 
 def keep_uplift(settings: Settings, told: Told) -> pa.Table:
@@ -62,29 +66,45 @@ def keep_uplift(settings: Settings, told: Told) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=arrow_schema(UPLIFT))
 
 
-def looks_before(settings: Settings, contract: str, known_at: datetime) -> dict[str, int]:
-    """How often effects of each action were tried with what was known before that moment."""
-    engine = engine_for(settings.database_url)
-    tried = sa.select(uplift.c.action, sa.func.count().label("looks")).where(
+def tried_before(settings: Settings, contract: str, known_at: datetime) -> Before:
+    """The looks that were taken with what was known before that moment, and the effects that lists go by.
+
+    Effects whose cards are gone are none, so that they can be learnt anew.
+    """
+    looks: dict[str, dict[str, int]] = {}
+    for row in _tried(settings, contract, known_at):
+        theirs = looks.setdefault(row.action, {})
+        # Trials of earlier releases did not say of whom they were: each was a look.
+        theirs.setdefault(row.members_digest or str(row.known_at), len(theirs) + 1)
+    digest = uplift_digest(settings, contract, known_at)
+    return Before(looks, kept_uplift(settings, digest) if digest else None)
+
+
+def _tried(settings: Settings, contract: str, known_at: datetime) -> Sequence[sa.Row[Any]]:
+    """Action, moment and members of each trial of an action that could be judged before that moment, in order."""
+    tried = sa.select(uplift.c.action, uplift.c.known_at, uplift.c.members_digest).where(
         uplift.c.contract == contract, uplift.c.known_at < known_at, uplift.c.gained.is_not(None)
     )
+    engine = engine_for(settings.database_url)
     with answering(engine):
         bring_up_to_date(engine)
         with engine.connect() as connection:
-            return {row.action: row.looks for row in connection.execute(tried.group_by(uplift.c.action))}
+            return connection.execute(tried.order_by(uplift.c.known_at)).all()
 
 
 def _keep_cards(settings: Settings, told: Told, paying: Sequence[Trial]) -> str:
-    """Keeps each card as a model of its own, and a text that names them."""
+    """Keeps each new card as a model of its own, and a text that names all of them."""
+    before = cards_named(settings, told.standing) if told.standing else {}
     named = {
-        trial.action: {
-            arm: save_model(_model(told, card, trial.action, arm), settings)
-            for arm, card in zip(ARMS, trial.cards or (), strict=True)
-        }
-        for trial in paying
+        trial.action: before[trial.action] if trial.standing else _saved(settings, told, trial) for trial in paying
     }
     text = {"contract": told.contract.name, "known_at": told.known_at.isoformat(), "actions": named}
     return keep_text(json.dumps(text, indent=1, sort_keys=True), settings)
+
+
+def _saved(settings: Settings, told: Told, trial: Trial) -> dict[str, str]:
+    cards = zip(ARMS, trial.cards or (), strict=True)
+    return {arm: save_model(_model(told, card, trial.action, arm), settings) for arm, card in cards}
 
 
 def _model(told: Told, card: Scorecard, action: str, arm: str) -> Model:
@@ -144,4 +164,5 @@ def _row(trial: Trial, digest: str | None) -> dict[str, Any]:
         "look": trial.look if trial.gained else None,
         "gained_surely": trial.surely,
         "uplift_digest": digest,
+        "members_digest": trial.members_digest,
     }

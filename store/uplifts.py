@@ -56,10 +56,16 @@ def uplift_digest(settings: Settings, contract: str, known_at: datetime) -> str 
 
 def kept_uplift(settings: Settings, digest: str) -> Uplift | None:
     """The effects of that digest, each card verified as `load_model` does; None where some of it is gone."""
-    text = kept_text(digest, settings)
-    named: Mapping[str, Mapping[str, str]] = json.loads(text)["actions"] if text else {}
+    named = cards_named(settings, digest)
     digests = [card for cards in named.values() for card in cards.values()]
     if not named or not all(model_folder(card, settings).is_dir() for card in digests):
         return None
     cards = {action: Cards(*(load_model(arms[arm], settings).card for arm in ARMS)) for action, arms in named.items()}
     return Uplift(digest, cards)
+
+
+def cards_named(settings: Settings, digest: str) -> Mapping[str, Mapping[str, str]]:
+    """The digests of each action's cards, by ARMS, that the effects of that digest consist of; empty where unknown."""
+    text = kept_text(digest, settings)
+    named: Mapping[str, Mapping[str, str]] = json.loads(text)["actions"] if text else {}
+    return named

@@ -18,7 +18,7 @@ from store.contracts import read_contract
 from store.policies import policy_for, read_policy
 from store.settings import current_settings
 from store.source import Extract
-from store.uplift_trials import Told, keep_uplift, looks_before
+from store.uplift_trials import Told, keep_uplift, tried_before
 from tasks.lift import KeptWave, ended
 from tasks.orchestrator import worth_no_failure
 from tasks.progress import begun
@@ -39,7 +39,7 @@ def learn(
 ) -> tuple[str, ...]:
     """Tries the effect of each action of the policy in force, keeps those that pay, and says so of each.
 
-    Lists that are decided from then on leave those alone whom these advise against.
+    Lists that are decided from then on leave those alone whom these advise against, until a trial speaks against it.
     """
     begun(STEP)
     settings, terms = current_settings(), read_contract(contract)
@@ -48,10 +48,10 @@ def learn(
     members = with_customers(with_terms(over.members, over.policies), kept)
     members = members.append_column("label", pc.cast(members["churned"], pa.int64()))
     columns = [column for column in terms.features if column.name in members.column_names]
-    looks = looks_before(settings, terms.name, over.known_at)
-    trials = tried(members, columns, read_policy(policy or policy_for(terms.name)).policy, PLAN, looks=looks)
-    code = f"{version('churn')}+{code_digest()[:12]}"
-    keep_uplift(settings, Told(terms, over.known_at, code, teaching(members), trials))
+    before = tried_before(settings, terms.name, over.known_at)
+    trials = tried(members, columns, read_policy(policy or policy_for(terms.name)).policy, PLAN, before=before)
+    code, standing = f"{version('churn')}+{code_digest()[:12]}", before.uplift.digest if before.uplift else None
+    keep_uplift(settings, Told(terms, over.known_at, code, teaching(members), trials, standing))
     return tuple(f"{trial.action}: {trial.says}" for trial in trials)
 
 

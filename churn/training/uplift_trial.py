@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
@@ -17,10 +18,10 @@ from churn.off_policy import NOTHING, Ints, Logged, Value, surely_gained, value_
 from churn.profit import expected_value
 from churn.scorecard import Floats, one_array
 from churn.spending import Yes, flags_of
-from churn.training.lessons import LABEL
+from churn.training.lessons import LABEL, digest_of
 from churn.training.plan import TrainingPlan
 from churn.training.uplift import FEWEST_CHURNERS, HELD_OUT, train_uplift
-from churn.uplift import Cards, lowered
+from churn.uplift import Cards, Uplift, lowered
 from schemas.columns import Column
 from schemas.policy import Action, Policy
 from schemas.uplift import UpliftVerdict
@@ -53,7 +54,8 @@ class Trial:
     """An action's waves, and what leaving those alone earns whom its effects advise against, in money a customer.
 
     `gained` and `cards` are None where too few have left. The cards have learnt from one half of the customers, and are
-    judged by the other, at the `look` of that number and one of so many `actions`.
+    judged by the other, at the `look` of that number and one of so many `actions`. Those are `standing` that lists go
+    by since an earlier look. `members_digest` names what was tried: customers, what became of them, and the rule.
     """
 
     action: str
@@ -62,6 +64,8 @@ class Trial:
     cards: Cards | None = None
     look: int = 1
     actions: int = 1
+    members_digest: str | None = None
+    standing: bool = False
 
     @property
     def surely(self) -> float | None:
@@ -71,6 +75,8 @@ class Trial:
     @property
     def verdict(self) -> UpliftVerdict:
         """Whether lists may leave those alone whom the effects advise against."""
+        if self.standing:
+            return UpliftVerdict.NO_GAIN if self._surely_loses else UpliftVerdict.PAYS
         if self.surely is None or self.cards is None:
             return UpliftVerdict.NOT_YET
         return UpliftVerdict.PAYS if self.surely > 0.0 else UpliftVerdict.NO_GAIN
@@ -88,19 +94,47 @@ class Trial:
         if self.gained is None:
             left = f"{self.drawn.listed_churned:,} listed and {self.drawn.held_out_churned:,} held out left"
             needed = f"about {self.needed:,} are needed" if self.needed else "how many are needed nobody knows"
-            return f"Not yet: of {members} {left}; {needed}, so that {FEWEST_CHURNERS} of each leave."
+            still = " Lists still leave those alone whom an earlier look advised against." if self.standing else ""
+            return f"Not yet: of {members} {left}; {needed}, so that {FEWEST_CHURNERS} of each leave.{still}"
         gained = "{:+.3f} ({:+.3f} to {:+.3f})".format(*self.gained)
         rule = "lists leave these alone" if self.verdict is UpliftVerdict.PAYS else "nobody is left alone for it"
+        sure = f"{self.surely:+.3f} of it is sure"
+        if self.standing:
+            sure = f"it paid before, and is {'now' if self._surely_loses else 'not'} sure to lose"
         return (
             f"To leave alone whom effects advise against earns {gained} a customer, over {members}; at look {self.look}"
-            f" {self.surely:+.3f} of it is sure: {rule}."
+            f" {sure}: {rule}."
         )
+
+    @property
+    def _surely_loses(self) -> bool:
+        if self.gained is None:
+            return False
+        value, low, high = self.gained
+        return surely_gained(Value(-value, -high, -low), self.look, self.actions) > 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What earlier trials left: the number of each action's looks, by what each tried, and what lists go by."""
+
+    looks: Mapping[str, Mapping[str, int]]
+    uplift: Uplift | None = None
+
+    def look(self, action: str, members_digest: str) -> int:
+        """The number of a look at these members: to ask the same of the same customers again is no other look."""
+        theirs = self.looks.get(action, {})
+        return theirs.get(members_digest, len(theirs) + 1)
+
+    def cards(self, action: str) -> Cards | None:
+        """The cards of the action that lists go by."""
+        return self.uplift.cards.get(action) if self.uplift else None
 
 
 def tried(
-    members: pa.Table, columns: Sequence[Column], policy: Policy, plan: TrainingPlan, *, looks: Mapping[str, int]
+    members: pa.Table, columns: Sequence[Column], policy: Policy, plan: TrainingPlan, *, before: Before
 ) -> list[Trial]:
-    """The trial of each action of the policy in force; `looks` says how often each was tried before.
+    """The trial of each action of the policy in force; cards that paid before stay until one is sure that they lose.
 
     `members` are customers of waves: the columns, `action`, `held_out`, `label`, `probability`, `customer_value`,
     `unit`, and of `churn.spending` `share` and `spent`. Those count of whom all is known and who could be held out.
@@ -111,9 +145,11 @@ def tried(
     names = counted["action"].cast(pa.string())
     trials = []
     for action in policy.actions:
-        theirs = counted.filter(pc.equal(names, action.name))
-        found = _trial(_Rule(action, policy.minimum_expected_value), theirs, columns, plan)
-        trials.append(replace(found, look=looks.get(action.name, 0) + 1, actions=len(policy.actions)))
+        rule, theirs = _Rule(action, policy.minimum_expected_value), counted.filter(pc.equal(names, action.name))
+        digest = _digest(rule, theirs)
+        look, cards = before.look(action.name, digest), before.cards(action.name)
+        found = replace(_trial(rule, theirs, columns, plan), look=look, actions=len(policy.actions))
+        trials.append(replace(_with_standing(found, rule, theirs, cards), members_digest=digest))
     return trials
 
 
@@ -148,6 +184,24 @@ def _trial(rule: _Rule, members: pa.Table, columns: Sequence[Column], plan: Trai
     cards = train_uplift(teaching(members), columns, plan, fewest=FEWEST_OF_HALF).get(name)
     judges = members.filter(pa.array(~_teaches(members)))
     return Trial(name, drawn, _gained(rule, judges, lowered(cards, judges)), cards) if cards else Trial(name, drawn)
+
+
+def _with_standing(found: Trial, rule: _Rule, members: pa.Table, cards: Cards | None) -> Trial:
+    """Where new cards do not pay, the trial of those that did: of whom lists have spared since nobody is in a wave."""
+    if cards is None or found.verdict is UpliftVerdict.PAYS:
+        return found
+    if found.gained is None:
+        return replace(found, cards=cards, standing=True)
+    if not Uplift("", {found.action: cards}).columns <= set(members.column_names):
+        return found
+    judges = members.filter(pa.array(~_teaches(members)))
+    return replace(found, gained=_gained(rule, judges, lowered(cards, judges)), cards=cards, standing=True)
+
+
+def _digest(rule: _Rule, members: pa.Table) -> str:
+    """What names a trial: the customers of it, all that is known of them, and whom lists have by beliefs alone."""
+    asked = f"{rule.action.model_dump_json()} {rule.minimum!r} {digest_of(members)}"
+    return hashlib.sha256(asked.encode()).hexdigest()
 
 
 def _teaches(members: pa.Table) -> Yes:

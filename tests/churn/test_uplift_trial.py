@@ -10,8 +10,8 @@ import pytest
 from churn.actions import gain_of
 from churn.off_policy import NOTHING
 from churn.training.plan import TrainingPlan
-from churn.training.uplift_trial import Trial, teaching, tried
-from churn.uplift import card_effects, lowered
+from churn.training.uplift_trial import Before, Trial, teaching, tried
+from churn.uplift import Cards, Uplift, card_effects, lowered
 from schemas.columns import Column, LogicalType
 from schemas.uplift import UpliftVerdict
 from tests.policies import CALL, small_policy
@@ -45,8 +45,13 @@ def waves(customers: int, *, harms: bool, share: float = 0.4) -> pa.Table:
     )
 
 
-def trial(members: pa.Table, look: int = 1) -> Trial:
-    return tried(members, COLUMNS, POLICY, QUICK, looks={"call": look - 1})[0]
+def trial(members: pa.Table, look: int = 1, standing: Cards | None = None) -> Trial:
+    looks = {"call": {f"earlier {number}": number for number in range(1, look)}}
+    return again(members, Before(looks, Uplift("digest", {"call": standing}) if standing else None))
+
+
+def again(members: pa.Table, before: Before) -> Trial:
+    return tried(members, COLUMNS, POLICY, QUICK, before=before)[0]
 
 
 def test_effects_that_tell_whom_a_call_drives_away_take_the_place_of_the_belief() -> None:
@@ -84,7 +89,7 @@ def test_who_could_not_be_held_out_and_whose_money_is_not_known_teaches_nothing(
 
 
 def test_an_action_without_waves_has_a_trial_too() -> None:
-    [_, of_voucher] = tried(waves(600, harms=False), COLUMNS, small_policy(), QUICK, looks={})
+    [_, of_voucher] = tried(waves(600, harms=False), COLUMNS, small_policy(), QUICK, before=Before({}))
     assert (of_voucher.action, of_voucher.drawn.members) == ("voucher", 0)
 
 
@@ -115,3 +120,34 @@ def test_a_later_look_asks_for_more() -> None:
     assert late.surely is not None
     assert late.surely < first.surely
     assert "at look 52" in late.says
+
+
+def test_to_ask_the_same_of_the_same_customers_again_is_no_further_look() -> None:
+    members = waves(6_000, harms=True)
+    digest = trial(members).members_digest
+    assert digest is not None
+    seen = Before({"call": {"earlier": 1, digest: 2}})
+    assert again(members, seen).look == 2
+    assert again(members.slice(1), seen).look == 3
+
+
+def test_effects_that_paid_stay_where_a_later_look_cannot_tell() -> None:
+    """Lists that leave customers alone show little of what that earns: of those who are spared nobody is in a wave."""
+    members = waves(15_000, harms=True)
+    paid = trial(members.slice(0, 6_000)).cards
+    assert paid is not None
+    in_waves = members.filter(pa.array(lowered(paid, members) > 0.05))
+    assert trial(in_waves).verdict is UpliftVerdict.NO_GAIN
+    found = trial(in_waves, look=2, standing=paid)
+    assert (found.verdict, found.cards, found.standing) == (UpliftVerdict.PAYS, paid, True)
+    assert found.says.endswith("it paid before, and is not sure to lose: lists leave these alone.")
+    too_few = trial(waves(600, harms=True), standing=paid)
+    assert (too_few.verdict, too_few.cards) == (UpliftVerdict.PAYS, paid)
+    assert too_few.says.endswith("Lists still leave those alone whom an earlier look advised against.")
+
+
+def test_effects_that_paid_go_where_a_later_look_is_sure_that_they_lose() -> None:
+    paid = trial(waves(6_000, harms=True)).cards
+    found = trial(waves(6_000, harms=False), look=2, standing=paid)
+    assert found.verdict is UpliftVerdict.NO_GAIN
+    assert found.says.endswith("it paid before, and is now sure to lose: nobody is left alone for it.")
