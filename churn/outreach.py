@@ -6,7 +6,7 @@ from all of them, so the list does not depend on how the base was split.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 
@@ -120,6 +120,13 @@ def judge(rows: pa.Table, terms: Terms, past: Past) -> Judged:
     candidates = _candidates(rows.take(pa.array(place)), worth, stays.of(place), terms)
     candidates = replace(candidates, homes_lately=_homes_lately(rows, stays, place, terms))
     return Judged(keys, verdict, offered, stays.since, candidates, place, _models(rows))
+
+
+def homes_away(parts: Iterable[Judged], past: Past) -> pa.Array:
+    """The household of each who was in a wave lately and is in no part: he counts for its limit like who is."""
+    here = [part.customer_id.filter(pc.is_valid(part.wave_since)).cast(pa.string()) for part in parts]
+    away = pc.invert(pc.is_in(past.wave["customer_id"], pa.concat_arrays([pa.array([], pa.string()), *here])))
+    return past.wave.filter(away)["household"].combine_chunks()
 
 
 def code_of(policy: Policy, status: Status) -> int:

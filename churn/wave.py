@@ -63,15 +63,17 @@ class Wave:
     shadow_prices: Floats
 
 
-def draw(parts: Sequence[Candidates], policy: Policy) -> Wave:
+def draw(parts: Sequence[Candidates], policy: Policy, away: pa.Array | None = None) -> Wave:
     """The wave of all parts together; neither their order nor that of their rows changes it.
+
+    `away` has the household of each who was in a wave lately and is in none of the parts.
 
     The contacts are those that are worth most within the capacities. Who is held out takes no place, and is in the wave
     if he is worth as much as the last one listed: so listed and held out are alike, but for the lot. Where the limit of
     a household keeps members back, the next one has the place of whom nobody has one for.
     """
     sizes = [len(part.team) for part in parts]
-    drawn = _drawn(_in_order(parts), policy)
+    drawn = _drawn(_in_order(parts, pa.nulls(0, pa.string()) if away is None else away), policy)
     cuts = np.cumsum(sizes)[:-1]
     places = zip(np.split(drawn.channel, cuts), np.split(drawn.crowded_out, cuts), strict=True)
     return Wave(tuple(Places(*place) for place in places), drawn.shadow_prices)
@@ -100,7 +102,7 @@ class _Drawn:
     shadow_prices: Floats
 
 
-def _in_order(parts: Sequence[Candidates]) -> _Pool:
+def _in_order(parts: Sequence[Candidates], away: pa.Array) -> _Pool:
     keys = pa.concat_arrays([part.customer_id.cast(pa.string()) for part in parts])
     order = np.asarray(pc.sort_indices(keys)).astype(np.int64)
     worth = np.concatenate([part.worth for part in parts])[order]
@@ -108,7 +110,7 @@ def _in_order(parts: Sequence[Candidates]) -> _Pool:
     return _Pool(
         origin=order,
         household=household,
-        lately=_times(household, pa.concat_arrays([part.homes_lately.cast(pa.string()) for part in parts])),
+        lately=_times(household, pa.concat_arrays([away, *(part.homes_lately.cast(pa.string()) for part in parts)])),
         team=np.concatenate([part.team for part in parts])[order],
         worth=in_micros(worth, worth > -np.inf),
         staying=np.concatenate([part.staying for part in parts])[order],

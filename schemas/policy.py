@@ -173,8 +173,9 @@ class Policy(Part):
     """A versioned policy file.
 
     Money is in the currency of the customer's value; capacities are contacts a day. `household_limit` is how many
-    members of a household may be in a wave within the `wave_days` of cooling down. Who is in a wave stays in it for
-    `stickiness_days` nights, unless one of the rules says otherwise.
+    members of a household may be in a wave within the `wave_days` of cooling down; where one lives whom a night does
+    not score is known if lots are drawn by household. Who is in a wave stays in it for `stickiness_days` nights, unless
+    one of the rules says otherwise.
     """
 
     name: Name

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from churn.errors import AuditFailed
 from churn.listing import FROM_SCORES, is_listed, list_rows, listed_rows, status_rows, team_rows
-from churn.outreach import Ints, Judged, Terms, judge
+from churn.outreach import Ints, Judged, Terms, homes_away, judge
 from churn.past import Past, looks_back_to, no_statuses, past_of
 from churn.policy import without_leavers
 from churn.scorecard import Scorecard
@@ -85,7 +85,8 @@ def decision(night: Night, scores: Result, policy: PolicyInForce) -> Decision:
     terms = replace(terms, uplift=learnt, traffic=traffic_of(night, policy.policy))
     past = past_at(night, terms)
     parts = tuple(_at_once(lambda bucket: _judged(night, scores, terms, past, bucket), night.every_bucket))
-    return Decision(terms, parts, draw([part.candidates for part in parts], terms.policy))
+    wave = draw([part.candidates for part in parts], terms.policy, homes_away(parts, past))
+    return Decision(terms, parts, wave)
 
 
 def write_decision(night: Night, scores: Result, decided: Decision, folder: Path) -> None:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from churn.listing import status_rows
-from churn.outreach import Terms, judge
+from churn.outreach import Terms, homes_away, judge
 from churn.past import no_statuses, past_of
 from churn.wave import draw
 from schemas.policy import Action, Channel, CoolDown, Holdout, Policy, Suppression, Team
@@ -128,6 +128,18 @@ farid            0.50    900  H3         -             -  listed
 gita             0.30    900  H4         listed        1  listed
 hugo             0.90    900  H4         -             -  household_limit
 """
+# Who was in a wave lately counts for his household also on a night that does not score him, such as when set aside.
+AWAY = """
+customer  probability  value  household  was       since  scored  status
+anna             0.60    900  H1         listed        2  no      -
+boris            0.90    900  H1         -             -  yes     household_limit
+clara            0.50    900  H2         held_out      2  no      -
+david            0.70    900  H2         -             -  yes     household_limit
+elif             0.40    900  H3         listed       30  no      -
+farid            0.50    900  H3         -             -  yes     listed
+gita             0.30    900  -          listed        2  no      -
+hugo             0.90    900  -          -             -  yes     listed
+"""
 UNKNOWN_HOMES = """
 customer  probability  value  household  status
 anna             0.60    900  blank      listed
@@ -211,8 +223,9 @@ def decided(
     """Everybody's status, from parts of so many customers."""
     base = base_table(rows_of(table))
     terms = Terms(policy, "d" * 64, TONIGHT, household, CONSENTS)
-    parts = [judge(base.slice(at, part), terms, past or nothing_before(policy)) for at in range(0, len(base), part)]
-    wave = draw([judged.candidates for judged in parts], policy)
+    past = past or nothing_before(policy)
+    parts = [judge(base.slice(at, part), terms, past) for at in range(0, len(base), part)]
+    wave = draw([judged.candidates for judged in parts], policy, homes_away(parts, past))
     pairs = zip(parts, wave.parts, strict=True)
     return [row for judged, places in pairs for row in status_rows(judged, places, terms).to_pylist()]
 
@@ -242,6 +255,22 @@ def test_a_household_counts_those_of_it_who_were_in_a_wave_lately(part: int) -> 
     past = past_of(policy, TONIGHT, no_contacts(), pa.Table.from_pylist(before, schema=no_statuses().schema))
     statuses = decided(HOMES_LATELY, policy, household="household", past=past, part=part)
     assert [(row["customer_id"], row["status"]) for row in statuses] == as_told(HOMES_LATELY, "customer", "status")
+
+
+@pytest.mark.parametrize("part", [99, 1])
+def test_a_household_counts_those_of_it_who_were_in_a_wave_lately_and_are_not_scored_tonight(part: int) -> None:
+    policy = HOUSEHOLDS.model_copy(update={"stickiness_days": 3, "cool_down": CoolDown(wave_days=30)})
+    before = [
+        {"customer_id": row["customer"], "status": row["was"], "wave_since": days_ago(row["since"])}
+        | {"unit": f"customer {row['customer']}" if row["household"] == "-" else f"household {row['household']}"}
+        for row in rows_of(AWAY)
+        if row["was"] != "-"
+    ]
+    past = past_of(policy, TONIGHT, no_contacts(), pa.Table.from_pylist(before, schema=no_statuses().schema))
+    header, *lines = AWAY.strip().splitlines()
+    scored = "\n".join([header, *(line for line in lines if " yes " in line)])
+    statuses = decided(scored, policy, household="household", past=past, part=part)
+    assert [(row["customer_id"], row["status"]) for row in statuses] == as_told(scored, "customer", "status")
 
 
 def test_those_whose_household_is_a_blank_do_not_live_together() -> None:
