@@ -18,6 +18,7 @@ COLUMNS = ("waves", "action", "listed", "held out", "left", "left of held out", 
 
 
 MODEL_SCOPES = (Scope.CHAMPION, Scope.CHALLENGER)
+DEALT = 1_000  # what was saved of one customer of a base a night is too little to read
 
 
 class Heads(NamedTuple):
@@ -35,6 +36,13 @@ class Heads(NamedTuple):
     def both(self) -> int:
         """Listed and held out together."""
         return self.listed + self.held_out
+
+
+class Dealt(NamedTuple):
+    """How many customers of the base the lot dealt to either model, over the nights of all waves."""
+
+    champion: int
+    challenger: int
 
 
 class Figure(NamedTuple):
@@ -133,22 +141,26 @@ def in_words(verdict: Verdict, heads: Heads, size: Size, effect: Figure | None, 
             return f"{verdict.capitalize()}. {said}{money}."
 
 
-def which_saved_more(champion: Lift, challenger: Lift) -> str:
-    """Whose share of all waves saved more money a listed customer, in a sentence."""
+def which_saved_more(champion: Lift, challenger: Lift, dealt: Dealt | None) -> str:
+    """Which model saved more money of the customers that it was dealt, in a sentence.
+
+    Not of those it listed: a model whose scores are low lists fewer and better ones, and leaves the others to leave.
+    """
     unsure = {Verdict.NOT_YET, Verdict.NOT_TRUSTED} & {champion.verdict, challenger.verdict}
-    if unsure or champion.saved is None or challenger.saved is None:
+    if unsure or dealt is None or champion.saved is None or challenger.saved is None:
         return "Whether champion or challenger saves more is not known yet."
-    theirs, ours = _of_each(challenger.saved, challenger.heads), _of_each(champion.saved, champion.heads)
+    theirs, ours = _of_each(challenger.saved, dealt.challenger), _of_each(champion.saved, dealt.champion)
     value, low, high = apart = _apart(theirs, ours)
-    told = "{:+,.2f} ({:+,.2f} to {:+,.2f}) a listed customer, challenger less champion".format(*apart)
+    told = "{:+,.2f} ({:+,.2f} to {:+,.2f}) a night of each {:,} customers dealt to it".format(*apart, DEALT)
+    told += ", challenger less champion"
     if low <= 0.0 <= high:
         return f"Between champion and challenger no difference is seen: {told}."
     return f"The {'challenger' if value > 0.0 else 'champion'} saves more: {told}."
 
 
-def _of_each(saved: Figure, heads: Heads) -> Figure:
-    """What was saved for each listed customer."""
-    return Figure(*(end / heads.listed for end in saved))
+def _of_each(saved: Figure, customers: int) -> Figure:
+    """What was saved a night of each DEALT customers."""
+    return Figure(*(end / customers * DEALT for end in saved))
 
 
 def _apart(one: Figure, other: Figure) -> Figure:

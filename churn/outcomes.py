@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, time, timedelta
 
 import numpy as np
@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas.interventions import CONTACT_EVENTS, Event
-from schemas.outreach import IN_THE_WAVE, Status
+from schemas.outreach import IN_THE_WAVE, ModelArm, Status
 
 MEMBERS = pa.schema(
     [
@@ -25,6 +25,8 @@ MEMBERS = pa.schema(
         ("customer_value", pa.float64()),
         ("unit", pa.string()),
         ("model_arm", pa.string()),
+        ("champion_customers", pa.int64()),
+        ("challenger_customers", pa.int64()),
     ]
 )
 IN_SCORES = ("segment", "band", "probability")
@@ -35,11 +37,14 @@ def wave_members(statuses: pa.Table, scores: pa.Table) -> pa.Table:
     """The MEMBERS of a wave: who of STATUSES was listed or held out, and what SCORES said of them.
 
     Money is as the policy has it; it is null, and so are unit and arm, where a list of an earlier release did not tell.
+    How many of the whole base the lot dealt to either model stands with each member.
     """
     rows = statuses.filter(pc.is_in(statuses["status"].cast(pa.string()), pa.array(IN_THE_WAVE, pa.string())))
     untold = pa.nulls(rows.num_rows)
     columns = {name: rows[name] if name in rows.column_names else untold for name in IN_STATUSES}
     columns["held_out"] = pc.equal(rows["status"].cast(pa.string()), Status.HELD_OUT.value)
+    dealt = _dealt(statuses)
+    columns |= {f"{arm}_customers": pa.array([dealt.get(arm)] * rows.num_rows, pa.int64()) for arm in ModelArm}
     for name in IN_SCORES:
         columns[name] = _looked_up(scores[name], scores["customer_id"], rows["customer_id"])
     return pa.table([columns[field.name].cast(field.type) for field in MEMBERS], schema=MEMBERS)
@@ -90,6 +95,14 @@ def with_contacts(members: pa.Table, events: pa.Table, horizon_days: int) -> pa.
         happened[place.filter(theirs).to_numpy()] = True
         members = members.append_column(name, pa.array(happened))
     return members
+
+
+def _dealt(statuses: pa.Table) -> Mapping[str, int]:
+    """How many customers the lot dealt to each model; empty where a list of an earlier release did not tell."""
+    if "model_arm" not in statuses.column_names:
+        return {}
+    arm_of = statuses["model_arm"].cast(pa.string())
+    return {arm: pc.sum(pc.equal(arm_of, arm), min_count=0).as_py() for arm in ModelArm}
 
 
 def _looked_up(values: pa.ChunkedArray, keys: pa.ChunkedArray, wanted: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -44,8 +44,17 @@ def test_the_money_of_a_wave_is_that_of_its_policy_and_not_that_of_the_score() -
     assert members["held_out"].to_pylist() == [False, True]
 
 
+def test_how_many_customers_each_model_was_dealt_stands_with_the_members() -> None:
+    arms = pa.array(["champion", "challenger", "champion"]).dictionary_encode()
+    decided = DECIDED.set_column(DECIDED.column_names.index("model_arm"), "model_arm", arms)
+    members = wave_members(decided, SCORES)
+    assert members["champion_customers"].to_pylist() == [2, 2], "those whom no list named count, too"
+    assert members["challenger_customers"].to_pylist() == [1, 1]
+
+
 def test_a_list_of_an_earlier_release_tells_no_money_and_no_unit() -> None:
-    members = wave_members(DECIDED.drop_columns(["customer_value", "unit"]), SCORES)
+    members = wave_members(DECIDED.drop_columns(["customer_value", "unit", "model_arm"]), SCORES)
     assert members.schema == MEMBERS
+    assert members["champion_customers"].null_count == 2
     assert members["customer_value"].null_count == members["unit"].null_count == 2
     assert members["probability"].to_pylist() == [0.3, 0.2]

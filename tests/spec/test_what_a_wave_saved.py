@@ -42,6 +42,8 @@ def _customer(group: dict[str, str | None], number: int, *, churned: bool) -> di
         "customer_value": 300.0,
         "unit": None,
         "model_arm": group.get("model"),
+        "champion_customers": 400_000,
+        "challenger_customers": 100_000,
         "churned": churned,
         "contacted": group["arm"] == "listed",
         "accepted": False,
@@ -334,22 +336,48 @@ challenger  held_out       2000   300
 """
 
 
-def of_models(text: str) -> dict[str, Lift]:
-    return {one.scope: one for one in lifts(customers(text), [TERMS]) if one.scope in ("champion", "challenger")}
+def of_models(text: str, **constant: Any) -> dict[str, Lift]:
+    found = lifts(customers(text, **constant), [TERMS])
+    return {one.scope: one for one in found if one.scope in ("champion", "challenger")}
 
 
 @pytest.mark.parametrize(
     ("left", "says"),
     [
-        (1260, "The challenger saves more: +15.00 (+8.10 to +21.90) a listed customer, challenger less champion."),
-        (2860, "The champion saves more: -11.67 (-18.72 to -4.62) a listed customer, challenger less champion."),
-        (2100, "Between champion and challenger no difference is seen: +1.00"),
+        (1260, "The challenger saves more: +2,700.00 (+1,458.86 to +3,941.14) a night of each 1,000 customers dealt"),
+        (2860, "The champion saves more: -2,100.00 (-3,368.81 to -831.19)"),
+        (2100, "Between champion and challenger no difference is seen: +180.00 (-1,069.67 to +1,429.67)"),
     ],
 )
 def test_the_report_says_whose_list_saved_more(left: int, says: str) -> None:
-    found = of_models(TWO_MODELS.format(left=left))
+    found = of_models(TWO_MODELS.format(left=left), champion_customers=100_000)
     assert [one.heads.both for one in found.values()] == [20_000, 20_000], "who was nobody's share counts for neither"
     assert says in found["challenger"].says
+
+
+FEWER_AND_BETTER = """
+model       arm       customers  left
+champion    listed        36000  4320
+champion    held_out       4000   600
+challenger  listed        18000  1800
+challenger  held_out       2000   300
+"""
+
+
+def test_a_model_that_lists_fewer_and_better_customers_does_not_thereby_save_more() -> None:
+    dealt_alike = of_models(FEWER_AND_BETTER, champion_customers=100_000)
+    champion, challenger = (one.saved for one in dealt_alike.values())
+    assert champion is not None
+    assert challenger is not None
+    assert (champion.value, challenger.value) == pytest.approx((36_000 * 7.0, 18_000 * 13.0))
+    assert "no difference is seen: -180.00 " in dealt_alike["challenger"].says
+    # Where he was dealt a quarter of as many, as much is more.
+    assert "The challenger saves more: +1,710.00 " in of_models(FEWER_AND_BETTER)["challenger"].says
+
+
+def test_whose_list_saved_more_is_not_known_of_waves_that_kept_no_count() -> None:
+    found = of_models(TWO_MODELS.format(left=1260), champion_customers=None)["challenger"]
+    assert found.says.endswith("Whether champion or challenger saves more is not known yet.")
 
 
 def test_whose_list_saved_more_is_not_yet_known_below_size() -> None:

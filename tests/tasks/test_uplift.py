@@ -70,6 +70,8 @@ class Base:
             "customer_value": 200.0,
             "unit": None,
             "model_arm": None,
+            "champion_customers": None,
+            "challenger_customers": None,
         }
         own = {"customer_id": self.names, "held_out": self.held_out}
         return (
