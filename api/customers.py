@@ -125,7 +125,10 @@ def published_score(
         contacts = contacts_with(connection, visit.contract, customer_id, MOST_CONTACTS)
         answer = _answer(dict(score), _plain(decision), [_contact(one) for one in contacts], visit)
         visit.look.record(connection, "lookup", customer_id)
-    return answer.model_copy(update={"live": sight.live(score, place.pinned, visit.discretion)}) if live else answer
+    if not live:
+        return answer
+    now = sight.live(score, place.pinned, visit.discretion)
+    return answer.model_copy(update={"live": now.as_decided(decision)})
 
 
 @router.get(f"{PART_OF_CUSTOMER}/history", dependencies=[Depends(limited("lookups"))], responses=REFUSALS)

@@ -21,6 +21,7 @@ from api.discretion import Discretion
 from api.models import Champions
 from api.predictions import Prediction, Told
 from api.problems import in_sentences
+from api.recommended import as_decided
 from churn.changes import changed_features
 from churn.errors import ChurnError
 from churn.lookup import score_one
@@ -55,9 +56,15 @@ class Change(BaseModel):
 class LiveScore(BaseModel):
     """The score of what is known now, by the champion of now, beside the stored one."""
 
-    score: Prediction | None = Field(description="Null where the customer cannot be asked for now")
+    score: Prediction | None = Field(
+        description="Null where the customer cannot be asked for now; no action where the night's list leaves him alone"
+    )
     because: str | None = Field(description="Why there is no score; null where there is one")
     changed: list[Change] = Field(description="The features that differ from those that the night scored")
+
+    def as_decided(self, decision: Mapping[Any, Any] | None) -> LiveScore:
+        """The same of a customer about whom the night's list decided so."""
+        return self.model_copy(update={"score": self.score and as_decided(self.score, decision)})
 
 
 @dataclass(frozen=True, slots=True)

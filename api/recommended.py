@@ -5,12 +5,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from api.models import Champions
 from churn.errors import PolicyError
 from churn.recommendation import Advice, Trouble
+from schemas.outreach import Status
 from store.policies import policy_asked_for, read_policy
+
+if TYPE_CHECKING:
+    from api.predictions import Prediction
+
+# The night has seen what no score tells: who was held out, so that an action would spoil the measure, or was contacted.
+LEFT_ALONE = frozenset({Status.HELD_OUT, Status.COOLING_DOWN, Status.HOUSEHOLD_LIMIT})
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +41,12 @@ def recommended(
         "agent_says": best.says,
         "rule": advice.rule,
     }
+
+
+def as_decided(score: Prediction, decision: Mapping[Any, Any] | None) -> Prediction:
+    """The score of a customer about whom the night's list decided so; without an action where it leaves him alone."""
+    left_alone = decision is not None and decision["status"] in LEFT_ALONE
+    return score.model_copy(update={"recommended": None}) if left_alone else score
 
 
 @lru_cache(maxsize=8)

@@ -19,9 +19,11 @@ from api.models import Champions, Pinned
 from api.paths import PART_OF_CUSTOMER
 from api.predictions import JSON, Prediction, Told, as_refusal, require_json
 from api.problems import described
+from api.recommended import as_decided
 from api.visits import REFUSALS, CustomerId, Visiting
 from churn.changes import moved_terms
 from churn.lookup import score_one
+from store.lookups import decision_about
 
 router = APIRouter(prefix="/api/v1", tags=["customers"])
 
@@ -58,8 +60,8 @@ class WhatIf(BaseModel):
     """Two scores of the same customer by the champion of now: as he is, and as he would be."""
 
     as_of: date = Field(description="Date of the night whose snapshot says how he is")
-    before: Prediction
-    after: Prediction
+    before: Prediction = Field(description="No action where the night's list leaves the customer alone")
+    after: Prediction = Field(description="No action where the night's list leaves the customer alone")
     changed: list[Change] = Field(description="The features that would differ")
     moved: list[MovedReason] = Field(
         description="The terms that would move, that which moves most first; none where another model would score him"
@@ -95,13 +97,14 @@ def what_if(
     """The customer of the newest night's snapshot, with some columns changed; nothing of it is kept but the look."""
     with visit.engine.connect() as connection:
         score = visit.newest_score(connection, customer_id)
+        decision = decision_about(connection, visit.contract, customer_id, score["as_of"])
     before = sight.kept_row(score, champions.contract)
     if before is None:
         raise HTTPException(HTTPStatus.NOT_FOUND, GONE)
     after = {**before, **_checked(before, changes, champions)}
     with visit.engine.begin() as connection:
         visit.look.record(connection, "what-if", customer_id)
-    return _answer(_Asked(before, after, score["as_of"]), champions, visit.discretion)
+    return _answer(_Asked(before, after, score["as_of"], decision), champions, visit.discretion)
 
 
 def _checked(before: Mapping[str, Any], changes: Mapping[str, Any], champions: Champions) -> dict[str, Any]:
@@ -119,15 +122,16 @@ def _checked(before: Mapping[str, Any], changes: Mapping[str, Any], champions: C
 
 
 class _Asked(NamedTuple):
-    """The customer as that night knew him, and as he would be."""
+    """The customer as that night knew him, and as he would be; and what its list decided about him, if there is one."""
 
     before: Mapping[str, Any]
     after: Mapping[str, Any]
     as_of: date
+    decision: Mapping[Any, Any] | None
 
 
 def _answer(asked: _Asked, champions: Champions, discretion: Discretion) -> WhatIf:
-    before, after, as_of = asked
+    before, after, as_of, decision = asked
     was, would_be = champions.of(before), champions.of(after)
     then, now = (
         Told(champion, champions, as_of).of(row, score_one(champion.card, row))
@@ -136,8 +140,8 @@ def _answer(asked: _Asked, champions: Champions, discretion: Discretion) -> What
     moved = moved_terms(was.card, before, after) if was is would_be else []
     return WhatIf(
         as_of=as_of,
-        before=discretion.prediction(then),
-        after=discretion.prediction(now),
+        before=as_decided(discretion.prediction(then), decision),
+        after=as_decided(discretion.prediction(now), decision),
         changed=changes_told(champions.contract, before, after, discretion),
         moved=[MovedReason(**each._asdict()) for each in moved if discretion.says(each.feature)],
     )

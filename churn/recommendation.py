@@ -125,9 +125,16 @@ class Advice:
 def _in_words(policy: Policy, contract: Contract) -> str:
     asked = {column.name for column in contract.customer.with_role(*ASKED)}
     unasked = sorted({name for action in policy.actions for name in action.cause_columns} - asked)
-    aside = [*(["a challenger's share"] if policy.challenger_traffic.share else []), "effects that lots have told"]
+    aside = [
+        *(["the holdout's lot"] if policy.holdout.share else []),
+        "rests",
+        *(["household limits"] if policy.household_limit else []),
+        "capacity",
+        *(["a challenger's share"] if policy.challenger_traffic.share else []),
+    ]
     only = f" (causes by {', '.join(unasked)} only where the row has them)" if unasked else ""
-    return f"policy {policy.name} {policy.version} by the champion's score{only}; leaves aside {' and '.join(aside)}"
+    by = f"policy {policy.name} {policy.version} by the champion's score{only}"
+    return f"{by}; leaves aside {', '.join(aside)} and effects that lots have told"
 
 
 def _answers(action: Action, reasons: Sequence[Trouble]) -> bool:

@@ -41,6 +41,23 @@ def publish_list(settings: Settings, listed: Sequence[int], as_of: date = NIGHT,
     _publish(settings, "outreach", as_of, {OUTREACH: ranked, STATUSES: statuses})
 
 
+def publish_status(settings: Settings, customer_id: str, status: str, as_of: date = NIGHT) -> None:
+    """Publishes a list on which nobody is, and that says this of a customer."""
+    alone = _with(_rows(STATUSES, [0], as_of), STATUSES, "customer_id", [customer_id])
+    statuses = _with(alone, STATUSES, "status", [status])
+    _publish(settings, "outreach", as_of, {OUTREACH: _rows(OUTREACH, [], as_of), STATUSES: statuses})
+
+
+DECIDED = [
+    # what the night's list says  an action is recommended by day
+    ("listed", True),
+    ("beyond_capacity", True),
+    ("held_out", False),
+    ("cooling_down", False),
+    ("household_limit", False),
+]
+
+
 def _publish(settings: Settings, kind: str, as_of: date, tables: dict[Table, pa.Table]) -> None:
     publisher = open_publisher(settings)
     unit = Unit(TINY.name, kind, as_of, datetime.combine(as_of, time()))

@@ -22,6 +22,7 @@ from churn.lookup import score_one
 from store.registry import Version
 from store.settings import Settings
 from tests import cards
+from tests.api.lists import DECIDED, publish_status
 from tests.api.service import TINY, Ask, publish, running, scored
 from tests.api.snapshots import publish_with_snapshot
 
@@ -94,6 +95,14 @@ def test_what_has_changed_is_named_and_both_scores_are_shown(asked: Ask, source:
     ]
     assert live["score"]["log_odds"] == score_one(cards.card(), row | {"tenure": 12, "plan": "P3"}).log_odds
     assert answer["log_odds"] == score_one(cards.card(), row).log_odds
+
+
+@pytest.mark.parametrize(("status", "is_recommended"), DECIDED)
+def test_whom_the_nights_list_leaves_alone_is_recommended_nothing(
+    settings: Settings, asked: Ask, status: str, is_recommended: bool
+):
+    publish_status(settings, "C000003", status)
+    assert (looked_up(asked)["live"]["score"]["recommended"] is not None) is is_recommended
 
 
 def test_who_has_left_since_has_no_live_score(asked: Ask, source: Path):

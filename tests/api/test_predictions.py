@@ -54,7 +54,10 @@ def offered(customer: dict[str, Any], row: dict[str, Any]) -> dict[str, Any] | N
     worth = row["probability"] * 0.3 * (customer["bill"] * 12 - 10) - (1 - row["probability"]) * 10 - 1
     says = "Ask what would make the customer stay, and offer up to 10 a year."
     answer = {"action": "offer", "channel": "phone", "expected_value": pytest.approx(worth), "agent_says": says}
-    answer["rule"] = "policy default 2.0.2 by the champion's score; leaves aside effects that lots have told"
+    answer["rule"] = (
+        "policy default 2.0.2 by the champion's score; "
+        "leaves aside the holdout's lot, rests, capacity and effects that lots have told"
+    )
     return answer if worth > 0 else None
 
 

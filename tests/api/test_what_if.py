@@ -16,6 +16,7 @@ from schemas.users import Role, User
 from store.registry import Version
 from store.settings import Settings
 from tests import cards
+from tests.api.lists import DECIDED, publish_status
 from tests.api.service import TINY, Ask, promoted, publish, running, scored
 from tests.api.snapshots import publish_with_snapshot
 from tests.api.test_audit import looks
@@ -74,6 +75,15 @@ def test_in_another_segment_another_champion_scores(settings: Settings, champion
         answer = answered(ask, segment=other)
     assert [answer[when]["model"]["version"] for when in ("before", "after")] == [1, 2]
     assert answer["moved"] == []
+
+
+@pytest.mark.parametrize(("status", "is_recommended"), DECIDED)
+def test_whom_the_nights_list_leaves_alone_is_recommended_nothing(
+    settings: Settings, asked: Ask, status: str, is_recommended: bool
+):
+    publish_status(settings, "C000003", status)
+    answer = answered(asked, bill=500.0)
+    assert (answer["after"]["recommended"] is not None) is is_recommended
 
 
 WRONG = [

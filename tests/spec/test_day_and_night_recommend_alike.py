@@ -16,7 +16,7 @@ from churn.scoring import Stamp, score_rows
 from churn.traffic import Traffic, with_challengers
 from churn.uplift import Cards, Uplift
 from churn.wave import draw
-from schemas.policy import Action, Cause, ChallengerTraffic, Channel, Condition, Policy, Team
+from schemas.policy import Action, Cause, ChallengerTraffic, Channel, Condition, Holdout, Policy, Team
 from tests import cards
 from tests.policies import nothing_before, small_policy
 
@@ -116,7 +116,7 @@ def test_with_effects_in_force_they_differ_only_of_whom_effects_leave_alone_and_
     assert sum(differ) > 0
     assert all(harmed[place] and recommended_gift[place] for place in np.flatnonzero(differ))
     assert Advice.of(POLICY, cards.contract()).rule == (
-        "policy small 1.0.0 by the champion's score; leaves aside effects that lots have told"
+        "policy small 1.0.0 by the champion's score; leaves aside rests, capacity and effects that lots have told"
     )
 
 
@@ -128,7 +128,23 @@ def test_with_a_challenger_they_differ_only_of_its_share_and_the_answer_says_so(
     ]
     assert len(champions) > 50
     assert all(champions)
-    assert "leaves aside a challenger's share and effects" in Advice.of(challenged, cards.contract()).rule
+    assert (
+        "leaves aside rests, capacity, a challenger's share and effects" in Advice.of(challenged, cards.contract()).rule
+    )
+
+
+LEFT_ASIDE = [
+    # what else a night goes by                      what the answer says that it leaves aside
+    ({}, "rests, capacity and effects that lots have told"),
+    ({"holdout": Holdout(share=0.1)}, "the holdout's lot, rests, capacity and effects that lots have told"),
+    ({"household_limit": 1}, "rests, household limits, capacity and effects that lots have told"),
+]
+
+
+@pytest.mark.parametrize(("changed", "said"), LEFT_ASIDE)
+def test_what_a_night_goes_by_and_a_day_does_not_is_named(changed: dict[str, Any], said: str) -> None:
+    rule = Advice.of(POLICY.model_copy(update=changed), cards.contract()).rule
+    assert rule == f"policy small 1.0.0 by the champion's score; leaves aside {said}"
 
 
 @pytest.mark.parametrize(("role", "said"), [("feature", ""), ("none", " (causes by mood only where the row has them)")])
@@ -137,4 +153,7 @@ def test_a_cause_by_a_column_that_callers_are_not_asked_for_is_named(role: str, 
     sad = Cause(name="sad", when=(Condition(column="mood", below=3),), keeps=0.5)
     asks = POLICY.model_copy(update={"actions": (CALL.model_copy(update={"causes": (sad,)}),)})
     rule = Advice.of(asks, cards.contract((*cards.COLUMNS, mood))).rule
-    assert rule == f"policy small 1.0.0 by the champion's score{said}; leaves aside effects that lots have told"
+    assert rule == (
+        f"policy small 1.0.0 by the champion's score{said}; "
+        "leaves aside rests, capacity and effects that lots have told"
+    )
