@@ -73,6 +73,7 @@ def _unfit(policy: Policy, contract: Contract) -> Iterator[str]:
     for rule in policy.suppress:
         yield from cannot_equal(f"suppress: rule {rule.status}", rule.column, [rule.equals], columns)
     yield from _passed_over(policy, contract)
+    yield from _by_what_is_protected(policy, columns)
     if policy.team_by:
         for team in policy.teams:
             yield from cannot_equal(f"teams: {team.name}", policy.team_by, team.of, columns)
@@ -104,6 +105,14 @@ def _too_short(policy: Policy, contract: Contract) -> Iterator[str]:
     days, horizon = policy.cool_down.wave_days, contract.horizon_days
     if policy.holdout.share > 0 and days < horizon:
         yield f"cool_down.wave_days: {days} of them end before the {horizon} days in which it is seen who leaves"
+
+
+def _by_what_is_protected(policy: Policy, columns: dict[str, Column]) -> Iterator[str]:
+    """What would decide by a protected column whom to leave alone, who has whom, or who is worth what."""
+    asked = [(f"suppress: rule {rule.status}", rule.column) for rule in policy.suppress]
+    for who, name in (*asked, ("team_by", policy.team_by), ("customer_value", policy.customer_value.column)):
+        if name in columns and columns[name].has(Role.PROTECTED):
+            yield f"{who} looks at {name}, which the contract protects"
 
 
 def _unanswerable(action: Action, columns: dict[str, Column]) -> Iterator[str]:

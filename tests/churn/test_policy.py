@@ -321,6 +321,26 @@ def test_every_contract_that_ships_fits_its_policy(name: str) -> None:
     require_columns(read_policy(policy_for(name)).policy, read_contract(name))
 
 
+def _rule(column: str, equals: object) -> dict[str, object]:
+    return {"status": "careful", "column": column, "equals": equals, "because": "it is the rule"}
+
+
+BY_WHAT_IS_PROTECTED = [
+    # field             value                                                     said
+    ("suppress", [_rule("born", 1990)], "suppress: rule careful looks at born, which the contract protects"),
+    ("team_by", "born", "team_by looks at born, which the contract protects"),
+    ("customer_value", {"column": "born"}, "customer_value looks at born, which the contract protects"),
+]
+
+
+@pytest.mark.parametrize(("field", "value", "said"), BY_WHAT_IS_PROTECTED)
+def test_nothing_is_decided_by_what_the_contract_protects(field: str, value: object, said: str) -> None:
+    policy = parse_policy(SOUND | {field: value}, "shop.yaml")
+    with pytest.raises(PolicyError) as refused:
+        require_columns(policy, replace(SHOP, customer=replace(CUSTOMER, columns=TOLD)))
+    assert said in str(refused.value)
+
+
 NOT_FOR_THE_DEFAULT = {
     "telco": "no rule looks at marketing_consent",
     "iranian": "30 of them end before the 90 days in which it is seen who leaves",
@@ -339,10 +359,6 @@ def test_the_default_policy_fits_what_has_no_consents_and_a_horizon_of_a_month(n
 
 def test_four_policies_ship() -> None:
     assert {path.stem for path in POLICIES.glob("*.yaml")} == {"default", *shipped_contracts()}
-
-
-def _rule(column: str, equals: object) -> dict[str, object]:
-    return {"status": "careful", "column": column, "equals": equals, "because": "it is the rule"}
 
 
 def test_who_has_left_by_a_flat_tables_label_is_never_contacted() -> None:
