@@ -184,7 +184,7 @@ def _candidates(rows: pa.Table, worth: Floats, stays: _Stays, terms: Terms) -> C
     return Candidates(
         customer_id=keys,
         household=homes,
-        team=_teams(rows, terms.policy),
+        team=_teams(rows, homes, terms.policy),
         worth=worth,
         staying=stays.staying,
         held_out=_held_out(keys, homes, stays, terms),
@@ -242,10 +242,10 @@ def _models(rows: pa.Table) -> pa.Table:
     return pa.table({name: told.get(name, untold) for name in (MODEL_ARM, MODEL)})
 
 
-def _teams(rows: pa.Table, policy: Policy) -> Ints:
-    """The place of each customer's team among the policy's."""
+def _teams(rows: pa.Table, homes: pa.Array, policy: Policy) -> Ints:
+    """The place of each customer's team among the policy's; chance deals a household to one team as a whole."""
     if not policy.team_by:
-        keys = units_of(rows["customer_id"].combine_chunks(), None)
+        keys = units_of(rows["customer_id"].combine_chunks(), homes)
         return arms(keys, Experiment(f"{policy.name}-teams"), [team.share for team in policy.teams])
     column = rows[policy.team_by].combine_chunks()
     rest = next(place for place, team in enumerate(policy.teams) if not team.of)

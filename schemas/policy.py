@@ -101,7 +101,7 @@ class Team(Part):
     """Who contacts customers, and how many a day: those whose `team_by` column has one of the values in `of`.
 
     A team without `of` has all whom no other team has. Where there is no `team_by`, chance deals the customers out in
-    proportion to `share`.
+    proportion to `share`, those of a household to one team where households are looked at.
     """
 
     name: Name

@@ -316,6 +316,17 @@ def test_each_team_has_its_own_places_and_one_has_all_whom_no_other_has() -> Non
     )
 
 
+def test_where_chance_deals_customers_out_to_teams_a_household_has_one_of_them() -> None:
+    table = "customer probability value household\n" + "\n".join(
+        f"c{number:03d} 0.{5 + number % 4} 900 {f'H{number // 3}' if number < 60 else '-'}" for number in range(80)
+    )
+    teams = tuple(Team(name=name, capacity=99) for name in ("red", "green", "blue"))
+    statuses = decided(table, HOUSEHOLDS.model_copy(update={"teams": teams}), household="household", part=7)
+    named = [row["team"] for row in statuses]
+    assert all(len(set(named[home : home + 3])) == 1 for home in range(0, 60, 3))
+    assert set(named[:60]) == set(named[60:]) == {"red", "green", "blue"}
+
+
 def test_who_is_on_the_list_stays_for_three_nights_unless_a_rule_says_otherwise() -> None:
     rows = rows_of(YESTERDAY)
     before = [
