@@ -157,7 +157,7 @@ def test_a_database_of_a_newer_release_is_refused_in_a_sentence(settings: Settin
     assert numbers(engine) == ["9999"]
 
 
-def test_a_database_that_is_up_to_date_costs_no_import_of_alembic(settings: Settings, tmp_path: Path):
+def test_a_database_that_is_up_to_date_costs_no_import_of_alembic(tmp_path: Path):
     program = (
         "import sys; from store.settings import read_settings; from store.registry import open_registry;"
         f"open_registry(read_settings({{'CHURN_HOME': {str(tmp_path)!r}}}));"
