@@ -68,7 +68,7 @@ class Action(Part):
     the agent reads.
 
     An action with `causes` is offered to those who meet one of them, and keeps as many as the first that a customer
-    meets says; its `keep_probability` then counts only where all actions are taken together, to judge models and drift.
+    meets says; its `keep_probability` then counts only where all actions are taken together, to judge models.
     """
 
     name: Name
