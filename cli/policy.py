@@ -16,7 +16,7 @@ from store.contracts import read_contract
 from store.policies import read_policy
 
 if TYPE_CHECKING:
-    from tasks.policy_trial import Listed, Trial  # Prefect takes seconds to import, and --help needs none of it
+    from tasks.policy_trial import Trial  # Prefect takes seconds to import, and --help needs none of it
 
 app = typer.Typer(help="Check a decision policy, and try it before it goes live.", no_args_is_help=True)
 
@@ -63,19 +63,22 @@ def _show(console: Console, trial: Trial) -> None:
     table = Table(title=f"List of {trial.as_of}")
     for name in ("what", "this policy", "in force"):
         table.add_column(name, justify="left" if name == "what" else "right")
-    for row in _rows(trial.tried, trial.in_force):
+    for row in _rows(trial):
         table.add_row(*row)
     console.print(table)
     if trial.measured:
         console.print(f"Valued by measured effects: {', '.join(trial.measured)}; others by the policy's beliefs.")
-    if trial.in_force is None:
+    if trial.believed is None:
         console.print("No list of that night is published.")
         return
-    gained = trial.tried.money - trial.in_force.money
-    console.print(f"{trial.in_both:,} customers are on both lists. Expected money: {gained:+,.2f}.")
+    told = f"{trial.in_both:,} customers are on both lists. Expected money by this policy: {trial.gained:+,.2f}."
+    without = trial.believed.without_action
+    silent = f" It has no action for {without:,} of the list in force, who count nothing." if without else ""
+    console.print(told + silent)
 
 
-def _rows(tried: Listed, in_force: Listed | None) -> list[tuple[str, str, str]]:
+def _rows(trial: Trial) -> list[tuple[str, str, str]]:
+    tried, in_force = trial.tried, trial.in_force
     there = in_force.statuses if in_force else {}
     rows = [
         (
@@ -85,5 +88,6 @@ def _rows(tried: Listed, in_force: Listed | None) -> list[tuple[str, str, str]]:
         )
         for status in dict.fromkeys([*tried.statuses, *there])
     ]
-    money = f"{in_force.money:,.2f}" if in_force else ""
-    return [*rows, ("expected money, each by its own policy", f"{tried.money:,.2f}", money)]
+    money = f"{trial.believed.money:,.2f}" if trial.believed else ""
+    rows.append(("expected money, by this policy", f"{tried.money:,.2f}", money))
+    return [*rows, ("expected money, by the one in force", "", f"{in_force.money:,.2f}")] if in_force else rows

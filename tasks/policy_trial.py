@@ -9,10 +9,12 @@ from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from churn.errors import RequestError
 from churn.listing import status_rows
 from churn.policy import require_columns
+from churn.rival_list import Believed, believed
 from schemas.outreach import STATUSES, Status
 from store.contracts import read_contract
 from store.lake import MANIFEST, Lake, read_manifest, read_parquet
@@ -39,12 +41,20 @@ class Trial:
     """A policy's list of a night beside the one that was published; None where none was.
 
     `measured` names the actions whose effects, as lots have told them by that night, leave some customers alone.
+    `believed` is what the tried policy believes of the list in force: what that one itself does is another belief, and
+    compares with nothing.
     """
 
     as_of: date
     tried: Listed
     in_force: Listed | None
     measured: tuple[str, ...] = ()
+    believed: Believed | None = None
+
+    @property
+    def gained(self) -> float | None:
+        """By how much the tried list is worth more than the one in force, both as the tried policy believes."""
+        return self.tried.money - self.believed.money if self.believed else None
 
     @property
     def in_both(self) -> int:
@@ -65,19 +75,22 @@ def tried_on(contract: str, policy: str, as_of: date) -> Trial:
     decided = decision(_night(contract, run, publisher.lake), _scores(run), rules)
     pairs = zip(decided.parts, decided.wave.parts, strict=True)
     tried = _listed([status_rows(judged, places, decided.terms) for judged, places in pairs])
-    uplift = decided.terms.uplift
-    return Trial(as_of, tried, _in_force(publisher, terms.name, as_of), tuple(sorted(uplift.cards)) if uplift else ())
+    measured = tuple(sorted(decided.terms.uplift.cards)) if decided.terms.uplift else ()
+    there = _in_force(publisher, terms.name, as_of)
+    if there is None:
+        return Trial(as_of, tried, None, measured)
+    return Trial(as_of, tried, _listed([there]), measured, believed(decided.parts, rules.policy, _chosen(there)))
 
 
 _ADVICE = "Ask for a night that is published: see night_status."
 
 
-def _in_force(publisher: Publisher, base: str, as_of: date) -> Listed | None:
+def _in_force(publisher: Publisher, base: str, as_of: date) -> pa.Table | None:
     published = publisher.published(base, OUTREACH, as_of)
     if published is None:
         return None
     files = sorted((published.folder / STATUSES.name).glob("*.parquet"))
-    return _listed([read_parquet(files, ["customer_id", "status", "expected_value"])])
+    return read_parquet(files, ["customer_id", "status", "expected_value", "action"])
 
 
 def _listed(parts: Sequence[pa.Table]) -> Listed:
@@ -85,12 +98,15 @@ def _listed(parts: Sequence[pa.Table]) -> Listed:
     customers: list[str] = []
     money = 0.0
     for part in parts:
-        status = part["status"].to_pylist()
-        statuses.update(status)
-        chosen = part.filter(pa.array([one == Status.LISTED for one in status], pa.bool_()))
+        statuses.update(part["status"].to_pylist())
+        chosen = _chosen(part)
         customers += chosen["customer_id"].to_pylist()
         money += sum(chosen["expected_value"].to_pylist())
     return Listed(frozenset(customers), money, dict(statuses.most_common()))
+
+
+def _chosen(statuses: pa.Table) -> pa.Table:
+    return statuses.filter(pc.equal(statuses["status"].cast(pa.string()), Status.LISTED.value))
 
 
 def _night(contract: str, run: Run, lake: Lake) -> Night:
