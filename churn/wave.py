@@ -28,6 +28,8 @@ from schemas.policy import Policy
 Flags = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 
+_EXCHANGES = 12  # tries at most, each of them an allocation
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidates:
@@ -126,32 +128,90 @@ def _times(homes: pa.Array, named: pa.Array) -> Ints:
 
 
 def _drawn(pool: _Pool, policy: Policy) -> _Drawn:
-    """Draws until no household has a place left that one of its waiting members would fill."""
+    """Draws until no household has a place left that one of its waiting members would fill, and then exchanges some."""
     capacity, homes = _capacity(policy), _homes(pool, policy.household_limit)
     passed = np.zeros(len(pool.team), np.bool_)
     while True:
         entered = homes.entered(~passed)
-        channel, allocated = _seated(pool, np.flatnonzero(entered), capacity)
-        unseated, waiting, fit = entered & (channel == NOWHERE), ~entered & ~passed, _would_fit(pool, allocated)
+        seating = _seated(pool, entered, capacity)
+        unseated, waiting, fit = entered & ~seating.seated, ~entered & ~passed, _surplus(pool, seating) > 0
         served = homes.of_any(unseated) & homes.of_any(waiting & fit)
         if not served.any():
             break
         passed |= served & (unseated | (waiting & ~fit))  # places only get dearer: who does not fit now never will
     if passed.any():  # for nobody's good, some of them: they come back, since one more place could be theirs
-        entered = homes.entered(np.ones(len(passed), np.bool_), first=channel != NOWHERE)
-        channel, allocated = _seated(pool, np.flatnonzero(entered), capacity)
-    shadow_prices = without_stay(allocated.team_price) / MICRO
-    return _Drawn(_back(channel, pool.origin), _back(~entered & ~passed, pool.origin), shadow_prices)
+        entered = homes.entered(np.ones(len(passed), np.bool_), by=seating.seated.astype(np.int64))
+        seating = _seated(pool, entered, capacity)
+    entered, seating = _exchanged(pool, homes, entered, seating)
+    shadow_prices = without_stay(_team_prices(pool, homes, entered, seating)) / MICRO
+    return _Drawn(_back(seating.channel, pool.origin), _back(~entered & ~passed, pool.origin), shadow_prices)
 
 
-def _seated(pool: _Pool, entered: Ints, capacity: Capacity) -> tuple[Ints, Allocation]:
-    """The channels of those who may be in the wave, were they alone; NOWHERE for all others."""
-    treated, spared = entered[~pool.held_out[entered]], entered[pool.held_out[entered]]
-    allocated = allocate(_with_stay(pool, treated), pool.team[treated], capacity)
+def _exchanged(pool: _Pool, homes: _Homes, entered: Flags, seating: _Seating) -> tuple[Flags, _Seating]:
+    """Lets members of households give way to others of them whose places cost less, as far as all together earn more.
+
+    Who is worth most may have a place that a stranger would fill nearly as well, while his own have one that nobody
+    wants: in another team, or through another channel. Many exchanges at once move prices, and may earn less than the
+    half of them that promises most.
+    """
+    most = len(entered)
+    for _ in range(_EXCHANGES):
+        surplus = np.maximum(_surplus(pool, seating), 0)
+        best = homes.entered(np.ones(len(entered), np.bool_), by=surplus)
+        gain = homes.each(np.where(best, surplus, 0) - np.where(entered, surplus, 0), np.add)
+        chosen = homes.first_by(gain, most)
+        if not chosen.any():
+            break
+        trial = np.where(chosen, best, entered)
+        exchanged = _seated(pool, trial, seating.capacity)
+        if exchanged.money > seating.money:
+            entered, seating, most = trial, exchanged, len(entered)
+        else:
+            most = homes.count(chosen) // 2
+    return entered, seating
+
+
+def _team_prices(pool: _Pool, homes: _Homes, entered: Flags, seating: _Seating) -> Ints:
+    """What one more place of each team would add: to the next one there, or to a member of a household who waits.
+
+    The latter sends back the least of those of his household who have a place, whose own place is then free.
+    """
+    prices, net = seating.allocated.team_price, _after_channels(pool, seating)
+    waiting = np.flatnonzero(~entered & ~pool.held_out & (net > 0))
+    for _ in range(len(prices) if len(waiting) else 0):
+        given_up = np.where(seating.seated, net - prices[pool.team], 0)
+        least = homes.each(np.where(entered, given_up, -NEVER), np.minimum)
+        raised = prices.copy()
+        np.maximum.at(raised, pool.team[waiting], net[waiting] - least[waiting])
+        if (raised == prices).all():
+            break
+        prices = raised
+    return prices
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Seating:
+    """The channels of those who may be in the wave, were they alone, NOWHERE for all others; and the prices there."""
+
+    channel: Ints
+    allocated: Allocation
+    capacity: Capacity
+    money: int  # what those listed are worth together, each who stays more than all others
+
+    @property
+    def seated(self) -> Flags:
+        return np.asarray(self.channel != NOWHERE)
+
+
+def _seated(pool: _Pool, entered: Flags, capacity: Capacity) -> _Seating:
+    treated, spared = np.flatnonzero(entered & ~pool.held_out), np.flatnonzero(entered & pool.held_out)
+    worth = _with_stay(pool, treated)
+    allocated = allocate(worth, pool.team[treated], capacity)
+    listed = np.flatnonzero(allocated.channel != NOWHERE)
     channel = np.full(len(pool.team), NOWHERE, np.int64)
     channel[treated] = allocated.channel
     channel[spared] = _passed_over(pool, spared, _lasts(pool, channel, allocated, capacity), allocated.channel_price)
-    return channel, allocated
+    return _Seating(channel, allocated, capacity, sum(worth[listed, allocated.channel[listed]].tolist()))
 
 
 def _capacity(policy: Policy) -> Capacity:
@@ -159,11 +219,15 @@ def _capacity(policy: Policy) -> Capacity:
     return Capacity(np.array([team.capacity for team in policy.teams], np.int64), np.array(limits, np.int64))
 
 
-def _would_fit(pool: _Pool, allocated: Allocation) -> Flags:
-    """Who is worth more than what a place costs, in his team and in one of the channels."""
+def _surplus(pool: _Pool, seating: _Seating) -> Ints:
+    """What each is worth more than a place costs, in his team and in the channel where that is most."""
+    return np.asarray(_after_channels(pool, seating) - seating.allocated.team_price[pool.team])
+
+
+def _after_channels(pool: _Pool, seating: _Seating) -> Ints:
+    """What each is worth after the price of the channel where that leaves most."""
     worth = _with_stay(pool, np.arange(len(pool.team)))
-    net = np.where(worth > NEVER, worth - allocated.channel_price, NEVER).max(axis=1)
-    return np.asarray(net > allocated.team_price[pool.team])
+    return np.asarray(np.where(worth > NEVER, worth - seating.allocated.channel_price, NEVER).max(axis=1))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -178,15 +242,35 @@ class _Homes:
     start: Ints
     room: Ints
 
-    def entered(self, willing: Flags, first: Flags | None = None) -> Flags:
-        """The first of the willing in each household, as many as may; those of `first` before all others."""
+    def entered(self, willing: Flags, by: Ints | None = None) -> Flags:
+        """The first of the willing in each household, as many as may; those with the greatest `by` before others."""
         order = self.order
-        if first is not None:
-            order = order[np.lexsort((~first[order], self.start))]
+        if by is not None:
+            order = order[np.lexsort((-by[order], self.start))]
         before = _count_before(willing[order])
         found = np.zeros(len(order), np.bool_)
         found[order] = willing[order] & (before - before[self.start] < self.room)
         return found
+
+    def each(self, values: Ints, of: np.ufunc) -> Ints:
+        """For each row what the function makes of the values of its household: their sum, or the least of them."""
+        begins = self._begins
+        made = of.reduceat(values[self.order], np.flatnonzero(begins)) if len(values) else values
+        found = np.empty(len(self.order), np.int64)
+        found[self.order] = made[np.cumsum(begins) - 1]
+        return found
+
+    def first_by(self, gain: Ints, most: int) -> Flags:
+        """All members of so many of the households that gain something, those that gain most."""
+        heads = self.order[self._begins]
+        heads = heads[gain[heads] > 0]
+        chosen = np.zeros(len(gain), np.bool_)
+        chosen[heads[np.argsort(-gain[heads], kind="stable")][:most]] = True
+        return self.of_any(chosen)
+
+    def count(self, some: Flags) -> int:
+        """How many households there are of which all members are among some."""
+        return int(np.count_nonzero(some[self.order] & self._begins))
 
     def of_any(self, some: Flags) -> Flags:
         """All members of the households of some."""
@@ -195,6 +279,10 @@ class _Homes:
         found = np.empty(len(self.order), np.bool_)
         found[self.order] = theirs[self.start]
         return found
+
+    @property
+    def _begins(self) -> Flags:
+        return np.asarray(self.start == np.arange(len(self.start)))
 
 
 def _homes(pool: _Pool, limit: int | None) -> _Homes:

@@ -234,6 +234,15 @@ def as_told(table: str, *columns: str) -> list[tuple[str | None, ...]]:
     return [tuple(None if row[name] == "-" else row[name] for name in columns) for row in rows_of(table)]
 
 
+# South has one place, which somebody else would fill nearly as well; north has two, for whom nobody else waits.
+GIVES_WAY = """
+customer  probability  value  region  household  status
+anna             0.60    900  S       H1         household_limit
+boris            0.50    900  N       H1         listed
+clara            0.58    900  S       -          listed
+"""
+
+
 @pytest.mark.parametrize("part", [99, 2])
 def test_each_customer_has_the_status_of_the_table_however_the_base_is_split(part: int) -> None:
     statuses = decided(FILTERS, POLICY, part=part)
@@ -307,6 +316,14 @@ def test_what_came_of_a_list_says_nothing_for_that_list_when_it_is_decided_again
 def test_a_household_is_contacted_through_its_best_member() -> None:
     statuses = decided(LIVING_TOGETHER, HOUSEHOLDS, household="household")
     assert [(row["customer_id"], row["status"]) for row in statuses] == as_told(LIVING_TOGETHER, "customer", "status")
+
+
+def test_who_is_worth_most_of_a_household_gives_way_to_another_of_it_where_both_teams_then_have_somebody() -> None:
+    teams = (Team(name="north", capacity=2, of=("N",)), Team(name="south", capacity=1))
+    statuses = decided(
+        GIVES_WAY, TEAMS.model_copy(update={"teams": teams, "household_limit": 1}), household="household"
+    )
+    assert [(row["customer_id"], row["status"]) for row in statuses] == as_told(GIVES_WAY, "customer", "status")
 
 
 def test_each_team_has_its_own_places_and_one_has_all_whom_no_other_has() -> None:
