@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any
 
@@ -15,17 +15,30 @@ from store.settings import Settings
 from store.shadows import Wish, proven
 from store.texts import kept_text
 
+CanDecide = Callable[[str], bool]
 
-def waiting_traffic(settings: Settings, contract: str, as_of: date) -> Traffic | None:
-    """The challengers whose nights in the shadow before that date went well; None where there are none.
 
-    The night that shows a challenger to be sound is over before it decides about anybody.
+def _every(digest: str) -> bool:
+    return bool(digest)
+
+
+def waiting_traffic(settings: Settings, contract: str, as_of: date, can_decide: CanDecide = _every) -> Traffic | None:
+    """The challengers that can decide, and whose nights in the shadow before that date went well; None where none is.
+
+    The night that shows a challenger to be sound is over before it decides about anybody. Whose own challenger cannot
+    decide are as if they had none: that of all decides about their share.
     """
     registry = open_registry(settings)
     waiting = {wish.segment: _digest(registry, wish) for wish in proven(settings, contract, as_of)}
-    challengers = {place: digest for place, digest in waiting.items() if digest}
+    challengers = {place: digest for place, digest in waiting.items() if digest and can_decide(digest)}
     places = {*registry.resolve_all(contract), *challengers}
     return _traffic({"places": sorted(places), "challengers": challengers}) if challengers else None
+
+
+def able(traffic: Traffic, can_decide: CanDecide) -> Traffic | None:
+    """The traffic of a list without those who cannot decide any more: the champions have their share; None of nobody."""
+    challengers = {place: digest for place, digest in traffic.challengers.items() if can_decide(digest)}
+    return _traffic({"places": sorted(traffic.places), "challengers": challengers}) if challengers else None
 
 
 def text_of(traffic: Traffic) -> str:

@@ -20,7 +20,7 @@ from store.contracts import read_contract
 from store.lake import read_parquet
 from store.publication import open_publisher
 from store.settings import current_settings
-from store.traffic import kept_traffic, waiting_traffic
+from store.traffic import able, kept_traffic, waiting_traffic
 from tasks.night import Night
 from tasks.scoring import model_of
 
@@ -30,13 +30,20 @@ log = logging.getLogger(__name__)
 def traffic_of(night: Night, policy: Policy) -> Traffic | None:
     """Which challengers decide with the champions; None where the policy gives them nobody, or none can.
 
-    A list that is decided again has those that it was decided by, whatever became of them since.
+    A list that is decided again has those that it was decided by, whatever became of them since. One that cannot decide
+    takes nothing from the others.
     """
     if policy.challenger_traffic.share == 0.0:
         return None
-    settings, contract = current_settings(), read_contract(night.contract)
-    found = _as_decided(night) or waiting_traffic(settings, night.base, night.as_of)
-    return found if found and all(_can_decide(digest, contract) for digest in found.challengers.values()) else None
+    contract = read_contract(night.contract)
+
+    def can_decide(digest: str) -> bool:
+        return _can_decide(digest, contract)
+
+    before = _as_decided(night)
+    if before is not None:
+        return able(before, can_decide)
+    return waiting_traffic(current_settings(), night.base, night.as_of, can_decide)
 
 
 def decided_scores(night: Night, scores: pa.Table, customers: pa.Table, terms: Terms) -> pa.Table:
@@ -70,8 +77,8 @@ def _can_decide(digest: str, contract: Contract) -> bool:
         model = model_of(digest)
         require_features(model, contract)
     except ChurnError as refused:
-        log.warning("no challenger decides: %s", refused)
+        log.warning("a challenger does not decide: %s", refused)
         return False
     if not isinstance(model, Scorecard):
-        log.warning("no challenger decides: model %s is no scorecard", digest)
+        log.warning("a challenger does not decide: model %s is no scorecard", digest)
     return isinstance(model, Scorecard)

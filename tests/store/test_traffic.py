@@ -11,7 +11,7 @@ from store.registry import Promotion
 from store.settings import Settings, read_settings
 from store.shadows import Wish, send_into_shadow
 from store.texts import keep_text
-from store.traffic import kept_traffic, text_of, waiting_traffic
+from store.traffic import able, kept_traffic, text_of, waiting_traffic
 from tests.store.test_shadows import night, registry_of
 
 NIGHT = date(2026, 3, 1)  # that of the shadow's number 0
@@ -67,3 +67,22 @@ def test_one_that_was_deleted_decides_no_more_and_no_night_fails_of_it(settings:
     night(settings, 1, WISH)
     registry_of(settings).delete("telco", 2, who="Ada", why="it is not wanted")
     assert deciding(settings, 2) == {}
+
+
+def test_one_that_cannot_decide_takes_nothing_from_the_others(settings: Settings) -> None:
+    night(settings, 1, WISH)
+    night(settings, 1, OF_PREPAID)
+    day = NIGHT + timedelta(days=2)
+    both = waiting_traffic(settings, "telco", day)
+    found = waiting_traffic(settings, "telco", day, lambda digest: digest[-1] == "2")
+    assert both is not None
+    assert found is not None
+    assert (found.places, list(found.challengers)) == (("all",), ["all"]), "prepaid are dealt to the one that can"
+    assert waiting_traffic(settings, "telco", day, lambda digest: False) is None
+    # A list that was decided by both is decided again without the one that is gone, and deals nobody to another one.
+    kept = able(both, lambda digest: digest[-1] == "2")
+    assert kept is not None
+    assert (kept.places, list(kept.challengers)) == (("all", "prepaid"), ["all"])
+    assert len({both.digest, found.digest, kept.digest}) == 3
+    assert able(both, lambda digest: True) == both
+    assert able(both, lambda digest: False) is None
