@@ -86,9 +86,9 @@ def _below(found: Sequence[Mapping[str, Any]]) -> str:
     return (
         f"Below {base:,} customers of a base count on p*g*V alone: only from there on does a year of waves, into which"
         f" {A_MONTH:.0%} of a base come a month and of which the shipped policy holds {shipped:.0%} out, show in 8 of"
-        f" 10 cases {effect}. Two equal halves need {halves:,} customers each for that, so where half of each wave is held"
-        f" out a base of {of_halves:,} is enough. To see an effect is not yet to rank by it: the largest size below is"
-        f" {found[-1]['per_arm']:,} in each half, and {_who_earns(found[-1])} there.\n"
+        f" 10 cases {effect}. Two equal halves need {halves:,} customers each for that, so where half of each wave is"
+        f" held out a base of {of_halves:,} is enough. To see an effect is not yet to rank by it: the largest size"
+        f" below is {found[-1]['per_arm']:,} in each half, and {_who_earns(found[-1])} there.\n"
     )
 
 
