@@ -39,7 +39,9 @@ def lifts(members: pa.Table, policies: Sequence[Terms]) -> list[Lift]:
     """The comparisons of `members`: of all waves together, then of each; all actions together, then each.
 
     Where a challenger decided about a share, those of its and of the champion's share come last, for all actions.
-    A customer counts once. Columns: MEMBERS, churned, contacted, accepted. Strata are policy, segment and risk band.
+    A customer counts once. Columns: MEMBERS, churned, contacted, accepted. Strata are policy, segment and risk band of
+    the published score, which is the champion's of a challenger's share, too: it was known before the lot, so that both
+    sides of each comparison are alike in it, and bands of one model are the same customers' in either share.
     The lot and the money are told by the terms of the policy that decided the wave, where those are known.
     """
     if not members.num_rows:

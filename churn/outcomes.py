@@ -34,7 +34,7 @@ IN_STATUSES = ("as_of", "customer_id", "action", "policy_digest", "customer_valu
 
 
 def wave_members(statuses: pa.Table, scores: pa.Table) -> pa.Table:
-    """The MEMBERS of a wave: who of STATUSES was listed or held out, and what SCORES said of them.
+    """The MEMBERS of a wave: who of STATUSES was listed or held out, and what SCORES said of them, whoever decided.
 
     Money is as the policy has it; it is null, and so are unit and arm, where a list of an earlier release did not tell.
     How many of the whole base the lot dealt to either model stands with each member.

@@ -36,7 +36,7 @@ def waiting_traffic(settings: Settings, contract: str, as_of: date, can_decide: 
 
 
 def able(traffic: Traffic, can_decide: CanDecide) -> Traffic | None:
-    """The traffic of a list without those who cannot decide any more: the champions have their share; None of nobody."""
+    """The traffic of a list without who cannot decide any more, whose share is the champions'; None where none can."""
     challengers = {place: digest for place, digest in traffic.challengers.items() if can_decide(digest)}
     return _traffic({"places": sorted(traffic.places), "challengers": challengers}) if challengers else None
 

@@ -44,6 +44,14 @@ def test_the_money_of_a_wave_is_that_of_its_policy_and_not_that_of_the_score() -
     assert members["held_out"].to_pylist() == [False, True]
 
 
+def test_risk_is_told_by_the_published_score_whichever_model_decided() -> None:
+    arms = pa.array(["challenger", "champion", None]).dictionary_encode()
+    members = wave_members(DECIDED.set_column(DECIDED.column_names.index("model_arm"), "model_arm", arms), SCORES)
+    assert members["model_arm"].to_pylist() == ["challenger", "champion"]
+    assert members["probability"].to_pylist() == [0.3, 0.2]
+    assert members["band"].to_pylist() == ["high", "high"]
+
+
 def test_how_many_customers_each_model_was_dealt_stands_with_the_members() -> None:
     arms = pa.array(["champion", "challenger", "champion"]).dictionary_encode()
     decided = DECIDED.set_column(DECIDED.column_names.index("model_arm"), "model_arm", arms)
