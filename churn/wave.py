@@ -72,7 +72,8 @@ def draw(parts: Sequence[Candidates], policy: Policy, away: pa.Array | None = No
 
     The contacts are those that are worth most within the capacities. Who is held out takes no place, and is in the wave
     if he is worth as much as the last one listed: so listed and held out are alike, but for the lot. Where the limit of
-    a household keeps members back, the next one has the place of whom nobody has one for.
+    a household keeps members back, the next one has the place of whom nobody has one for; where these have several
+    teams, or wait for a scarce channel, that is nearly always, not surely, the best there is (see `Policy`).
     """
     sizes = [len(part.team) for part in parts]
     drawn = _drawn(_in_order(parts, pa.nulls(0, pa.string()) if away is None else away), policy)

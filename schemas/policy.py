@@ -176,6 +176,11 @@ class Policy(Part):
     members of a household may be in a wave within the `wave_days` of cooling down; where one lives whom a night does
     not score is known if lots are drawn by household. Who is in a wave stays in it for `stickiness_days` nights, unless
     one of the rules says otherwise.
+
+    The list is the best there is, and the price of one more place exact, but for a household limit where members of a
+    household have different teams or wait for a channel with a capacity: then who gives way to whom is sought step by
+    step. Of 3,000 small bases with households in two teams the list of 7 was not the best (80 % of it at the least),
+    and 19 of 6,000 prices were wrong; with a scarce channel no list of 300, and 18 prices.
     """
 
     name: Name

@@ -101,7 +101,8 @@ def show_list(night: Night, outreach: Result) -> None:
     create_table_artifact(
         key="outreach-teams",
         table=[{name: str(value) for name, value in row.items()} for row in _teams(outreach)],
-        description=f"Teams, and what one more contact of each is worth: {_title(night)}",
+        description=f"Teams, and what one more contact of each is worth, nearly so where a limit keeps back members "
+        f"of a household that has several teams or a scarce channel: {_title(night)}",
     )
     create_table_artifact(
         key="outreach-top",
