@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
+from churn.errors import AuditFailed
 from churn.past import REMEMBERED, latest
 from schemas.outreach import STATUSES
 from store.lake import read_parquet
@@ -22,6 +23,7 @@ def remembered(publisher: Publisher, before: str, since: date, threads: int) -> 
     """REMEMBERED, with a row for each customer who was in a wave after that date, by the newest list that says so.
 
     `before` is the run of the newest list. The others tell of those who were not scored on its night, but lately.
+    AuditFailed where a list has lost its files.
     """
     runs = list(_back_from(published_runs(publisher), before, since))
     with ThreadPoolExecutor(threads) as at_once:
@@ -58,5 +60,12 @@ def _back_from(runs: tuple[Run, ...], before: str, since: date) -> Iterator[Run]
 
 
 def _waves_in(run: Run, since: date) -> pa.Table:
-    rows = read_parquet(sorted((run.folder / STATUSES.name).glob("*.parquet")), list(REMEMBERED))
+    files = sorted((run.folder / STATUSES.name).glob("*.parquet"))
+    if not files:
+        raise AuditFailed(
+            "its list is published and has no files, so who rests since then is not known",
+            where=str(run),
+            to_do="Write them again from the tables: churn verify --rebuild files.",
+        )
+    rows = read_parquet(files, list(REMEMBERED))
     return rows.filter(pc.greater(rows["wave_since"], pa.scalar(since, pa.date32())))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
@@ -13,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from churn.contract import arrow_schema
+from churn.errors import AuditFailed
 from schemas.columns import LogicalType, Table
 from schemas.outreach import OUTREACH, STATUSES
 from store.claims import Claim, Content, Unit
@@ -72,6 +74,14 @@ def test_what_was_not_there_when_a_list_was_made_is_not_behind_it(publisher: Pub
     late = {"night": "2", "customer": "elif", "status": "listed", "wave_since": "2", "unit": "H5"}
     _publish(publisher, _day("2"), [late])
     assert "elif" not in [customer for customer, *_ in _told(publisher, "3", since=FIRST - timedelta(30))]
+
+
+def test_a_list_that_lost_its_files_is_named_with_what_writes_them_again(publisher: Publisher) -> None:
+    lost_its_files = publisher.published("telco", "outreach", _day("2"))
+    assert lost_its_files is not None
+    shutil.rmtree(lost_its_files.folder)
+    with pytest.raises(AuditFailed, match=rf"(?s){lost_its_files.run_id}.*verify --rebuild files"):
+        _told(publisher, "3", since=FIRST - timedelta(30))
 
 
 @given(gone=st.sets(st.integers(0, 3)), since=st.integers(0, 3))
