@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING
 from uvicorn.config import STARTUP_FAILURE, Config
 from uvicorn.supervisors.multiprocess import Multiprocess
 
-from api.logs import log_as_json
 from churn.errors import ChurnError
 from store.metrics import clear_shared_folder
-from store.process_memory import do_without
+from store.process_memory import do_without, keep_one_heap
 from store.settings import current_settings
 
 if TYPE_CHECKING:
@@ -30,12 +29,29 @@ LARGEST_HEADERS = 16 * 1024  # bytes
 # For which the event loop waits until a thread lets it go on, a few times in each request: with Python's own 5 ms, a
 # look at the registry of 5 ms of processor kept everybody waiting for 40 to 60.
 SWITCH_SECONDS = 0.0005
+# What libraries take along where it is there, and a worker has no use for. Arrow imports pandas with its first
+# array, 40 MB and half a second; FastAPI looks whether a model is one of Pydantic's first version, and structlog and
+# SQLAlchemy are ready for green threads, 2.6 MB together.
+SPARED = ("pandas", "pydantic.v1", "greenlet")
 
 log = logging.getLogger(__name__)
 
 
+class WorkerConfig(Config):
+    """Spares a worker some packages before it imports anything, its protocol and its application included."""
+
+    def load(self) -> None:
+        """The first that a worker does."""
+        for package in SPARED:
+            do_without(package)
+        keep_one_heap()
+        super().load()
+
+
 def main() -> None:
     """Serves until it is told to end."""
+    from api.logs import log_as_json  # not above: a worker imports this module before it spares itself anything
+
     asked = _arguments()
     log_as_json()
     clear_shared_folder(current_settings())
@@ -43,9 +59,9 @@ def main() -> None:
     Multiprocess(config, sockets=[config.bind_socket()]).run()
 
 
-def configuration(contract: str, host: str, port: int, workers: int) -> Config:
+def configuration(contract: str, host: str, port: int, workers: int) -> WorkerConfig:
     """How uvicorn runs the workers, which answer for the customers of this contract."""
-    return Config(
+    return WorkerConfig(
         partial(service, contract),
         factory=True,
         host=host,
@@ -66,8 +82,8 @@ def configuration(contract: str, host: str, port: int, workers: int) -> Config:
 
 def service(contract: str) -> FastAPI:
     """A worker's application; the worker ends with a sentence where its environment is not enough."""
-    do_without("pandas")  # which Arrow imports with the first array that it makes, for nothing: 40 MB and half a second
     from api.app import create_app  # a second, which the process that only watches the workers need not spend
+    from api.logs import log_as_json
 
     log_as_json()
     sys.setswitchinterval(SWITCH_SECONDS)
