@@ -8,7 +8,6 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
-import numpy as np
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
@@ -27,7 +26,7 @@ from api.recommended import recommended
 from api.security import AccessToken, Anyone
 from api.versions import ModelVersion, chosen_model
 from churn.lookup import ScoredOne, score_one
-from churn.metrics import probability
+from churn.metrics import chance
 from churn.scoring import BANDS
 from schemas.messages import CustomerMessage
 
@@ -152,17 +151,17 @@ class Told(NamedTuple):
 
     def fields(self, row: Mapping[str, Any], scored: ScoredOne) -> dict[str, Any]:
         """The same by the fields of `Prediction`, as plain values, since models take as long to make as the score."""
-        chance = probability(np.array([scored.log_odds])).item()
+        probability = chance(scored.log_odds)
         reasons = self.champion.reasons.of(scored.raising)
         return {
             "customer_id": row[self.champions.key],
             "as_of": self.as_of,
-            "probability": chance,
+            "probability": probability,
             "log_odds": scored.log_odds,
-            "band": band_of(chance, self.champion.card.base_rate),
+            "band": band_of(probability, self.champion.card.base_rate),
             "reasons": reasons,
             "reliefs": self.champion.reasons.of(scored.lowering),
-            "recommended": recommended(self.champions, row, chance, reasons),
+            "recommended": recommended(self.champions, row, probability, reasons),
             "model": self.champion.stamp,
         }
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from math import inf
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -128,29 +129,32 @@ def _bin(feature: Feature, column: pa.Array, grid: Grid, bins: Bins) -> None:
 # A term: what it adds by the bin of its one feature, or by the sum of what the bins of both come to; the places of both
 # features; and what their bins come to, which is a cell, and nothing of a second where there is but one. A plain tuple,
 # since tuples of a class of their own take twice as long to take apart.
-_Addends = tuple[list[float], int, list[int], int, list[int] | None]
+_Addends: TypeAlias = "tuple[array[float], int, array[int], int, array[int] | None]"
 
 
 class _Steps(NamedTuple):
     """Numbers come before categories, and terms name features by their places in that order."""
 
     numbers_of: Callable[[Mapping[str, Any]], tuple[Any, ...]]
-    cuts: list[list[float]]  # where the bins of each number begin; that of missing values has none
+    cuts: list[array[float]]  # where the bins of each number begin; that of missing values has none
     categories: list[tuple[str, dict[str | None, int], int]]  # name, bins, and that of what was never seen
     terms: list[_Addends]
 
 
 @lru_cache(maxsize=32)
 def _steps(card: Scorecard) -> _Steps:
-    """The card as Python's own lists, which are quicker to look one value up in than arrays are."""
+    """The card in Python's own arrays: one value of them is quicker to look up than one of NumPy's.
+
+    Lists would be as quick only while nothing else runs: their numbers lie scattered, far from the processor.
+    """
     features = sorted(card.features, key=lambda feature: feature.kind is Kind.CATEGORY)
     numbers = [feature for feature in features if feature.kind is not Kind.CATEGORY]
     categories = features[len(numbers) :]
     place_of = [features.index(feature) for feature in card.features]
-    cells = card.cells.tolist()
+    cells = array("d", card.cells)
     return _Steps(
         numbers_of=_values_of([feature.name for feature in numbers]),
-        cuts=[[-inf, *feature.cuts.tolist()] for feature in numbers],
+        cuts=[array("d", (-inf, *feature.cuts.tolist())) for feature in numbers],
         categories=[(feature.name, _bins_of(feature), feature.bins - 1) for feature in categories],
         terms=[
             _addends(term, int(begin), cells, place_of)
@@ -166,11 +170,11 @@ def _values_of(names: Sequence[str]) -> Callable[[Mapping[str, Any]], tuple[Any,
     return lambda row: tuple(row[name] for name in names)  # of one name an itemgetter gives no tuple, of none nothing
 
 
-def _addends(term: Term, begin: int, cells: list[float], place_of: Sequence[int]) -> _Addends:
-    first, second = (part.tolist() for part in term.parts(begin))
+def _addends(term: Term, begin: int, cells: array[float], place_of: Sequence[int]) -> _Addends:
+    first, second = (array("q", part) for part in term.parts(begin))
     one, two = place_of[term.features[0]], place_of[term.features[-1]]
     if len(term.features) == 1:
-        return [cells[cell] for cell in first], one, first, two, None
+        return array("d", [cells[cell] for cell in first]), one, first, two, None
     return cells, one, first, two, second
 
 

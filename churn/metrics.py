@@ -83,6 +83,11 @@ def probability(log_odds: Floats) -> Floats:
     return np.asarray(0.5 * (1.0 + np.tanh(0.5 * log_odds)))
 
 
+def chance(log_odds: float) -> float:
+    """The probability of one, to the same bit: NumPy's own tanh, whose last bit need not be that of `math`."""
+    return 0.5 * (1.0 + float(np.tanh(0.5 * log_odds)))
+
+
 def auc(labels: Labels, scores: Floats) -> float:
     """The chance that a churner scores above a stayer, a tie counting half."""
     return curve_of(labels, scores).auc()

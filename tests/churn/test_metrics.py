@@ -97,6 +97,11 @@ def test_losses_agree_with_scikit_learn(labels_and_log_odds):
     assert figures.brier == pytest.approx(reference.brier_score_loss(labels, chance), abs=1e-12)
 
 
+def test_one_chance_is_to_the_bit_that_of_a_row_of_them():
+    log_odds = np.concatenate([np.random.default_rng(2).normal(0.0, 5.0, 10_000), [-800.0, 0.0, 800.0]])
+    assert [metrics.chance(one) for one in log_odds.tolist()] == metrics.probability(log_odds).tolist()
+
+
 def test_lift_counts_the_churners_among_those_who_score_highest():
     labels = np.array([1, 1, 0, 0, 0, 0, 0, 0, 0, 0])
     assert curve_of(labels, np.arange(10.0)[::-1]).lift(0.10) == pytest.approx(5.0)
