@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import cache
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from churn.errors import AuditFailed
@@ -62,6 +62,7 @@ def test_the_list_is_reckoned_again_with_the_words_of_the_causes() -> None:
 
 
 @given(chosen=st.sets(st.integers(0, 299), min_size=1, max_size=12))
+@settings(deadline=None)
 def test_whoever_is_asked_for_meets_what_he_met_at_night_whoever_else_is(chosen: set[int]) -> None:
     whole, places = night(), sorted(chosen)
     assert whole.decided is not None
