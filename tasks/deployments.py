@@ -1,4 +1,4 @@
-"""Brings the server's deployments to what prefect.yaml declares; what an operator paused stays paused."""
+"""Brings the server's deployments to what prefect.yaml declares; what an operator paused or added stays so."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from store.settings import Settings
 from tasks.server import Server
 
 POOL = "churn"
+OURS = "flows."  # the room whose flows ours run; operators may have others in the same pool
 WHEN_DUE = "due"  # the schedule whose hour is CHURN_DUE's, as it is for the views
 IN_NO_ZONE = "UTC"  # hourly work keeps to it, whatever the business zone is
 # Beside the schedules, which are compared without what an operator may change of them.
@@ -38,7 +39,7 @@ def install_deployments(server: Server, wishes: Sequence[dict[str, Any]]) -> Ite
 
 
 def deployment_ids(server: Server) -> dict[str, str]:
-    """The deployments of our pool by name."""
+    """The deployments of ours by name."""
     return {one["name"]: one["id"] for one in _standing(server)}
 
 
@@ -76,17 +77,20 @@ def flow_of(entrypoint: str) -> Flow[..., Any]:
 
 
 def _standing(server: Server) -> list[dict[str, Any]]:
-    return list(server.found("/deployments", {"work_pools": {"name": {"any_": [POOL]}}}))
+    pooled = server.found("/deployments", {"work_pools": {"name": {"any_": [POOL]}}})
+    return [one for one in pooled if (one["entrypoint"] or "").startswith(OURS)]
 
 
 def _install(server: Server, wish: dict[str, Any], standing: dict[str, Any] | None) -> Iterator[str]:
     if standing is not None and _is_as(standing, wish):
         return
     flow = server.post("/flows/", {"name": wish.pop("flow_name")})
+    # To change a deployment makes its schedules anew: it would start those again that are paused, and lose the others.
     active = {one["slug"]: one["active"] for one in standing["schedules"]} if standing else {}
-    for schedule in wish["schedules"]:  # to change a deployment makes its schedules anew, and would start them again
+    for schedule in wish["schedules"]:
         schedule["active"] = active.get(schedule["slug"], schedule["active"])
-    server.post("/deployments/", wish | {"flow_id": flow["id"]})
+    schedules = wish["schedules"] + (_schedules_of_operators(standing) if standing else [])
+    server.post("/deployments/", wish | {"flow_id": flow["id"], "schedules": schedules})
     yield f"{'changed' if standing else 'made'} the deployment {wish['name']}"
 
 
@@ -102,8 +106,14 @@ def _is_as(standing: dict[str, Any], wish: dict[str, Any]) -> bool:
 
 
 def _times(deployment: dict[str, Any]) -> list[tuple[str, str, str]]:
-    schedules = [(one["slug"], one["schedule"]) for one in deployment["schedules"]]
-    return sorted((slug, schedule.get("cron", ""), schedule["timezone"]) for slug, schedule in schedules)
+    schedules = [(one["slug"], one["schedule"]) for one in deployment["schedules"] if one["slug"]]
+    return sorted((slug, schedule.get("cron", ""), schedule["timezone"] or "") for slug, schedule in schedules)
+
+
+def _schedules_of_operators(standing: dict[str, Any]) -> list[dict[str, Any]]:
+    """Those that were added in the UI, which gives none a slug; in the words in which the server takes them again."""
+    kept = ("active", "schedule", "max_scheduled_runs", "parameters")
+    return [{name: one[name] for name in kept} for one in standing["schedules"] if not one["slug"]]
 
 
 def _schedule(declared: dict[str, Any], settings: Settings) -> dict[str, Any]:

@@ -102,6 +102,26 @@ def test_what_left_the_repository_leaves_the_server_and_what_operators_made_stay
     assert "theirs" in kept.things["automations"]
 
 
+def test_a_schedule_that_an_operator_added_stays_and_is_no_change(server: Server, kept: Kept) -> None:
+    installed(server)
+    schedules = kept.things["deployments"]["nightly"]["schedules"]
+    noon = {"active": True, "schedule": {"cron": "0 12 * * *", "timezone": None}}
+    noon |= {"max_scheduled_runs": None, "parameters": {"as_of": "latest"}}
+    schedules += [noon | {"slug": None, "id": number} for number in ("first", "second")]
+    assert installed(server) == []
+    assert installed(server, [one | {"description": "Other words."} for one in NIGHTLY])
+    assert kept.things["deployments"]["nightly"]["schedules"][1:] == [noon, noon]
+
+
+def test_a_deployment_of_a_flow_that_is_not_ours_stays_in_the_pool(server: Server, kept: Kept) -> None:
+    installed(server)
+    for entrypoint in ("report.py:weekly", None):
+        theirs = {"name": "nightly", "entrypoint": entrypoint, "work_pool_name": deployments.POOL, "id": "theirs"}
+        kept.things["deployments"]["theirs"] = theirs
+        assert installed(server) == []
+        assert deployment_ids(server)["nightly"] == "nightly"
+
+
 def test_what_an_operator_paused_stays_paused_even_where_it_changes(server: Server, kept: Kept) -> None:
     installed(server)
     automated(server)
