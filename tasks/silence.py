@@ -29,18 +29,29 @@ def end_if_dead(run: str, patience: float) -> bool:
     """
     began, end = datetime.now(UTC), time.monotonic() + patience
     with open_server() as server:
-        while time.monotonic() < end:
-            told = server.get(f"/flow_runs/{run}")
-            if told["state_type"] not in ENDS or _has_process(told) or _has_beaten(server, run, began):
-                return False
+        while state := _state_if_silent(server, run, began):
+            if time.monotonic() >= end:  # by a look that is not older than the last pause
+                return _end(server, run, state)
             time.sleep(PAUSE)
-        _end(server, run, told["state_type"])
-    return True
+    return False
+
+
+def _state_if_silent(server: Server, run: str, since: datetime) -> str | None:
+    """The state of a run of which nothing was heard after that; None where it lives, ended, or waits."""
+    told = server.get(f"/flow_runs/{run}")
+    state: str = told["state_type"]
+    lives = state not in ENDS or _has_process(told) or _has_moved(told, since) or _has_beaten(server, run, since)
+    return None if lives else state
 
 
 def _has_process(run: dict[str, Any]) -> bool:
     pid = run["infrastructure_pid"] or ""
     return pid.isdecimal() and is_running(int(pid), f"{BEGUN_WITH}={run['id']}")
+
+
+def _has_moved(run: dict[str, Any], since: datetime) -> bool:
+    """Whether somebody began it after that; to ask that it stop says nothing of whether it lives."""
+    return run["state_type"] != "CANCELLING" and datetime.fromisoformat(run["state"]["timestamp"]) > since
 
 
 def _has_beaten(server: Server, run: str, since: datetime) -> bool:
@@ -50,7 +61,10 @@ def _has_beaten(server: Server, run: str, since: datetime) -> bool:
     return bool(server.post("/events/filter", asked)["events"])
 
 
-def _end(server: Server, run: str, state: str) -> None:
+def _end(server: Server, run: str, state: str) -> bool:
+    """Whether the server took it; it lets no run crash that ended meanwhile."""
     message = "Neither a process nor a heartbeat; the process is dead, or its machine is."
-    warned(f"Run {run}: {message}")
-    server.post(f"/flow_runs/{run}/set_state", {"state": {"type": ENDS[state], "message": message}})
+    answer = server.post(f"/flow_runs/{run}/set_state", {"state": {"type": ENDS[state], "message": message}})
+    if taken := bool(answer["status"] == "ACCEPT"):
+        warned(f"Run {run}: {message}")
+    return taken

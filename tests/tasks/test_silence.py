@@ -17,6 +17,7 @@ from tasks import silence
 from tasks.server import Server
 
 RUN = "11111111-1111-1111-1111-111111111111"
+LONG_AGO, NOW = {"timestamp": "2026-01-01T00:00:00Z"}, {"timestamp": "9999-01-01T00:00:00Z"}
 MARK = f"{silence.BEGUN_WITH}={RUN}"
 
 
@@ -24,13 +25,16 @@ class Standing:
     """A server that knows the run, and which beats reached it; it writes down which states it was told."""
 
     def __init__(self) -> None:
-        self.run: dict[str, Any] = {"id": RUN, "state_type": "RUNNING", "infrastructure_pid": None}
+        self.run: dict[str, Any] = {"id": RUN, "state_type": "RUNNING", "infrastructure_pid": None, "state": LONG_AGO}
+        self.later: dict[str, Any] = {}  # what is otherwise from the second look on
+        self.status = "ACCEPT"
         self.beats: list[str] = []
         self.told: list[str] = []
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         if request.method == "GET":
-            return httpx.Response(200, json=self.run)
+            run, self.run = self.run, self.run | self.later
+            return httpx.Response(200, json=run)
         body = json.loads(request.content)
         if request.url.path == "/events/filter":
             asked = body["filter"]
@@ -38,7 +42,7 @@ class Standing:
             newer = [beat for beat in self.beats if beat > asked["occurred"]["since"]]
             return httpx.Response(200, json={"events": newer})
         self.told.append(body["state"]["type"])
-        return httpx.Response(201, json={})
+        return httpx.Response(201, json={"status": self.status})
 
     @contextmanager
     def opened(self) -> Iterator[Server]:
@@ -89,6 +93,27 @@ def test_a_run_whose_worker_died_before_it_began_is_handed_out_again(standing: S
     standing.run["state_type"] = "PENDING"
     assert silence.end_if_dead.fn(RUN, 0.05)
     assert standing.told == ["SCHEDULED"]
+
+
+@pytest.mark.parametrize("state", ["PENDING", "RUNNING"])
+@pytest.mark.parametrize("moved", [{"state_type": "COMPLETED"}, {"state_type": "RUNNING", "state": NOW}], ids=str)
+def test_a_run_that_begins_or_ends_between_the_last_two_looks_is_left_alone(
+    standing: Standing, state: str, moved: dict[str, Any]
+) -> None:
+    standing.run["state_type"], standing.later = state, moved
+    assert not silence.end_if_dead.fn(RUN, 0.005)
+    assert standing.told == []
+
+
+def test_a_dead_run_that_is_asked_to_stop_meanwhile_is_stopped(standing: Standing) -> None:
+    standing.later = {"state_type": "CANCELLING", "state": NOW}
+    assert silence.end_if_dead.fn(RUN, 0.005)
+    assert standing.told == ["CANCELLED"]
+
+
+def test_a_run_whose_end_the_server_refuses_is_not_said_to_be_dead(standing: Standing) -> None:
+    standing.status = "ABORT"
+    assert not silence.end_if_dead.fn(RUN, 0.005)
 
 
 @pytest.mark.parametrize(("state", "told"), [("CANCELLING", ["CANCELLED"]), ("COMPLETED", []), ("SCHEDULED", [])])
