@@ -76,13 +76,12 @@ class Orchestrator:
             answer = httpx.request(
                 method, self.url.rstrip("/") + path, json=content, headers=self._headers(), timeout=SECONDS
             )
-        except httpx.HTTPError as failed:
+        except (httpx.HTTPError, httpx.InvalidURL) as failed:
             raise _away(f"the orchestrator does not answer: {type(failed).__name__}") from None
         if answer.status_code == HTTPStatus.NOT_FOUND and or_none:
             return {}
         _require_success(answer)
-        answered: dict[str, Any] = answer.json()
-        return answered
+        return _content(answer)
 
     def _headers(self) -> dict[str, str]:
         return {"authorization": f"Basic {b64encode(self.auth.encode()).decode()}"} if self.auth else {}
@@ -105,6 +104,14 @@ def _require_success(answer: httpx.Response) -> None:
         raise _away("the orchestrator does not have that deployment")
     if not answer.is_success:
         raise _away(f"the orchestrator answered {answer.status_code}")
+
+
+def _content(answer: httpx.Response) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = answer.json()
+    except ValueError:
+        raise _away("what answers there is no Prefect API, such as http://127.0.0.1:4200/api") from None
+    return content
 
 
 def _away(what: str) -> OrchestratorUnreachable:

@@ -18,6 +18,7 @@ PAGE = 200  # of what a filter finds; the server gives no more at a time
 PATIENCE = 120.0  # seconds in which a server that was just started may come up on a busy machine
 PAUSE = 0.5
 BUSY = httpx.codes.SERVICE_UNAVAILABLE  # what the server says while another writer holds its SQLite
+NO_ADDRESS = (httpx.InvalidURL, httpx.UnsupportedProtocol)
 AGAIN_AFTER = (0.5, 1, 2, 4, 8)
 
 
@@ -55,7 +56,7 @@ class Server:
         return self._asked("GET", path, unless=httpx.codes.NOT_FOUND) is not None
 
     def wait_until_it_answers(self) -> None:
-        """Waits while the server comes up; OrchestratorUnreachable where it takes too long."""
+        """Waits while the server comes up; OrchestratorUnreachable where it takes too long, or another one answers."""
         until = time.monotonic() + PATIENCE
         while not self._is_healthy():
             if time.monotonic() > until:
@@ -64,9 +65,12 @@ class Server:
 
     def _is_healthy(self) -> bool:
         try:
-            return self.client.get("/health").is_success
+            health = self.client.get("/health")
+        except NO_ADDRESS as failure:
+            raise _unreachable(self.client, str(failure)) from None
         except httpx.HTTPError:
             return False
+        return health.is_success and bool(self._content(health))
 
     def _asked(self, method: str, path: str, body: Any = None, *, unless: int | None = None) -> Any:
         answer = self._answer(method, path, body)
@@ -79,13 +83,19 @@ class Server:
             return None
         if not answer.is_success:
             raise _unreachable(self.client, f"{method} {path} came back with {answer.status_code}: {answer.text[:500]}")
-        return answer.json() if answer.content else None
+        return self._content(answer) if answer.content else None
 
     def _answer(self, method: str, path: str, body: Any) -> httpx.Response:
         try:
             return self.client.request(method, path, json=body)
-        except httpx.HTTPError as failure:
+        except (httpx.HTTPError, httpx.InvalidURL) as failure:
             raise _unreachable(self.client, str(failure)) from None
+
+    def _content(self, answer: httpx.Response) -> Any:
+        try:
+            return answer.json()
+        except ValueError:
+            raise _unreachable(self.client, "what answers there is no Prefect API") from None
 
 
 @contextmanager
@@ -97,7 +107,11 @@ def open_server() -> Iterator[Server]:
             "it names no server", where="PREFECT_API_URL", to_do="Start one with `make up`, or give its address."
         )
     name, _, password = login.get_secret_value().partition(":") if login else ("", "", "")
-    with httpx.Client(base_url=url, auth=(name, password) if login else None, timeout=30) as client:
+    try:
+        client = httpx.Client(base_url=url, auth=(name, password) if login else None, timeout=30)
+    except httpx.InvalidURL as failure:
+        raise SettingsError(str(failure), where="PREFECT_API_URL", to_do="Give http://127.0.0.1:4200/api.") from None
+    with client:
         yield Server(client)
 
 

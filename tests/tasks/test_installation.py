@@ -14,16 +14,17 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 from prefect.server.utilities.user_templates import render_user_template_sync
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from churn.errors import SettingsError
-from churn.remedy import Remedy
+from churn.errors import ChurnError, OrchestratorUnreachable, SettingsError
+from schemas.monitoring import Remedy
 from store.orchestration import Notices, declared_automations, declared_deployments, read_notices
 from store.settings import Settings, read_settings
 from tasks import deployments
 from tasks.automations import install_automations, mail_block, wanted
 from tasks.deployments import deployment_ids, install_deployments
 from tasks.events import DRIFT_DETECTED, PAYLOADS
-from tasks.server import Server
+from tasks.server import Server, open_server
 from tests.mailbox import mailbox
 
 NIGHTLY = [one for one in declared_deployments() if one["name"] in ("nightly", "notice", "retraining")]
@@ -159,6 +160,23 @@ def test_a_server_that_is_busy_for_a_moment_is_asked_again(
     monkeypatch.setattr("tasks.server.AGAIN_AFTER", (0, 0))
     kept.busy = 2
     assert len(installed(server)) == 1 + len(NIGHTLY)
+
+
+def test_what_answers_there_and_is_no_prefect_is_named_so() -> None:
+    page = httpx.MockTransport(lambda _: httpx.Response(200, html="<html>Prefect's pages, without /api</html>"))
+    for ask in (Server.wait_until_it_answers, deployment_ids):
+        with (
+            httpx.Client(transport=page, base_url="http://prefect") as client,
+            pytest.raises(OrchestratorUnreachable, match="no Prefect API"),
+        ):
+            ask(Server(client))
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:port/api", "localhost:4200/api", "http://"])
+def test_what_is_no_address_is_refused_by_its_variable_and_not_waited_for(address: str) -> None:
+    with temporary_settings({PREFECT_API_URL: address}), pytest.raises(ChurnError) as refused, open_server() as server:
+        deployment_ids(server)
+    assert "PREFECT_API_URL" in str(refused.value)
 
 
 @pytest.mark.parametrize("declared", declared_automations(), ids=lambda one: one["name"])
