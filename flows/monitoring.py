@@ -15,5 +15,7 @@ from tasks.runners import run_name, threads
 def monitoring(contract: ContractName = "telco", as_of: AsOf = None) -> Seen:
     """Watches the night that was asked for, or the newest that is published; it may be watched again."""
     night = steps.chosen_night(contract, as_of)
-    backtest.follow_up(contract, night)
-    return steps.tell_of(steps.watch_night(contract, night))
+    looked_back = backtest.follow_up(contract, night, return_state=True)
+    seen = steps.tell_of(steps.watch_night(contract, night))
+    looked_back.result()  # raises what kept it from looking back, once tonight's alarms are told
+    return seen

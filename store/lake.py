@@ -29,6 +29,7 @@ ROWS_PER_GROUP = 65_536
 COMPRESSION = "lz4"
 _DIGEST_LETTERS = 16
 _READ_BYTES = 1 << 20
+UNREADABLE = (OSError, pa.ArrowException)  # what reading a file raises that is damaged, or gone
 
 
 @dataclass(frozen=True, slots=True)

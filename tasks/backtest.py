@@ -25,7 +25,7 @@ from store.artifacts import load_model
 from store.contracts import read_contract
 from store.decisions import snapshot_of
 from store.interventions import events_since
-from store.lake import read_parquet
+from store.lake import UNREADABLE, read_parquet
 from store.monitoring import backtested_runs, keep_backtest
 from store.publication import Publisher, open_publisher
 from store.runs import Run, published_runs, shown_run
@@ -83,12 +83,17 @@ def follow_up(contract: str, as_of: date) -> int:
 
 
 def _followed_up(run: Run, asked: _Asked, of: int) -> bool:
-    """Whether it could be seen what became of the night: its model may be gone, and the others are still told of."""
+    """Whether it could be seen what became of the night: its model or its files may be gone, or damaged.
+
+    The others are still told of.
+    """
     try:
-        keep_backtest(asked.settings, backtest_rows(_matured(run, asked)))
-    except ArtifactRefused as refused:
-        warned(f"{run}: nobody can say what became of its scores: {refused.what}")
+        night = _matured(run, asked)
+    except (ArtifactRefused, *UNREADABLE) as failure:
+        why = failure.what if isinstance(failure, ArtifactRefused) else f"its files cannot be read: {failure}"
+        warned(f"{run}: nobody can say what became of its scores: {why}")
         return False
+    keep_backtest(asked.settings, backtest_rows(night))
     part_done(STEP, of)
     return True
 

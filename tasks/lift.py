@@ -25,7 +25,7 @@ from schemas.outreach import OUTREACH, STATUSES
 from schemas.scores import SCORES
 from store.contracts import read_contract
 from store.interventions import events_since
-from store.lake import read_parquet, write_parquet
+from store.lake import UNREADABLE, read_parquet, write_parquet
 from store.lifts import keep_lifts
 from store.pages import keep_lift_page
 from store.policies import PolicyInForce, kept_policy, policy_for, read_policy
@@ -145,7 +145,7 @@ def show_lift(measured: Measured, as_of: str | None) -> Measured:
 
 
 def _kept(publisher: Publisher, run: Run, settings: Settings, contract: str) -> KeptWave | None:
-    """The run's wave; None where its scores went before anybody kept it."""
+    """The run's wave; None where its scores went before anybody kept it, or cannot be read."""
     unit = run.unit
     path = settings.lake / "waves" / unit.contract / f"as_of={unit.as_of}" / f"{run.run_id}.parquet"
     scores = shown_run(publisher, unit.contract, SCORES.name, unit.as_of)
@@ -153,7 +153,12 @@ def _kept(publisher: Publisher, run: Run, settings: Settings, contract: str) -> 
         if scores is None:
             log.warning("%s: its scores are not kept any more, so nobody can say what it saved", run)
             return None
-        write_parquet(_members(run, scores), path)
+        try:
+            members = _members(run, scores)
+        except UNREADABLE as failure:
+            log.warning("%s: its files cannot be read, so nobody can say what it saved: %s", run, failure)
+            return None
+        write_parquet(members, path)
     return KeptWave(unit.as_of, path, keep_customers(publisher, scores, path, read_contract(contract)))
 
 

@@ -48,7 +48,7 @@ from store import monitoring
 from store.artifacts import Model, load_model
 from store.contracts import read_contract
 from store.decisions import decision_of, snapshot_of
-from store.lake import bucket_file, read_parquet
+from store.lake import UNREADABLE, bucket_file, read_parquet
 from store.policies import kept_policy, policy_for, read_policy
 from store.publication import Publisher, open_publisher
 from store.runs import Run, published_runs, shown_run
@@ -175,8 +175,9 @@ def tell_people(seen: Seen) -> None:
 @step("watch {night.base} as of {night.as_of}")
 def watch_published(night: Night) -> Seen | None:
     """The same for a night that was just published, and stays so whatever becomes of watching it: None if it failed."""
-    with told_where_it_fails(night, "could not be watched"):
+    with told_where_it_fails(night, "what became of past nights could not be seen"):
         follow_up.fn(night.contract, night.as_of)
+    with told_where_it_fails(night, "could not be watched"):
         return tell_of.fn(watch_night.fn(night.contract, night.as_of))
     return None
 
@@ -340,13 +341,24 @@ def _runs_of(publisher: Publisher, base: str, as_of: date) -> tuple[Run, Run] | 
 def _before(published: Published) -> tuple[Before | None, Mapping[str, float]]:
     """The scores of a month ago and the first reasons of their best list, as tonight's policy would have them.
 
-    None where there is no such night, or its customers are not kept any more.
+    None where there is no such night, or its customers are not kept any more, or its files cannot be read.
     """
-    runs, terms = _a_month_before(published), Terms.of(published.policy)
-    causes = _causes_then(published, runs[0], terms.columns) if runs else None
-    if runs is None or causes is None:
+    runs = _a_month_before(published)
+    if runs is None:
         return None, {}
-    scores, listed = runs
+    try:
+        return _as_then(published, *runs)
+    except UNREADABLE as failure:
+        warned(f"{runs[0]}: tonight is held against no earlier night, since the files of that one: {failure}")
+        return None, {}
+
+
+def _as_then(published: Published, scores: Run, listed: Run) -> tuple[Before | None, Mapping[str, float]]:
+    """The same of the runs of that night; ArrowException or OSError where their files are damaged or gone."""
+    terms = Terms.of(published.policy)
+    causes = _causes_then(published, scores, terms.columns)
+    if causes is None:
+        return None, {}
     rows = read_parquet(_files(scores, SCORES.name), _in_scores(published.policy))
     told = _told_in_order(rows, listed)
     then = Scores(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from datetime import date, datetime, time
 from pathlib import Path
@@ -22,7 +23,8 @@ from store.contracts import read_contract
 from store.lake import bucket_file, describe, write_manifest, write_parquet
 from store.policies import read_policy
 from store.publication import Publisher, open_publisher
-from store.settings import Settings
+from store.runs import shown_run
+from store.settings import Settings, current_settings
 from tasks.checks import QUARANTINE as ASIDE
 from tasks.night import Night, Result
 from tasks.outreach import decision, write_decision
@@ -118,6 +120,21 @@ def publish_night(settings: Settings, as_of: date, rows: pa.Table, digest: str, 
         lambda folder: write_decision(night, scores, decision(night, scores, rules), folder),
     )
     return night
+
+
+def spoil(as_of: date, harm: str) -> None:
+    """Changes bytes of a file of the night's scores (damaged), or takes all of them away (gone)."""
+    run = shown_run(open_publisher(current_settings()), "telco", SCORES.name, as_of)
+    assert run is not None
+    if harm == "gone":
+        shutil.rmtree(run.folder)
+        return
+    file = run.folder / SCORES.name / bucket_file(0)
+    content = bytearray(file.read_bytes())
+    for place in (len(content) // 2, -6):
+        content[place] ^= 0xFF
+    file.chmod(0o644)
+    file.write_bytes(bytes(content))
 
 
 def _night(publisher: Publisher, as_of: date, rows: pa.Table) -> Night:

@@ -20,7 +20,7 @@ from store.tables import statuses
 from tasks.backtest import LATE_DAYS, follow_up
 from tests.end_to_end.nights import living_in
 from tests.small_telecom import write_extract
-from tests.watched_nights import EXTRACT, REGIONS, customers, publish_night, save_card
+from tests.watched_nights import EXTRACT, REGIONS, customers, publish_night, save_card, spoil
 
 FIRST = date(2026, 1, 1)
 MATURED = FIRST + timedelta(days=30)
@@ -75,6 +75,19 @@ def nobody_to_contact() -> pa.Table:
     rows = customers()
     place = rows.column_names.index("do_not_contact")
     return rows.set_column(place, "do_not_contact", pa.array([True] * len(rows)))
+
+
+@pytest.mark.parametrize("harm", ["damaged", "gone"])
+def test_a_night_whose_files_cannot_be_read_is_passed_over_and_the_others_are_told_of(
+    settings: Settings, harm: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    digest, second = save_card(settings), FIRST + timedelta(days=1)
+    for night in (FIRST, second, MATURED + timedelta(days=1)):
+        publish_night(settings, night, nobody_to_contact(), digest)
+    spoil(FIRST, harm)
+    assert follow_up.fn("telco", MATURED + timedelta(days=1)) == 1
+    assert "nobody can say what became of its scores: its files cannot be read" in caplog.text
+    assert set(kept_backtest(settings, "telco", MATURED)["as_of"].to_pylist()) == {second}
 
 
 @pytest.mark.parametrize(("left", "as_many"), [("listed", 0), ("held_out", 1)])

@@ -21,7 +21,7 @@ from store.publication import open_publisher
 from store.settings import Settings, current_settings
 from tasks import monitoring as steps
 from tests.end_to_end.nights import living_in
-from tests.watched_nights import CAUSE, CUSTOMERS, IRRELEVANT, KEY, customers, publish_night, save_card
+from tests.watched_nights import CAUSE, CUSTOMERS, IRRELEVANT, KEY, customers, publish_night, save_card, spoil
 
 FIRST = date(2026, 1, 1)
 
@@ -140,6 +140,28 @@ def test_the_list_is_held_against_that_of_an_earlier_night(settings, digest):
     segments = monitoring.kept_night(settings, SCORE_SPREADS, "telco").to_pylist()
     assert [one["segment"] for one in segments] == ["all", "postpaid", "prepaid"]
     assert segments[0]["psi"] == 0.0
+
+
+@pytest.mark.parametrize("harm", ["damaged", "gone"])
+def test_files_of_a_month_ago_that_cannot_be_read_keep_no_alarm_of_tonight_from_being_told(
+    settings, digest, harm, caplog
+):
+    publish_night(settings, night(0), customers(), digest)
+    spoil(night(0), harm)
+    seen = watched(settings, night(30), zeroed(customers(), KEY), digest)
+    assert [alarm.finding.subject for alarm in seen.new] == [KEY]
+    assert "tonight is held against no earlier night" in caplog.text
+
+
+def test_what_keeps_a_night_from_looking_back_keeps_no_alarm_from_being_told(settings, digest, monkeypatch, caplog):
+    def unknown(*_: object) -> int:
+        raise ValueError("nobody foresaw it")
+
+    published = publish_night(settings, night(0), zeroed(customers(), KEY), digest)
+    monkeypatch.setattr(steps.follow_up, "fn", unknown)
+    monkeypatch.setattr(steps.tell_of, "fn", lambda seen: seen)
+    assert [alarm.finding.subject for alarm in steps.watch_published.fn(published).new] == [KEY]
+    assert "what became of past nights could not be seen: ValueError nobody foresaw it" in caplog.text
 
 
 def test_a_night_without_a_list_cannot_be_watched(settings):
