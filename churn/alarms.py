@@ -92,7 +92,7 @@ def _alarm(finding: Finding, as_of: date, past: Past) -> Alarm | None:
     raised = last.raised_as_of if last else None
     mute = _muted(finding, as_of, past.mutes)
     if mute:
-        return Alarm(finding, AlarmState.MUTED, raised if goes_on else None, mute)
+        return Alarm(finding, AlarmState.MUTED, raised, mute)
     if goes_on:
         return Alarm(finding, AlarmState.GOING_ON, raised)
     if raised and as_of - raised < timedelta(days=COOL_DOWN_DAYS):

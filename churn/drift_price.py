@@ -20,9 +20,8 @@ from schemas.policy import Action, Policy
 
 SEED, REASON = 42, "reason_1_feature"
 NO_REFERENCE: Sequence[float] = ()
-ORDINARILY = (
-    2.0  # times as many as when the model learnt meet a cause, or as few: a month of storms has more complaints
-)
+# Times as many as when the model learnt meet a cause, or as few: a month of storms has more complaints.
+ORDINARILY = 2.0
 
 Flags = npt.NDArray[np.bool_]
 

@@ -65,6 +65,17 @@ def test_a_mute_ends_by_itself(subject: str, until: int, states: list[str]) -> N
     assert lived([2.0, 2.0, 2.0], (Mute(subject, night(until), "Ada"),)) == states
 
 
+def test_a_mute_that_ends_within_two_weeks_raises_nothing_anew() -> None:
+    states = lived([2.0, 0.0, 2.0, 2.0], (Mute("usage", night(2), "Ada"),))
+    assert states == ["muted", "none", "muted", "raised"], "nobody was ever told of it"
+    told = Past({DRIFT_KEY: Standing(DRIFT_KEY, night(1), AlarmState.COOLING_DOWN, FIRST)}, night(1), MUTED)
+    [muted] = alarms_of([finding(2.0)], night(2), told)
+    assert (muted.state, muted.raised_as_of) == (AlarmState.MUTED, FIRST)
+    left = {DRIFT_KEY: Standing(DRIFT_KEY, night(2), muted.state, muted.raised_as_of)}
+    [after] = alarms_of([finding(2.0)], night(10), Past(left, night(9)))
+    assert after.state is AlarmState.COOLING_DOWN
+
+
 DRIFT_KEY = (AlarmKind.DRIFT.value, "usage", "all")
 MUTED = (Mute("usage", night(9), "Ada"),)
 
