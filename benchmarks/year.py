@@ -261,10 +261,12 @@ def _remedy(alarms: Sequence[dict[str, Any]]) -> str:
     """What the event of the alarms asks for; nothing where there are none."""
     from churn.findings import Finding
     from churn.remedy import remedy_for
-    from schemas.monitoring import AlarmKind
+    from schemas.monitoring import AlarmKind, Remedy
 
-    told = [(AlarmKind(row["kind"]), *(row[name] for name in _OF_A_FINDING)) for row in alarms]
-    return remedy_for([Finding(*each) for each in told]).value if told else ""
+    told = [{name: row[name] for name in _OF_A_FINDING} for row in alarms]
+    kinds = [{"kind": AlarmKind(row["kind"]), "remedy": Remedy(row["remedy"])} for row in alarms]
+    found = [Finding(**kind, **each) for kind, each in zip(kinds, told, strict=True)]
+    return remedy_for(found).value if found else ""
 
 
 _OF_A_FINDING = ("subject", "size", "money", "says", "to_do", "place")

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from churn.backtest import AUC_LOST, SEGMENT, TOLERATED
 from churn.drift import Drift
 from churn.drift_price import Price
-from schemas.monitoring import EVERYTHING, AlarmKind, Diagnosis
+from schemas.monitoring import EVERYTHING, AlarmKind, Diagnosis, Remedy
 
 # Of a list's money. Nights of noise of a hundredth of a standard deviation forgo a hundredth of this, and an ordinary
 # month in a base of three thousand a quarter.
@@ -45,6 +45,7 @@ class Finding:
     to_do: str
     place: str = EVERYTHING
     sure: bool = True
+    remedy: Remedy = Remedy.PEOPLE
 
     @property
     def key(self) -> Key:
@@ -66,7 +67,8 @@ def drift_findings(place: str, drifts: Sequence[Drift], prices: Mapping[str, Pri
         if size > 0.0:
             money = price.money if price else None
             says = f"{drift.feature}: {_what(drift)}{_costs(price)}"
-            yield Finding(AlarmKind.DRIFT, drift.feature, size, money, says, _first(drift), place)
+            to_do, remedy = _first(drift)
+            yield Finding(AlarmKind.DRIFT, drift.feature, size, money, says, to_do, place, remedy=remedy)
 
 
 def profit_finding(now: float, before: float | None, when: object) -> Iterator[Finding]:
@@ -138,13 +140,17 @@ def _costs(price: Price | None) -> str:
     return f"; a list forgoes {price.money:,.0f} ({price.share:.1%}) for it{others}"
 
 
-def _first(drift: Drift) -> str:
+def _first(drift: Drift) -> tuple[str, Remedy]:
+    """The first thing to do, and who mends it: a broken feed is nothing to learn from."""
     name = drift.feature
     if drift.lost >= LOST_AT_ONCE:
-        return f"Ask who delivers {name} why values are lacking or new; once it is mended, run the night again."
+        asked = f"Ask who delivers {name} why values are lacking or new; once it is mended, run the night again."
+        return asked, Remedy.PEOPLE
     if _crowding(drift) > LOST_AT_ONCE:
-        return f"Compare the unit and the values of {name} with last month's delivery; mend it, run the night again."
-    return f"Ask whether {name} did change; where it did, retrain, else mend the delivery and run the night again."
+        unit = f"Compare the unit and the values of {name} with last month's delivery; mend it, run the night again."
+        return unit, Remedy.PEOPLE
+    moved = f"Ask whether {name} did change; where it did, retrain, else mend the delivery and run the night again."
+    return moved, Remedy.RETRAINING
 
 
 def _level(row: Mapping[str, Any], forgone: float | None) -> Iterator[Finding]:
@@ -156,11 +162,14 @@ def _level(row: Mapping[str, Any], forgone: float | None) -> Iterator[Finding]:
         f"{ratio:.2f} times as many ({low:.2f} to {high:.2f}).{order}"
     )
     to_do = "Calibrate anew: a retraining sets the level by the newest matured month. The order of the list may stand."
+    remedy = Remedy.RETRAINING
     if ratio < HARDLY_ANYBODY:
         to_do = "Ask who delivers departures whether they came; once they did, look back on the night again."
+        remedy = Remedy.PEOPLE
     size = abs(log(max(ratio, LEAST_RATIO))) / log(TOLERATED)
     sure = row["diagnosis"] in (Diagnosis.CALIBRATION, Diagnosis.BOTH)
-    yield Finding(AlarmKind.CALIBRATION, AlarmKind.CALIBRATION.value, size, forgone, says, to_do, sure=sure)
+    kind = AlarmKind.CALIBRATION
+    yield Finding(kind, kind.value, size, forgone, says, to_do, sure=sure, remedy=remedy)
 
 
 def _order(row: Mapping[str, Any]) -> Iterator[Finding]:
@@ -172,9 +181,8 @@ def _order(row: Mapping[str, Any]) -> Iterator[Finding]:
     )
     to_do = "Retrain, and see monitoring_feature for what changed since the model learnt."
     sure = row["diagnosis"] in (Diagnosis.DISCRIMINATION, Diagnosis.BOTH)
-    yield Finding(
-        AlarmKind.DISCRIMINATION, AlarmKind.DISCRIMINATION.value, lost / AUC_LOST, None, says, to_do, sure=sure
-    )
+    kind, size = AlarmKind.DISCRIMINATION, lost / AUC_LOST
+    yield Finding(kind, kind.value, size, None, says, to_do, sure=sure, remedy=Remedy.RETRAINING)
 
 
 def _local(backtest: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
@@ -203,7 +211,8 @@ def _local_findings(feature: str, counts: Mapping[str, _Count]) -> Iterator[Find
                 "were it as elsewhere"
             )
             to_do = f"Ask the market team what changed for {feature} {value}; then retrain with months that know it."
-            yield Finding(AlarmKind.LOCAL, f"{feature} {value}", size, None, says, to_do)
+            subject = f"{feature} {value}"
+            yield Finding(AlarmKind.LOCAL, subject, size, None, says, to_do, remedy=Remedy.RETRAINING)
 
 
 class _Count(NamedTuple):

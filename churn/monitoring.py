@@ -184,6 +184,7 @@ def alarm_rows(alarms: Sequence[Alarm], watched: Watched, told: Mapping[Key, dat
             "money": one.finding.money,
             "says": one.finding.says,
             "to_do": one.finding.to_do,
+            "remedy": one.finding.remedy.value,
             "raised_as_of": one.raised_as_of,
             "muted_by": one.mute.who if one.mute else None,
             "muted_until": one.mute.until if one.mute else None,

@@ -20,6 +20,13 @@ class AlarmKind(StrEnum):
     LOCAL = "local"  # more leave than was predicted among the customers of one value of a feature
 
 
+class Remedy(StrEnum):
+    """What helps against it; people are told in either case."""
+
+    RETRAINING = "retraining"
+    PEOPLE = "people"  # a feed is broken, or nothing says that the model is at fault
+
+
 class AlarmState(StrEnum):
     """What became of an alarm on one night."""
 
@@ -223,6 +230,12 @@ ALARMS = Table(
         _column("money", _NUMBER, "What it costs a list, in money; null where that cannot be told", may_lack=True),
         _column("says", _STRING, "What happened, in a sentence"),
         _column("to_do", _STRING, "The first thing to do"),
+        Column(
+            "remedy",
+            _STRING,
+            "Whether a retraining helps, or people alone; null of an earlier release",
+            allowed=tuple(Remedy),
+        ),
         _column("raised_as_of", _DATE, "Night on which it was raised; null where it never was", may_lack=True),
         _column("muted_by", _STRING, "Who muted it", may_lack=True),
         _column("muted_until", _DATE, "Last night that the mute holds for", may_lack=True),

@@ -17,7 +17,7 @@ from churn.errors import RequestError
 from churn.findings import Finding, Key
 from schemas.columns import Table
 from schemas.lift import ALL_ACTIONS, LIFT, Scope
-from schemas.monitoring import ALARMS, BACKTEST, MUTES, AlarmKind, AlarmState
+from schemas.monitoring import ALARMS, BACKTEST, MUTES, AlarmKind, AlarmState, Remedy
 from store.intervention_tables import lift
 from store.lake import write_text
 from store.migrations import bring_up_to_date
@@ -184,4 +184,5 @@ def _standing(row: sa.RowMapping) -> Standing:
 def _alarm(row: Mapping[str, Any]) -> Alarm:
     """An alarm that was raised, as its row has it."""
     told = {name: row[name] for name in ("subject", "size", "money", "says", "to_do", "place")}
-    return Alarm(Finding(AlarmKind(row["kind"]), **told), AlarmState.RAISED, row["as_of"])
+    remedy = Remedy(row["remedy"] or Remedy.PEOPLE)
+    return Alarm(Finding(AlarmKind(row["kind"]), **told, remedy=remedy), AlarmState.RAISED, row["as_of"])

@@ -9,8 +9,8 @@ import pytest
 from churn.drift import Drift
 from churn.drift_price import Price
 from churn.findings import Finding, drift_findings, profit_finding, reasons_finding
-from churn.remedy import Remedy, remedy_for
-from schemas.monitoring import EVERYTHING, AlarmKind
+from churn.remedy import remedy_for
+from schemas.monitoring import EVERYTHING, AlarmKind, Remedy
 
 PRICE = Price(money=500.0, best=2_500.0, overlap=0.6)
 MOVED = Drift("usage", 0.0, 0.0, 0.0, 0.0, ks=0.3, psi=0.4, crowded=0.1, crowded_before=0.1)
@@ -19,13 +19,13 @@ CROWDED = replace(MOVED, crowded=0.9)
 PROFIT = list(profit_finding(50.0, 100.0, "then"))
 REASONS = list(reasons_finding({"usage": 1.0}, {"tenure": 1.0}))
 LEVEL = Finding(
-    AlarmKind.CALIBRATION, "calibration", 2.0, None, "twice as many left", "Calibrate anew: a retraining does."
+    AlarmKind.CALIBRATION, "calibration", 2.0, None, "twice as many left", "Calibrate anew.", remedy=Remedy.RETRAINING
 )
-NOBODY = replace(LEVEL, says="nobody left", to_do="Ask who delivers departures whether they came.")
+NOBODY = replace(LEVEL, says="nobody left", to_do="Ask whether they came: retrain not.", remedy=Remedy.PEOPLE)
 
 
 def drifted(*drifts: Drift) -> list[Finding]:
-    return list(drift_findings(EVERYTHING, drifts, {"usage": PRICE}))
+    return list(drift_findings(EVERYTHING, drifts, {drift.feature: PRICE for drift in drifts}))
 
 
 TABLE = [
@@ -36,6 +36,7 @@ TABLE = [
     ([*drifted(MOVED), *PROFIT], Remedy.RETRAINING),
     (drifted(LACKING), Remedy.PEOPLE),
     (drifted(CROWDED), Remedy.PEOPLE),
+    (drifted(replace(LACKING, feature="retrain_flag")), Remedy.PEOPLE),
     ([*drifted(LACKING), LEVEL], Remedy.PEOPLE),
     (REASONS, Remedy.PEOPLE),
     ([], Remedy.PEOPLE),

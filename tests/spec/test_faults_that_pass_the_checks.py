@@ -18,9 +18,9 @@ from churn.drift_price import Base, Customers, Part, Terms, prices
 from churn.findings import drift_findings
 from churn.lookup import score
 from churn.monitoring import bins_of, drifts_of
-from churn.remedy import Remedy, remedy_for
+from churn.remedy import remedy_for
 from churn.scorecard import binned
-from schemas.monitoring import AlarmState
+from schemas.monitoring import AlarmState, Remedy
 from schemas.policy import Action
 from tests.cards import AS_OF, card, customers
 

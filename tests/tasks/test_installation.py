@@ -47,10 +47,10 @@ class Kept:
         body = json.loads(request.content) if request.content else {}
         if rest == "filter":
             return httpx.Response(200, json=list(self.things[kind].values())[body["offset"] :][: body["limit"]])
-        if request.method == "GET":
-            return httpx.Response(200 if rest in self.things[kind] else 404, json={})
         if request.method == "PUT" and "owner_resource" in body:
             return httpx.Response(422)
+        if kind == "work_pools" and body["name"] in self.things[kind]:
+            return httpx.Response(409)
         self.writes += 1
         if request.method == "DELETE":
             del self.things[kind][rest]
@@ -90,6 +90,15 @@ def test_the_second_time_changes_nothing(server: Server, kept: Kept) -> None:
     before = kept.writes
     assert installed(server) == automated(server) == []
     assert kept.writes == before
+
+
+def test_of_the_twins_that_two_installs_at_once_made_one_stays(server: Server, kept: Kept) -> None:
+    automated(server)
+    name, made = next(iter(kept.things["automations"].items()))
+    kept.things["automations"] |= {twin: made | {"id": twin} for twin in ("twin", "third")}
+    assert automated(server) == [f"removed the automation {name!r}, which was there twice"] * 2
+    assert kept.things["automations"][name] == made
+    assert automated(server) == []
 
 
 def test_what_left_the_repository_leaves_the_server_and_what_operators_made_stays(server: Server, kept: Kept) -> None:
