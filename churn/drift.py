@@ -22,7 +22,8 @@ class Drift:
     """How a feature is spread tonight, against the customers that its model learnt from.
 
     Shares are of the customers; `unseen` are categories that the model never met. `ks` is the largest gap between the
-    shares at or below any value, of those that are known; None of categories, which have no order. `psi` is the
+    shares at or below any value, of those that are known; None of categories, which have no order, and of numbers of
+    which a model that is no scorecard keeps but one bin. `psi` is the
     population stability index over all bins, the missing one too. `crowded` is the share of the customers in the bin
     that gained most, `crowded_before` what was there.
     """
@@ -53,7 +54,7 @@ def drift_of(feature: Feature, counts: Ints | Floats, reference: Sequence[float]
         missing_before=float(before[MISSING]),
         unseen=float(now[-1]) if is_category else 0.0,
         unseen_before=float(before[-1]) if is_category else 0.0,
-        ks=None if is_category else _largest_gap(now, before),
+        ks=None if is_category or not len(feature.cuts) else _largest_gap(now, before),
         psi=stability_index(now, before),
         crowded=float(now[fullest]),
         crowded_before=float(before[fullest]),

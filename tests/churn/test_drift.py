@@ -42,6 +42,11 @@ def test_a_category_that_the_model_never_met_is_counted_as_unseen() -> None:
     assert (drift.unseen, drift.unseen_before, drift.ks) == (0.2, 0.0, None)
 
 
+def test_a_number_without_cuts_has_no_largest_gap() -> None:
+    uncut = Feature("usage", Kind.NUMBER, "usage", cuts=np.array([]))
+    assert drift_of(uncut, np.array([1, 9]), [0.5, 0.5]).ks is None, "it would be zero whatever became of its values"
+
+
 def test_the_stability_index_is_the_one_of_the_textbooks() -> None:
     assert stability_index(np.array([0.6, 0.4]), np.array([0.5, 0.5])) == pytest.approx(
         0.1 * np.log(1.2) - 0.1 * np.log(0.8)
