@@ -30,15 +30,22 @@ from store.tables import answering, engine_for
 def keep_night(settings: Settings, contract: str, as_of: date, found: Mapping[str, pa.Table]) -> None:
     """Keeps a night's rows by the name of their table, in the place of what an earlier watch of it found.
 
-    One transaction: readers see the whole watch of a night, or none of it.
+    One transaction: readers see the whole watch of a night, or none of it. When people were told of an alarm stays,
+    also by another watch of the night that ended meanwhile.
     """
     engine = _engine(settings)
     with answering(engine), engine.begin() as connection:
+        earlier = sa.select(alarms).where(alarms.c.contract == contract, alarms.c.as_of == as_of)
+        told = [row for row in connection.execute(earlier.with_for_update()).mappings() if row["told_at"]]
         for name, rows in found.items():
             table = registry_metadata.tables[name]
             connection.execute(table.delete().where(table.c.contract == contract, table.c.as_of == as_of))
             if rows.num_rows:
                 connection.execute(table.insert(), rows.to_pylist())
+        for row in told:
+            same = (alarms.c[name] == row[name] for name in ALARMS.primary_key)
+            raised = alarms.c.state == AlarmState.RAISED.value
+            connection.execute(alarms.update().where(*same, raised).values(told_at=row["told_at"]))
 
 
 def kept_night(settings: Settings, schema: Table, contract: str, as_of: date | None = None) -> pa.Table:

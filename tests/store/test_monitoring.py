@@ -37,6 +37,14 @@ def test_a_night_that_is_watched_again_takes_the_place_of_what_was_found_before(
     assert monitoring.kept_night(settings, DECISIONS, "other").num_rows == 0
 
 
+def test_what_another_watch_of_the_night_told_meanwhile_is_not_told_twice(settings: Settings) -> None:
+    raised = row(ALARMS, as_of=NIGHT, kind="drift", state=AlarmState.RAISED, raised_as_of=NIGHT, remedy="people")
+    monitoring.keep_night(settings, "telco", NIGHT, {ALARMS.name: raised})
+    monitoring.keep_told(settings, "telco", monitoring.untold(settings, "telco", NIGHT))
+    monitoring.keep_night(settings, "telco", NIGHT, {ALARMS.name: raised})
+    assert monitoring.untold(settings, "telco", NIGHT) == ()
+
+
 def test_an_alarm_stands_as_the_last_night_before_left_it(settings: Settings) -> None:
     keep(settings, NIGHT - timedelta(days=2), AlarmState.RAISED, NIGHT - timedelta(days=2))
     keep(settings, NIGHT - timedelta(days=1), AlarmState.GOING_ON, NIGHT - timedelta(days=2))
