@@ -12,6 +12,7 @@ from typing import Any
 
 from prefect.blocks.notifications import CustomWebhookNotificationBlock, SlackWebhook
 from prefect.events.schemas.automations import AutomationCore
+from prefect.types import SecretDict
 from pydantic import SecretStr
 
 from store.orchestration import Declared, Notices
@@ -81,6 +82,12 @@ def mail_block(url: str) -> SlackWebhook:
     return SlackWebhook(url=SecretStr(url))
 
 
+def webhook_block(url: str) -> CustomWebhookNotificationBlock:
+    """A block that posts to an address, filled in when it sends: the own `url` of a block is shown to everybody."""
+    text, secrets = {"text": "{{subject}}\n{{body}}"}, SecretDict({"address": url})
+    return CustomWebhookNotificationBlock(name=WEBHOOK, url="{{address}}", secrets=secrets, json_data=text)
+
+
 def _addressees(server: Server, notices: Notices) -> Iterator[str]:
     """The blocks that send notices."""
     if notices.block:
@@ -89,6 +96,4 @@ def _addressees(server: Server, notices: Notices) -> Iterator[str]:
     if notices.mail:
         yield str(mail_block(notices.mail).save(MAIL, overwrite=True))
     if notices.webhook:
-        text = {"text": "{{subject}}\n{{body}}"}
-        block = CustomWebhookNotificationBlock(name=WEBHOOK, url=notices.webhook, json_data=text)
-        yield str(block.save(WEBHOOK, overwrite=True))
+        yield str(webhook_block(notices.webhook).save(WEBHOOK, overwrite=True))
