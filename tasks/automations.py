@@ -28,12 +28,16 @@ def install_automations(
 ) -> Iterator[str]:
     """Makes the automations, and removes those of ours that left the file; says what it changed, if anything."""
     addressees = tuple(_addressees(server, notices))
-    standing = {one["name"]: one for one in server.found("/automations") if OURS in one["tags"]}
+    standing: dict[str, list[dict[str, Any]]] = {}
+    for one in server.found("/automations"):
+        if OURS in one["tags"]:
+            standing.setdefault(one["name"], []).append(one)
     for one in declared:
-        yield from _install(server, wanted(one, deployments, addressees), standing.pop(one["name"], None))
-    for name, left in standing.items():
-        server.delete(f"/automations/{left['id']}")
-        yield f"removed the automation {name!r}, which automations.yaml no longer has"
+        first, *twins = standing.pop(one["name"], None) or [None]
+        yield from _install(server, wanted(one, deployments, addressees), first)
+        yield from _remove(server, twins, "which was there twice")
+    for left in standing.values():
+        yield from _remove(server, left, "which automations.yaml no longer has")
 
 
 def wanted(declared: Declared, deployments: Mapping[str, str], addressees: Sequence[str]) -> AutomationCore:
@@ -51,6 +55,12 @@ def _install(server: Server, wish: AutomationCore, standing: dict[str, Any] | No
     if AutomationCore.model_validate(standing) != wish:  # not their JSON, where a set has no order
         server.put(f"/automations/{standing['id']}", wish.model_dump(mode="json", exclude={"owner_resource"}))
         yield f"changed the automation {wish.name!r}"
+
+
+def _remove(server: Server, left: Sequence[dict[str, Any]], why: str) -> Iterator[str]:
+    for one in left:
+        server.delete(f"/automations/{one['id']}")
+        yield f"removed the automation {one['name']!r}, {why}"
 
 
 def _actions(

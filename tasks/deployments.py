@@ -25,10 +25,9 @@ COMPARED = (
 
 def install_deployments(server: Server, wishes: Sequence[dict[str, Any]]) -> Iterator[str]:
     """Makes the pool and the deployments, and removes those that left the file; says what it changed, if anything."""
-    if not server.has(f"/work_pools/{POOL}"):
-        server.post(
-            "/work_pools/", {"name": POOL, "type": "process", "description": "Runs the nights on this machine."}
-        )
+    if server.make(
+        "/work_pools/", {"name": POOL, "type": "process", "description": "Runs the nights on this machine."}
+    ):
         yield f"made the work pool {POOL}"
     standing = {one["name"]: one for one in _standing(server)}
     for wish in wishes:

@@ -39,6 +39,10 @@ class Server:
         """What the server answers to a body; OrchestratorUnreachable where it does not, or not well."""
         return self._asked("POST", path, body)
 
+    def make(self, path: str, body: Any) -> bool:
+        """Makes something, which may be there already, also by another who makes it now; whether it was not."""
+        return self._asked("POST", path, body, unless=httpx.codes.CONFLICT) is not None
+
     def put(self, path: str, body: Any) -> Any:
         """The same for what replaces something."""
         return self._asked("PUT", path, body)
@@ -50,10 +54,6 @@ class Server:
     def delete(self, path: str) -> None:
         """Removes something, which may be gone already."""
         self._asked("DELETE", path, unless=httpx.codes.NOT_FOUND)
-
-    def has(self, path: str) -> bool:
-        """Whether there is something under a path."""
-        return self._asked("GET", path, unless=httpx.codes.NOT_FOUND) is not None
 
     def wait_until_it_answers(self) -> None:
         """Waits while the server comes up; OrchestratorUnreachable where it takes too long, or another one answers."""
