@@ -263,9 +263,11 @@ def _remedy(alarms: Sequence[dict[str, Any]]) -> str:
     from churn.remedy import remedy_for
     from schemas.monitoring import AlarmKind, Remedy
 
-    told = [(AlarmKind(row["kind"]), *(row[name] for name in _OF_A_FINDING)) for row in alarms]
-    remedies = [Remedy(row["remedy"]) for row in alarms]
-    found = [Finding(*each, remedy=remedy) for each, remedy in zip(told, remedies, strict=True)]
+    typed: list[dict[str, Any]] = [
+        {name: row[name] for name in _OF_A_FINDING} | {"kind": AlarmKind(row["kind"]), "remedy": Remedy(row["remedy"])}
+        for row in alarms
+    ]
+    found = [Finding(**each) for each in typed]
     return remedy_for(found).value if found else ""
 
 
