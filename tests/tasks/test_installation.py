@@ -163,6 +163,15 @@ def test_a_backfill_may_take_as_long_as_it_has_nights() -> None:
     assert not {"backfill", "catch-up"} & set(hanging["match_related"]["prefect.resource.name"])
 
 
+def test_people_hear_of_whichever_run_fails_crashes_does_not_start_or_hangs() -> None:
+    runs = NAMES.keys() - {"notice"}  # which would tell of itself
+    for event in ("Failed", "Crashed", "Late"):
+        [told] = told_of(f"prefect.flow-run.{event}")
+        assert set(told["match_related"]["prefect.resource.name"]) == runs
+    [hanging] = [one["trigger"] for one in declared_automations() if "cancel-flow-run" in str(one["actions"])]
+    assert set(hanging["match_related"]["prefect.resource.name"]) == runs - {"backfill", "catch-up"}
+
+
 def test_a_server_that_is_busy_for_a_moment_is_asked_again(
     server: Server, kept: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
