@@ -33,9 +33,9 @@ def install_automations(
         if OURS in one["tags"]:
             standing.setdefault(one["name"], []).append(one)
     for one in declared:
-        first, *twins = standing.pop(one["name"], None) or [None]
-        yield from _install(server, wanted(one, deployments, addressees), first)
-        yield from _remove(server, twins, "which was there twice")
+        there = standing.pop(one["name"], [])
+        yield from _install(server, wanted(one, deployments, addressees), there[0] if there else None)
+        yield from _remove(server, there[1:], "which was there twice")
     for left in standing.values():
         yield from _remove(server, left, "which automations.yaml no longer has")
 
