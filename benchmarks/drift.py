@@ -36,7 +36,8 @@ from store.policies import read_policy
 from store.runs import Run
 from store.settings import current_settings, settle_libraries
 from tasks.checks import QUARANTINE as ASIDE
-from tasks.monitoring import Published, as_watched
+from tasks.monitoring_night import as_watched
+from tasks.monitoring_runs import Published
 from tasks.night import Night as NightOfTasks
 from tests.models import trained
 
