@@ -22,15 +22,21 @@ shadow_nights = _table(SHADOW_NIGHTS)
 shadow_scores = _table(SHADOW_SCORES)
 
 
+def of_the_same_wish(table: sa.Table) -> tuple[sa.ColumnElement[bool], ...]:
+    """Where the table's row is of the same challenger and place as the row of SHADOWS."""
+    return tuple(table.c[name] == shadows.c[name] for name in SHADOWS.primary_key)
+
+
 def shadow_views() -> tuple[View, ...]:
     """The views that BI reads them through, in order of their names."""
     asked = [shadows.c[name] for name in ("nights", "gate", "ending")]
-    theirs = sa.and_(*(shadow_nights.c[name] == shadows.c[name] for name in SHADOWS.primary_key))
+    waiting = sa.and_(*of_the_same_wish(shadow_scores), shadows.c.ending.is_(None))
+    nights = sa.select(shadow_nights, *asked).join(shadows, sa.and_(*of_the_same_wish(shadow_nights)))
     return (
-        View("score_shadow", sa.select(shadow_scores), SHADOW_SCORES.description),
+        View("score_shadow", sa.select(shadow_scores).join(shadows, waiting), SHADOW_SCORES.description),
         View(
             "shadow_comparison",
-            sa.select(shadow_nights, *asked).join_from(shadow_nights, shadows, theirs),
+            nights,
             "How each challenger in the shadow scored each night, and how that ended",
         ),
     )

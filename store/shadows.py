@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -15,9 +16,10 @@ from churn.errors import PromotionRefused, RegistryError
 from schemas.shadow import SHADOW_SCORES, Ending
 from store.loading import loader
 from store.migrations import bring_up_to_date
+from store.partitions import AT_ONCE, GIVE_WAY_SECONDS
 from store.registry import Promotion, open_registry
 from store.settings import Settings
-from store.shadow_tables import shadow_nights, shadow_scores, shadows
+from store.shadow_tables import of_the_same_wish, shadow_nights, shadow_scores, shadows
 from store.tables import alone, answering, engine_for
 
 
@@ -48,6 +50,7 @@ def send_into_shadow(settings: Settings, wishes: Sequence[Wish]) -> None:
                 for older in waiting:
                     _end(connection, older, Ending.OVERTAKEN, f"version {wish.version} wants the place")
                 _begin(connection, wish)
+    _forget_of_nobody(engine)
 
 
 def in_shadow(settings: Settings, contract: str) -> tuple[Wish, ...]:
@@ -69,20 +72,22 @@ def proven(settings: Settings, contract: str, as_of: date) -> tuple[Wish, ...]:
 
 
 def keep_shadow_night(settings: Settings, wish: Wish, night: dict[str, Any], scores: pa.Table) -> None:
-    """Keeps how a night went, and its scores in the place of those of the night before.
+    """Keeps the scores of a night in the place of those of the night before, and then how it went.
 
-    `night` are the columns of SHADOW_NIGHTS that do not name the wish, `scores` rows of SHADOW_SCORES.
+    `night` are the columns of SHADOW_NIGHTS that do not name the wish, `scores` rows of SHADOW_SCORES. In SQLite they
+    come and go by portions, so that nobody else waits for long: who reads meanwhile sees a part. A night counts once
+    all of it is there.
     """
     engine = _engine(settings)
     place = {"contract": wish.contract, "segment": wish.segment, "version": wish.version}
-    with answering(engine), engine.begin() as connection:
-        same = (*_of(wish, shadow_nights), shadow_nights.c.as_of == night["as_of"])
-        connection.execute(shadow_nights.delete().where(*same))
-        connection.execute(shadow_nights.insert().values(night | place))
-        connection.execute(shadow_scores.delete().where(*_of(wish, shadow_scores)))
-    with answering(engine), loader(engine) as load:
-        load.append(SHADOW_SCORES.name, scores)
-        load.commit()
+    same = (*_of(wish, shadow_nights), shadow_nights.c.as_of == night["as_of"])
+    with answering(engine):
+        with engine.begin() as connection:
+            connection.execute(shadow_nights.delete().where(*same))
+        _forget(engine, *_of(wish, shadow_scores))
+        _load(engine, scores)
+        with engine.begin() as connection:
+            connection.execute(shadow_nights.insert().values(night | place))
 
 
 def settle(settings: Settings, contract: str) -> dict[Wish, Ending]:
@@ -103,6 +108,7 @@ def settle(settings: Settings, contract: str) -> dict[Wish, Ending]:
     with answering(engine), alone(engine) as connection:
         for wish, (ending, says) in ended.items():
             _end(connection, wish, ending, says)
+    _forget_of_nobody(engine)
     return {wish: ending for wish, (ending, _) in ended.items()}
 
 
@@ -137,7 +143,38 @@ def _begin(connection: Connection, wish: Wish) -> None:
 def _end(connection: Connection, wish: Wish, ending: Ending, says: str) -> None:
     values = {"ended_at": _now(), "ending": ending.value, "says": says}
     connection.execute(shadows.update().where(*_of(wish), shadows.c.ending.is_(None)).values(values))
-    connection.execute(shadow_scores.delete().where(*_of(wish, shadow_scores)))
+
+
+def _load(engine: Engine, scores: pa.Table) -> None:
+    with loader(engine) as load:
+        for rows in load.portions(scores):
+            load.append(SHADOW_SCORES.name, rows)
+            load.commit()
+
+
+def _forget_of_nobody(engine: Engine) -> None:
+    """Removes the scores of challengers that wait no longer; those that a killed run left, too."""
+    waits = sa.exists().where(*of_the_same_wish(shadow_scores), shadows.c.ending.is_(None))
+    with answering(engine):
+        _forget(engine, ~waits)
+
+
+def _forget(engine: Engine, *where: sa.ColumnElement[bool]) -> None:
+    """Removes scores: in SQLite, where one writes at a time, by portions, as they are loaded."""
+    if engine.dialect.name != "sqlite":
+        with engine.begin() as connection:
+            connection.execute(shadow_scores.delete().where(*where))
+        return
+    while _forget_some(engine, where):
+        time.sleep(GIVE_WAY_SECONDS)
+
+
+def _forget_some(engine: Engine, where: Sequence[sa.ColumnElement[bool]]) -> bool:
+    """Whether there were as many as go at once, and so there may be more."""
+    rowid = sa.literal_column("rowid", sa.BigInteger)
+    some = sa.select(rowid).select_from(shadow_scores).where(*where).limit(AT_ONCE)
+    with engine.begin() as connection:
+        return connection.execute(shadow_scores.delete().where(rowid.in_(some))).rowcount == AT_ONCE
 
 
 def _red(connection: Connection, wish: Wish) -> str:

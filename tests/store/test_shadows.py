@@ -44,13 +44,20 @@ def champion(settings: Settings) -> int:
     return registry_of(settings).resolve("telco").version
 
 
-def night(settings: Settings, number: int, wish: Wish = WISH, red: str | None = None) -> None:
+def night(
+    settings: Settings,
+    number: int,
+    wish: Wish = WISH,
+    *,
+    red: str | None = None,
+    customers: tuple[str, ...] = ("C1", "C2"),
+) -> None:
     as_of = NIGHT + timedelta(days=number)
     told = {"customers": 2, "mean": 0.02, "champion_mean": 0.03, "calibrated_to": 0.02, "overlap": 0.5}
     rows = [
         {"contract": "telco", "segment": wish.segment, "version": wish.version, "as_of": as_of, "customer_id": customer}
         | {"log_odds": -4.0, "probability": 0.018, "champion_probability": 0.03}
-        for customer in ("C1", "C2")
+        for customer in customers
     ]
     scores = pa.Table.from_pylist(rows, schema=arrow_schema(SHADOW_SCORES))
     keep_shadow_night(settings, wish, told | {"as_of": as_of, "red": red, "run_id": "r"}, scores)
@@ -103,11 +110,51 @@ def test_bi_sees_the_scores_of_the_newest_night_while_the_challenger_waits(setti
     send_into_shadow(settings, [WISH])
     for number in (1, 2):
         night(settings, number)
-    found = asked(settings, "SELECT as_of, customer_id, version, probability FROM score_shadow ORDER BY customer_id")
-    assert [(str(row[0]), *row[1:]) for row in found] == [("2026-03-03", one, 2, 0.018) for one in ("C1", "C2")]
+    assert [(str(row[0]), *row[1:]) for row in _seen(settings)] == [
+        ("2026-03-03", one, 2, 0.018) for one in ("C1", "C2")
+    ]
     night(settings, 3)
     settle(settings, "telco")
-    assert asked(settings, "SELECT * FROM score_shadow") == []
+    assert _seen(settings) == []
+    assert asked(settings, "SELECT * FROM shadow_score") == []
+
+
+def test_a_night_of_many_is_kept_by_portions_of_which_none_is_lost(settings: Settings, monkeypatch: pytest.MonkeyPatch):
+    """So that in SQLite who logs a look-up waits for a few thousand rows, and not for a whole base."""
+    monkeypatch.setattr("store.shadows.AT_ONCE", 2)
+    send_into_shadow(settings, [WISH])
+    many = tuple(f"C{number}" for number in range(5))
+    night(settings, 1, customers=many)
+    assert [row[1] for row in _seen(settings)] == list(many)
+    night(settings, 2, customers=many[1:])
+    assert [(str(row[0]), row[1]) for row in _seen(settings)] == [("2026-03-03", one) for one in many[1:]]
+
+
+def test_scores_of_a_challenger_that_waits_no_longer_are_seen_by_nobody_and_go_with_the_next_change(settings: Settings):
+    """As where a run dies before it has removed them."""
+    send_into_shadow(settings, [WISH])
+    night(settings, 1)
+    with engine_for(settings.database_url).begin() as connection:
+        connection.execute(shadows.update().values(ending=Ending.RED.value))
+    assert _seen(settings) == []
+    assert settle(settings, "telco") == {}
+    assert asked(settings, "SELECT * FROM shadow_score") == []
+
+
+def test_a_night_counts_once_its_scores_are_there(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    send_into_shadow(settings, [replace(WISH, nights=1)])
+    monkeypatch.setattr("store.shadows._load", _on_a_full_disk)
+    with pytest.raises(OSError, match="full"):
+        night(settings, 1, replace(WISH, nights=1))
+    assert settle(settings, "telco") == {}
+
+
+def _on_a_full_disk(*_: object) -> None:
+    raise OSError("the disk is full")
+
+
+def _seen(settings: Settings) -> list[tuple[Any, ...]]:
+    return asked(settings, "SELECT as_of, customer_id, version, probability FROM score_shadow ORDER BY customer_id")
 
 
 def test_a_newer_challenger_takes_the_place_of_one_that_waits_and_asking_twice_changes_nothing(
