@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooLate
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from threading import Lock
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +17,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy.engine import Engine, RowMapping
 
 from api.breaker import Breaker
+from api.clerk import Clerk
 from api.discretion import Discretion
 from api.models import Champions
 from api.predictions import Prediction, Told
@@ -26,11 +27,12 @@ from churn.changes import changed_features
 from churn.errors import ChurnError
 from churn.lookup import score_one
 from schemas.contract import Contract
-from schemas.receipt import Value
+from schemas.receipt import AgentReceipt, Receipt, Value
 from store.settings import Settings
 
 if TYPE_CHECKING:
     from store.live import Kept
+    from store.one_row import Row, Step
 
 PATIENCE = 0.75  # seconds; the look-up itself has one
 THREADS = 2  # that a source which hangs can take
@@ -40,6 +42,7 @@ NOT_KEPT = "The night's snapshot is kept no longer, so that nothing tells what c
 NOT_THERE = "The source has no such customer any more."
 TOO_LATE = "The source did not answer in time. Where that stays so, give its tables an index on the customer's key."
 CUT_OFF = "The source did not answer lately, and is asked again in a moment."
+BEGINS = "What reads the source has just been started. Ask again in a moment."
 
 log = logging.getLogger(__name__)
 
@@ -77,9 +80,13 @@ class _Seen:
 
 
 class Sight:
-    """What this worker sees of the source and of the last snapshots, in threads of its own behind a breaker."""
+    """What this worker sees of the source and of the last snapshots, in threads of its own behind a breaker.
+
+    `clerk` fetches what would take a worker too much memory.
+    """
 
     def __init__(self, settings: Settings, engine: Engine) -> None:
+        self.clerk = Clerk()
         self._settings = settings
         self._engine = engine
         self._threads = ThreadPoolExecutor(THREADS, "live")
@@ -97,6 +104,8 @@ class Sight:
         try:
             seen = self._threads.submit(self._look, score, champions.contract).result(PATIENCE)
         except TooLate:
+            if self.clerk.begins:
+                return _untold(BEGINS)
             self._breaker.failed()
             return _untold(TOO_LATE)
         except ChurnError as away:
@@ -110,12 +119,19 @@ class Sight:
         kept = self._snapshot(score, contract)
         return kept.row(score["customer_id"]) if kept else None
 
+    def receipt(self, contract: Contract, customer_id: str, night: date, *, whole: bool) -> Receipt | AgentReceipt:
+        """The customer's receipt of that night, or what an agent may say of it; raises what the store's does."""
+        made: Receipt | AgentReceipt = self.clerk.ask("receipt", self._settings, contract, customer_id, night, whole)
+        return made
+
     def close(self) -> None:
         """Waits for nothing that is still being asked."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+        self.clerk.close()
 
     def _look(self, score: RowMapping, contract: Contract) -> _Seen | str:
-        from store.live import LiveSource, date_described  # DuckDB, 30 MB that a look at the stored score does without
+        self.clerk.begin()
+        from store.live import LiveSource, date_described  # what a look at the stored score does without
 
         now = datetime.now(self._settings.zone).replace(tzinfo=None)
         as_of = date_described(score["as_of"], now.date())
@@ -123,7 +139,7 @@ class Sight:
         before = kept.row(score["customer_id"]) if kept else None
         if kept is None or before is None:
             return NOT_KEPT
-        after = LiveSource(self._settings.source_url, contract).row(score["customer_id"], kept, as_of, now)
+        after = LiveSource(self._settings.source_url, contract, self._row).row(score["customer_id"], kept, as_of, now)
         return _Seen(before, after, as_of) if after else NOT_THERE
 
     def _snapshot(self, score: RowMapping, contract: Contract) -> Kept | None:
@@ -134,9 +150,13 @@ class Sight:
             run_id = score["run_id"]
             found = self._kept.get(run_id) or kept_night(self._engine, self._settings, contract, score["as_of"])
             if found:
-                self._kept[run_id] = found
+                self._kept[run_id] = found = replace(found, ask=self._row)
             if len(self._kept) > NIGHTS_KEPT:
                 self._kept.popitem(last=False)
+        return found
+
+    def _row(self, steps: Sequence[Step]) -> Row | None:
+        found: Row | None = self.clerk.ask("row", steps)
         return found
 
 

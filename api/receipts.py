@@ -9,18 +9,16 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, HTTPException, Query
 
 from api.customers import MOST_NIGHTS
-from api.environment import Environment
 from api.limits import limited
+from api.live import InSight
 from api.models import Pinned
 from api.paths import PART_OF_CUSTOMER
 from api.problems import in_sentences
 from api.visits import REFUSALS, CustomerId, Visit, Visiting
 from churn.errors import RequestError
-from schemas.contract import Contract
 from schemas.moments import Day, business_moment
 from schemas.receipt import AgentReceipt, Receipt
 from store.lookups import nights_of, score_of_night
-from store.settings import Settings
 
 router = APIRouter(prefix="/api/v1", tags=["customers"])
 
@@ -31,7 +29,11 @@ Night = Annotated[Day | None, Query(description="Date of the night; the newest i
 
 @router.get(f"{PART_OF_CUSTOMER}/receipt", dependencies=[Depends(limited("lookups"))], responses=REFUSALS)
 def receipt(
-    customer_id: CustomerId, visit: Visiting, champions: Pinned, settings: Environment, as_of: Night = None
+    customer_id: CustomerId,
+    visit: Visiting,
+    sight: InSight,
+    champions: Pinned,
+    as_of: Night = None,
 ) -> Receipt | AgentReceipt:
     """What led to the customer's score and place of that night, reckoned again from storage and equal to the bit.
 
@@ -39,10 +41,13 @@ def receipt(
     protected. It takes a second or two, as it asks the night's files.
     """
     night = _night(visit, customer_id, as_of)
-    made = _made(settings, champions.contract, customer_id, night)
+    try:
+        made = sight.receipt(champions.contract, customer_id, night, whole=visit.in_full)
+    except RequestError as gone:
+        raise HTTPException(HTTPStatus.NOT_FOUND, in_sentences(gone)) from None
     with visit.engine.begin() as connection:
         visit.look.record(connection, "receipt", customer_id)
-    return _with_offsets(made, visit.zone) if visit.in_full else _for_agent(made, champions.contract)
+    return _with_offsets(made, visit.zone) if isinstance(made, Receipt) else made
 
 
 def _night(visit: Visit, customer_id: str, as_of: date | None) -> date:
@@ -59,15 +64,6 @@ def _night(visit: Visit, customer_id: str, as_of: date | None) -> date:
     return night
 
 
-def _made(settings: Settings, contract: Contract, customer_id: str, night: date) -> Receipt:
-    from store.receipts import receipts_of  # brings all that a night reckons with, which no look-up needs
-
-    try:
-        return receipts_of(settings, contract, [customer_id], night)[0]
-    except RequestError as gone:
-        raise HTTPException(HTTPStatus.NOT_FOUND, in_sentences(gone)) from None
-
-
 def _with_offsets(made: Receipt, zone: tzinfo) -> Receipt:
     """The receipt, whose times are kept without a zone, with what they lack."""
     outcomes = [
@@ -76,9 +72,3 @@ def _with_offsets(made: Receipt, zone: tzinfo) -> Receipt:
     ]
     told = {"known_at": business_moment(made.known_at, zone), "outcomes": tuple(outcomes)}
     return made.model_copy(update=told)
-
-
-def _for_agent(made: Receipt, contract: Contract) -> AgentReceipt:
-    from churn.receipt import for_agent  # see _made
-
-    return for_agent(made, contract)

@@ -6,15 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
 from churn.errors import RequestError
 from schemas.scores import SCORES
 from store.lake import MANIFEST, Lake, read_manifest
-from store.publication import Publisher
 from store.runs import Run, published_runs
 from store.tables import publication
+
+if TYPE_CHECKING:
+    from store.publication import Publisher  # see store/runs.py
 
 LIST, OF_SCORES = "outreach", SCORES.name  # the two kinds of runs
 

@@ -5,8 +5,8 @@ The night's own SQL makes both, of everybody or of one customer, so that they di
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -14,32 +14,27 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import duckdb
 import sqlalchemy as sa
-from sqlalchemy.engine import Engine, make_url
+from sqlalchemy.engine import Connection, Engine, make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from churn.errors import SourceMismatch, SourceUnreachable
-from churn.night import Due
+from churn.errors import SourceUnreachable
 from churn.single_bucket import single_bucket
 from churn.snapshot import CONTEXT_TABLES, customer_sql, empty_table_sql
 from schemas.columns import Column, Role, Table
 from schemas.contract import Contract
 from store.decisions import OF_SCORES, snapshot_of
-from store.lake import Lake, bucket_file, duck
-from store.publication import Publisher
+from store.lake import Lake, bucket_file
+from store.one_row import Ask, Row, Step, one_row
 from store.runs import shown_run
 from store.service_database import CONNECT_SECONDS, STATEMENT_SECONDS
 from store.settings import Settings
-from store.snapshots import CONTEXT
-
-Row = Mapping[str, Any]
 
 DAYS_BEHIND = 2  # a base whose newest night is older than this may lack the months since
 MOST_FACTS = 5_000  # of one customer in one table
-MEMORY = "256MB"
 _READ_ONLY = f"-c default_transaction_read_only=on -c statement_timeout={STATEMENT_SECONDS * 1000}"
+_CONTEXT = "context"  # store/snapshots.py has the word, too, and brings DuckDB with it
 _OF_CONTEXT = {"households": "household_id", "regions": "region"}  # each with what it tells of
 
 
@@ -61,33 +56,45 @@ class Kept:
 
     folder: Path
     contract: Contract
+    ask: Ask = one_row
 
     def row(self, customer_id: str) -> Row | None:
-        """The customer's row as it was scored; None where it is not there, or the files are gone by now."""
+        """The customer's row as it was scored; None where it is not there, or the files are gone by now.
+
+        SourceMismatch where a file was changed.
+        """
         buckets = len(list(self.folder.glob("bucket=*.parquet")))
         if not buckets:
             return None
         file = self.folder / bucket_file(single_bucket(customer_id, buckets))
-        found = None
         query = f'SELECT * FROM read_parquet(?) WHERE "{self.contract.key}" = ?'  # noqa: S608 - a contract's column
-        with duck(memory_limit=MEMORY) as connection, suppress(duckdb.IOException):
-            found = _only(connection.execute(query, [str(file), customer_id]))
+        found = None
+        with suppress(SourceUnreachable):
+            found = self.ask([Step(query, [str(file), customer_id])])
         return {name: found.get(name) for name in self.contract.customer.names} if found else None
 
-    def take_context(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Makes the context tables, with the rows of the one customer's household and region."""
+    def context(self) -> Iterator[Step]:
+        """What makes the context tables, with the rows of the one customer's household and region."""
         for name in CONTEXT_TABLES:
-            file, told_of = self.folder / CONTEXT / f"{name}.parquet", _OF_CONTEXT[name]
+            file, told_of = self.folder / _CONTEXT / f"{name}.parquet", _OF_CONTEXT[name]
             rows = f"SELECT * FROM read_parquet(?) SEMI JOIN customers USING ({told_of})"  # noqa: S608 - names of ours
-            connection.execute(f"CREATE TABLE {name} AS {rows}", [str(file)])
+            yield Step(f"CREATE TABLE {name} AS {rows}", [str(file)])
 
 
 def kept_night(engine: Engine, settings: Settings, contract: Contract, night: date) -> Kept | None:
     """The snapshot of a published night; None where it is kept no longer."""
-    publisher = Publisher(engine, Lake(settings.lake), Due(settings.due, settings.zone))
-    run = shown_run(publisher, contract.name, OF_SCORES, night)
-    folder = snapshot_of(run, publisher.lake) if run else None
+    shelf = _Shelf(engine, Lake(settings.lake))
+    run = shown_run(shelf, contract.name, OF_SCORES, night)
+    folder = snapshot_of(run, shelf.lake) if run else None
     return Kept(folder, contract) if folder else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Shelf:
+    """No whole publisher, whose ways to publish are 14 MB that a worker of the service does without."""
+
+    engine: Engine
+    lake: Lake
 
 
 @dataclass(frozen=True)
@@ -96,6 +103,7 @@ class LiveSource:
 
     url: str
     contract: Contract
+    ask: Ask = one_row
 
     def row(self, customer_id: str, kept: Kept, as_of: date, now: datetime) -> Row | None:
         """The customer as of the date as far as it is known now; None where the source has no such live customer.
@@ -103,14 +111,11 @@ class LiveSource:
         SourceUnreachable where the source cannot be asked for one customer, or does not answer; SourceMismatch where
         its values are not of the contract's types.
         """
-        with duck(memory_limit=MEMORY) as connection, _failures_told():
-            for table, facts in self._facts(customer_id):
-                connection.execute(empty_table_sql(table))
-                _insert(connection, table, facts)
-            if self.contract.flat:
-                return _only(connection.execute(customer_sql(self.contract)))
-            kept.take_context(connection)
-            return _only(connection.execute(customer_sql(self.contract), {"as_of": as_of, "known_at": now}))
+        facts = [step for table, rows in self._facts(customer_id) for step in _filled(table, rows)]
+        customer = customer_sql(self.contract)
+        if self.contract.flat:
+            return self.ask([*facts, Step(customer)])
+        return self.ask([*facts, *kept.context(), Step(customer, {"as_of": as_of, "known_at": now})])
 
     @cached_property
     def _engine(self) -> Engine:
@@ -126,13 +131,18 @@ class LiveSource:
             return sa.create_engine(url.set(drivername="postgresql+psycopg"), poolclass=NullPool, connect_args=patience)
         return sa.create_engine(url, poolclass=NullPool)
 
-    def _facts(self, customer_id: str) -> Iterator[tuple[Table, Sequence[Any]]]:
-        """The customer's rows of each source table, at one moment."""
-        with self._engine.connect() as connection:
-            for table in self.contract.sources:
-                key: sa.ColumnElement[Any] = sa.column(table.column(self.contract.key).source_name)
-                asked = sa.select(*map(_asked, table.columns)).select_from(sa.table(table.name))
-                yield table, connection.execute(asked.where(key == customer_id).limit(MOST_FACTS)).all()
+    def _facts(self, customer_id: str) -> list[tuple[Table, Sequence[Any]]]:
+        """The customer's rows of each source table, at one moment; what fails repeats nothing of what they hold."""
+        try:
+            with self._engine.connect() as connection:
+                return [(table, self._of_table(connection, table, customer_id)) for table in self.contract.sources]
+        except SQLAlchemyError as failed:
+            raise SourceUnreachable(f"it does not answer ({type(failed).__name__})") from None
+
+    def _of_table(self, connection: Connection, table: Table, customer_id: str) -> Sequence[Any]:
+        key: sa.ColumnElement[Any] = sa.column(table.column(self.contract.key).source_name)
+        asked = sa.select(*map(_asked, table.columns)).select_from(sa.table(table.name))
+        return connection.execute(asked.where(key == customer_id).limit(MOST_FACTS)).all()
 
 
 def _asked(column: Column) -> sa.ColumnElement[Any]:
@@ -140,25 +150,10 @@ def _asked(column: Column) -> sa.ColumnElement[Any]:
     return sa.null() if column.has(Role.LABEL) else sa.column(column.source_name)
 
 
-def _insert(connection: duckdb.DuckDBPyConnection, table: Table, facts: Sequence[Any]) -> None:
+def _filled(table: Table, facts: Sequence[Any]) -> Iterator[Step]:
+    """What makes the table with these rows."""
+    yield Step(empty_table_sql(table))
     if facts:
         one = f"({', '.join('?' * len(table.columns))})"
         rows = f'INSERT INTO "{table.name}" VALUES {", ".join([one] * len(facts))}'  # noqa: S608 - a contract's table
-        connection.execute(rows, [value for fact in facts for value in fact])
-
-
-def _only(result: duckdb.DuckDBPyConnection) -> Row | None:
-    names = [name for name, *_ in result.description or ()]
-    found = result.fetchone()
-    return dict(zip(names, found, strict=True)) if found else None
-
-
-@contextmanager
-def _failures_told() -> Iterator[None]:
-    """Failures as errors of the family, which repeat nothing of what the source holds."""
-    try:
-        yield
-    except SQLAlchemyError as failed:
-        raise SourceUnreachable(f"it does not answer ({type(failed).__name__})") from None
-    except duckdb.Error as failed:
-        raise SourceMismatch(f"its values are not of the contract's types ({type(failed).__name__})") from None
+        yield Step(rows, [value for fact in facts for value in fact])

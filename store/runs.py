@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Row
+from sqlalchemy.engine import Engine, Row
 
 from store.claims import Unit
 from store.lake import Lake
-from store.publication import Publisher
 from store.tables import current_pointer, night_pointer, publication
+
+if TYPE_CHECKING:
+    from store.publication import Publisher  # 14 MB, which who looks at one customer's night does without
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,18 @@ class Run:
         return f"{self.unit}, revision {self.revision}, run {self.run_id}"
 
 
+class Shelf(Protocol):
+    """Where runs are kept, as a publisher has it."""
+
+    @property
+    def engine(self) -> Engine:
+        """Of the database that knows of them."""
+
+    @property
+    def lake(self) -> Lake:
+        """That their files are in."""
+
+
 def published_runs(publisher: Publisher, contract: str | None = None) -> tuple[Run, ...]:
     """Every published run of the contract, or of all, that is still kept, the oldest publication first."""
     runs = _runs().order_by(publication.c.fence)
@@ -58,12 +72,12 @@ def nights_published(publisher: Publisher, contract: str, kind: str) -> frozense
         return frozenset(connection.scalars(nights.distinct()))
 
 
-def shown_run(publisher: Publisher, contract: str, kind: str, as_of: date) -> Run | None:
+def shown_run(shelf: Shelf, contract: str, kind: str, as_of: date) -> Run | None:
     """The run that readers of the night see, or None where it was never published."""
     night = (night_pointer.c.contract == contract, night_pointer.c.kind == kind, night_pointer.c.as_of == as_of)
-    with publisher.engine.connect() as connection:
+    with shelf.engine.connect() as connection:
         row = connection.execute(_runs().where(*night)).one_or_none()
-    return _run(row, publisher.lake) if row else None
+    return _run(row, shelf.lake) if row else None
 
 
 def _runs() -> sa.Select[Any]:
