@@ -22,7 +22,8 @@ from churn.drift import Bins
 from churn.drift_price import Part, Terms
 from churn.findings import WORTH_A_PAGE
 from churn.metrics import probability
-from churn.monitoring import Before, Night, PartFacts, Reasons, Scores, Watched, bins_of, numbers_of, watch
+from churn.monitoring import Night, PartFacts, Reasons, Watched, bins_of, numbers_of, watch
+from churn.monitoring_scores import Before, Scores
 from churn.scorecard import Feature, Floats, Kind, Scorecard, Term
 from schemas.monitoring import AlarmState
 from schemas.outreach import OUTREACH, STATUSES

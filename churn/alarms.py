@@ -12,8 +12,9 @@ from schemas.monitoring import EVERYTHING, AlarmKind, AlarmState
 ENDS_BELOW = 0.5  # of what raises an alarm: what wavers about its limit is one alarm and not many
 COOL_DOWN_DAYS = 14  # after it was raised, in which the same is written down and nobody is told
 
-# A list's profit and reasons move when a feature does, which is told by its name; they are written down all the same.
-FOLLOWS_FROM_DRIFT = (AlarmKind.PROFIT, AlarmKind.REASONS)
+# A list's profit, reasons and order move when a feature does, which is told by its name; they are written down all the
+# same.
+FOLLOWS_FROM_DRIFT = (AlarmKind.PROFIT, AlarmKind.REASONS, AlarmKind.IDENTITY)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,10 +22,10 @@ class Drift:
     """How a feature is spread tonight, against the customers that its model learnt from.
 
     Shares are of the customers; `unseen` are categories that the model never met. `ks` is the largest gap between the
-    shares at or below any value, of those that are known; None of categories, which have no order, and of numbers of
-    which a model that is no scorecard keeps but one bin. `psi` is the
-    population stability index over all bins, the missing one too. `crowded` is the share of the customers in the bin
-    that gained most, `crowded_before` what was there.
+    shares at or below any value, of those that are known; None of categories, which have no order. `psi` is the
+    population stability index over all bins, the missing one too. Of numbers of which a model that is no scorecard
+    keeps but one bin, both are None. `crowded` is the share of the customers in the bin that gained most,
+    `crowded_before` what was there.
     """
 
     feature: str
@@ -34,7 +34,7 @@ class Drift:
     unseen: float
     unseen_before: float
     ks: float | None
-    psi: float
+    psi: float | None
     crowded: float
     crowded_before: float
 
@@ -48,14 +48,15 @@ def drift_of(feature: Feature, counts: Ints | Floats, reference: Sequence[float]
     """The sizes for a feature of which each bin holds so many customers; `reference` has the shares before."""
     now, before = shares(counts), shares(reference)
     is_category, fullest = feature.kind is Kind.CATEGORY, int(np.argmax(now - before))
+    told_apart = is_category or len(feature.cuts) > 0
     return Drift(
         feature=feature.name,
         missing=float(now[MISSING]),
         missing_before=float(before[MISSING]),
         unseen=float(now[-1]) if is_category else 0.0,
         unseen_before=float(before[-1]) if is_category else 0.0,
-        ks=None if is_category or not len(feature.cuts) else _largest_gap(now, before),
-        psi=stability_index(now, before),
+        ks=_largest_gap(now, before) if told_apart and not is_category else None,
+        psi=stability_index(now, before) if told_apart else None,
         crowded=float(now[fullest]),
         crowded_before=float(before[fullest]),
     )

@@ -14,25 +14,23 @@ import pyarrow.compute as pc
 from churn.alarms import Alarm
 from churn.contract import arrow_schema
 from churn.drift import Drift, drift_of
-from churn.drift_price import Base, Customers, Flags, Part, Price, Terms, best_of, prices, worth_of
+from churn.drift_price import Base, Part, Price, Terms, best_of, prices, worth_of
 from churn.estimators import Estimator
 from churn.findings import (
     Finding,
     Key,
     drift_findings,
+    likeness_findings,
     matured_findings,
     profit_finding,
     reasons_finding,
     reasons_moved,
 )
-from churn.score_spread import Spread
-from churn.scorecard import Feature, Floats, Kind, Scorecard, binned
+from churn.likeness import Earlier, Likeness, likeness_of
+from churn.monitoring_scores import Before, Scores, lists_of, spreads_of
+from churn.scorecard import Feature, Kind, Scorecard, binned
 from schemas.monitoring import ALARMS, DECISIONS, EVERYTHING, FEATURES, SCORE_SPREADS, AlarmState
-from schemas.outreach import Status
 
-# Not those whom a rule of the policy's suppresses. Whoever was contacted lately counts: else a list that goes through
-# its base would seem to earn less each night.
-OPEN = frozenset(Status)
 _ENDS = ("minimum", "maximum", "mean")
 
 
@@ -50,36 +48,11 @@ class Watched(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Scores:
-    """Scores of a night, who may be contacted and what for; all [customers], but `keep` [customers, actions]."""
-
-    customer_id: pa.Array
-    segment: pa.Array
-    log_odds: Floats = field(repr=False)
-    customer_value: Floats = field(repr=False)
-    open: Flags = field(repr=False)
-    keep: Floats = field(repr=False)
-
-    @property
-    def customers(self) -> Customers:
-        """As the price of drift is reckoned with them."""
-        return Customers(self.log_odds, self.customer_value, self.open, self.keep)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Reasons:
     """The share of the best list whose first reason each feature is, tonight and a month ago."""
 
     now: Mapping[str, float]
     before: Mapping[str, float]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Before:
-    """The night of about a month ago that this one is compared with."""
-
-    as_of: date
-    scores: Scores
 
 
 class Numbers(NamedTuple):
@@ -119,6 +92,7 @@ class Night:
     terms: Terms
     reasons: Reasons
     before: Before | None = None
+    earlier: Earlier | None = None
     backtest: Sequence[Mapping[str, Any]] = ()
     lift: Mapping[str, Any] = field(default_factory=dict)
 
@@ -149,17 +123,19 @@ def watch(night: Night) -> Watch:
     """Everything that is told of a night."""
     drifts = {facts.part.place: drifts_of(facts.part) for facts in night.parts}
     priced = prices(night.base, night.terms)
-    listed = _lists(night)
+    listed = lists_of(night.scores, night.terms, night.before)
+    likeness = likeness_of(night.scores, night.earlier, night.terms) if night.earlier else None
     findings = (
         *_drift_findings(drifts, priced, night),
         *profit_finding(listed["expected_profit"], listed.get("expected_profit_before"), listed.get("before_as_of")),
         *reasons_finding(night.reasons.now, night.reasons.before),
+        *(likeness_findings(likeness) if likeness else ()),
         *matured_findings(night.backtest, _forgone_by_level(night)),
     )
     rows = [row for facts in night.parts for row in _feature_rows(night, facts, drifts[facts.part.place], priced)]
     return Watch(
         features=pa.Table.from_pylist(rows, schema=arrow_schema(FEATURES)),
-        scores=pa.Table.from_pylist(list(_score_rows(night)), schema=arrow_schema(SCORE_SPREADS)),
+        scores=pa.Table.from_pylist(list(_score_rows(night, likeness)), schema=arrow_schema(SCORE_SPREADS)),
         decision=_decision(night, listed, priced),
         findings=findings,
     )
@@ -204,11 +180,6 @@ def first_reasons(scores: Scores, reason: pa.ChunkedArray, terms: Terms) -> dict
     counts = pc.value_counts(reason.take(pa.array(best)).cast(pa.string()).drop_null()).to_pylist()
     whole = max(sum(each["counts"] for each in counts), 1)
     return {each["values"]: each["counts"] / whole for each in counts}
-
-
-def is_open(status: pa.Array) -> Flags:
-    """Who may be contacted by the policy's rules, now or when what rests them is over; [customers]."""
-    return np.asarray(pc.is_in(status.cast(pa.string()), pa.array(sorted(OPEN), pa.string())))
 
 
 def card_for_bins(model: Scorecard | Estimator) -> Scorecard:
@@ -258,30 +229,6 @@ def _drift_findings(
         yield from drift_findings(place, drifts[place], theirs)
 
 
-def _lists(night: Night) -> dict[str, Any]:
-    """What the best list of the night's length would earn, and how it differs from that of a month ago."""
-    worth, places = worth_of(night.scores.customers, night.terms), night.terms.places
-    best = best_of(worth, places)
-    told: dict[str, Any] = {"expected_profit": float(worth[best].sum())}
-    if night.before is not None:
-        then = worth_of(night.before.scores.customers, night.terms)
-        told["before_as_of"] = night.before.as_of
-        told["expected_profit_before"] = float(then[best_of(then, places)].sum())
-        told["overlap_before"] = _overlap(night, night.before, best)
-    return told
-
-
-def _overlap(night: Night, before: Before, best: np.ndarray) -> float | None:
-    """Of the list that the scores of then make of tonight's customers, the share that is on the list of now."""
-    found = pc.index_in(night.scores.customer_id, before.scores.customer_id)
-    known, at = np.asarray(pc.is_valid(found)), np.asarray(pc.fill_null(found, 0))
-    if not known.any():
-        return None
-    then = worth_of(before.scores.customers, night.terms)[at]
-    listed = best_of(np.where(known & night.scores.open, then, -np.inf), night.terms.places)
-    return len(np.intersect1d(listed, best)) / len(listed) if len(listed) else None
-
-
 def _forgone_by_level(night: Night) -> float | None:
     """What tonight's list forgoes, were the level as it came of the latest matured night."""
     matured = night.matured.get(EVERYTHING)
@@ -316,8 +263,8 @@ def _feature_rows(
         }
 
 
-def _score_rows(night: Night) -> Iterator[dict[str, Any]]:
-    spreads, then = _spreads(night.scores), _spreads(night.before.scores) if night.before else {}
+def _score_rows(night: Night, likeness: Likeness | None) -> Iterator[dict[str, Any]]:
+    spreads, then = spreads_of(night.scores), spreads_of(night.before.scores) if night.before else {}
     rates = _trained_rates(night)
     for segment, spread in spreads.items():
         before, matured = then.get(segment), night.matured.get(segment)
@@ -332,22 +279,14 @@ def _score_rows(night: Night) -> Iterator[dict[str, Any]]:
             "top_percent": spread.below(0.99),
             "mean_before": before.mean if before else None,
             "psi": spread.moved_from(before) if before else None,
+            "order_kept": likeness.order_kept.get(segment) if likeness else None,
+            "order_as_of": likeness.as_of if likeness else None,
             "expected_auc": spread.expected_auc(),
             "expected_rate": spread.mean * matured["observed_to_predicted"] if matured else None,
             "em_rate": spread.em_rate(rates[segment]) if segment in rates else None,
             "matured_rate": matured["observed"] if matured else None,
             "matured_as_of": matured["as_of"] if matured else None,
         }
-
-
-def _spreads(scores: Scores) -> dict[str, Spread]:
-    """The spread of all scores, and of each segment's."""
-    encoded = scores.segment.cast(pa.string()).dictionary_encode()
-    codes = np.asarray(encoded.indices)
-    theirs = {
-        name: Spread.of(scores.log_odds[codes == code]) for code, name in enumerate(encoded.dictionary.to_pylist())
-    }
-    return {EVERYTHING: Spread.of(scores.log_odds)} | {name: theirs[name] for name in sorted(theirs)}
 
 
 def _trained_rates(night: Night) -> dict[str, float]:

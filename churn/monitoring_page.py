@@ -145,6 +145,7 @@ _SCORE_HEADS = (
     "mean",
     "a month ago",
     "PSI",
+    "order kept (1: as on an earlier night)",
     f"AUC ({ESTIMATE})",
     f"rate by the latest error ({ESTIMATE})",
     f"rate by EM ({ESTIMATE})",
@@ -168,8 +169,9 @@ _FEATURE_HEADS = (
 
 def _score(row: Row) -> tuple[str, ...]:
     rates = (row["expected_rate"], row["em_rate"], row["matured_rate"])
-    spread = (_share(row["mean"]), _share(row["mean_before"]), _number(row["psi"], 3), _number(row["expected_auc"], 3))
-    return (row["segment"], f"{row['customers']:,}", *spread, *(_share(rate) for rate in rates))
+    spread = (_share(row["mean"]), _share(row["mean_before"]))
+    sizes = (_number(row[name], 3) for name in ("psi", "order_kept", "expected_auc"))
+    return (row["segment"], f"{row['customers']:,}", *spread, *sizes, *(_share(rate) for rate in rates))
 
 
 def _past(row: Row) -> tuple[str, ...]:

@@ -12,6 +12,8 @@ OF_THE_MODEL = frozenset({AlarmKind.DRIFT, AlarmKind.CALIBRATION, AlarmKind.DISC
 
 def remedy_for(findings: Sequence[Finding]) -> Remedy:
     """A retraining where something is wrong with the model, and no feed is broken from which it would learn."""
+    if any(finding.kind is AlarmKind.IDENTITY for finding in findings):
+        return Remedy.PEOPLE
     of_the_model = [finding for finding in findings if finding.kind in OF_THE_MODEL]
     learnable = of_the_model and all(finding.remedy is Remedy.RETRAINING for finding in of_the_model)
     return Remedy.RETRAINING if learnable else Remedy.PEOPLE

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import sqrt
 
 import numpy as np
 
 from churn.drift import shares, stability_index
 from churn.metrics import probability
 from churn.ranking import weighed
-from churn.scorecard import Floats
+from churn.scorecard import Floats, Ints
 
 # A hundredth of log-odds is a hundredth of the probability at most, and no base has scores beyond these ends.
 LOWEST, HIGHEST, STEPS_A_UNIT = -15.0, 10.0, 100
@@ -29,9 +30,7 @@ class Spread:
     @classmethod
     def of(cls, log_odds: Floats) -> Spread:
         """The spread of the scores of some customers."""
-        steps = np.floor((log_odds - LOWEST) * STEPS_A_UNIT)
-        places = np.clip(steps, 0, len(_CHANCE) - 1).astype(np.int64)
-        return cls(np.bincount(places, minlength=len(_CHANCE)).astype(np.float64))
+        return cls(np.bincount(_steps(log_odds), minlength=len(_CHANCE)).astype(np.float64))
 
     @property
     def customers(self) -> int:
@@ -74,6 +73,28 @@ class Spread:
                 break
             rate = found
         return found
+
+
+def rank_correlation(one: Floats, other: Floats) -> float | None:
+    """Spearman's correlation of two scores of the same customers, [customers]; None where one tells nobody apart.
+
+    Who is in the same narrow step counts as alike.
+    """
+    ranks = [_ranks(_steps(log_odds)) for log_odds in (one, other)]
+    spreads = [float(rank @ rank) for rank in ranks]
+    return float(ranks[0] @ ranks[1]) / sqrt(spreads[0] * spreads[1]) if all(spreads) else None
+
+
+def _steps(log_odds: Floats) -> Ints:
+    """The narrow step that each score is in."""
+    return np.asarray(np.clip(np.floor((log_odds - LOWEST) * STEPS_A_UNIT), 0, len(_CHANCE) - 1), np.int64)
+
+
+def _ranks(steps: Ints) -> Floats:
+    """The rank of each, from the middle one on; who is in one step shares the mean of their ranks."""
+    counts = np.bincount(steps)
+    middles = np.cumsum(counts) - (counts + len(steps)) / 2.0
+    return np.asarray(middles[steps])
 
 
 def _coarse(counts: Floats) -> Floats:

@@ -15,6 +15,7 @@ class AlarmKind(StrEnum):
     DRIFT = "drift"  # the list forgoes money, since a feature is not as it was when the model learnt
     PROFIT = "profit"  # the list is expected to earn less than a month ago
     REASONS = "reasons"  # the list names other reasons than a month ago
+    IDENTITY = "identity"  # the scores seem to be of other customers: a join gave rows to the wrong ones
     CALIBRATION = "calibration"  # more, or fewer, leave than was predicted; the order of customers is right
     DISCRIMINATION = "discrimination"  # leavers are told from stayers worse than on the test rows
     LOCAL = "local"  # more leave than was predicted among the customers of one value of a feature
@@ -75,7 +76,12 @@ FEATURES = Table(
         _column("maximum", _NUMBER, "Largest value; null of a category", may_lack=True),
         _column("mean", _NUMBER, "Mean of the known values; null of a category", may_lack=True),
         _column("ks", _NUMBER, "Kolmogorov-Smirnov statistic: a size, no alarm; null of a category", may_lack=True),
-        _column("psi", _NUMBER, "Population stability index over the model's bins: a size, no alarm"),
+        _column(
+            "psi",
+            _NUMBER,
+            "Population stability index over the model's bins: a size, no alarm; null where they tell no values apart",
+            may_lack=True,
+        ),
         _column(
             "forgone",
             _NUMBER,
@@ -108,6 +114,13 @@ SCORE_SPREADS = Table(
         _column("top_percent", _NUMBER, "Probability that 99 percent of the customers are below"),
         _column("mean_before", _NUMBER, "Mean probability a month ago", may_lack=True),
         _column("psi", _NUMBER, "Population stability index of the probability against a month ago", may_lack=True),
+        _column(
+            "order_kept",
+            _NUMBER,
+            "Rank correlation of the scores of who was scored on an earlier night, too; null of too few",
+            may_lack=True,
+        ),
+        _column("order_as_of", _DATE, "That night: the last whose customers nobody doubts", may_lack=True),
         _column("expected_auc", _NUMBER, "Estimate: the AUC, if probabilities are right", may_lack=True),
         _column(
             "expected_rate",

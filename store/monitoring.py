@@ -110,6 +110,14 @@ def past_of(settings: Settings, contract: str, as_of: date) -> Past:
     return Past({one.key: one for one in standings}, night_before, mutes_of(settings, contract))
 
 
+def doubted_nights(settings: Settings, contract: str) -> frozenset[date]:
+    """The nights whose scores seemed to be of other customers, whether people were told of it or not."""
+    engine = _engine(settings)
+    doubted = (alarms.c.contract == contract, alarms.c.kind == AlarmKind.IDENTITY.value)
+    with answering(engine), engine.connect() as connection:
+        return frozenset(connection.scalars(sa.select(alarms.c.as_of).where(*doubted)))
+
+
 def alarms_since(settings: Settings, contract: str, since: date) -> pa.Table:
     """The alarms of the nights from a date on, the newest first and of each night the largest."""
     chosen = sa.select(alarms).where(alarms.c.contract == contract, alarms.c.as_of >= since)

@@ -16,15 +16,14 @@ from churn.monitoring import (
     Numbers,
     PartFacts,
     Reasons,
-    Scores,
     Watched,
     bins_of,
     card_for_bins,
     first_reasons,
-    is_open,
     numbers_of,
     together,
 )
+from churn.monitoring_scores import Scores, is_open
 from schemas.monitoring import EVERYTHING
 from schemas.outreach import STATUSES
 from schemas.scores import SCORES
@@ -32,7 +31,7 @@ from store import monitoring
 from store.artifacts import Model, load_model
 from store.lake import bucket_file, read_parquet
 from store.settings import Settings
-from tasks.monitoring_past import a_month_ago, matured_apart
+from tasks.monitoring_past import a_month_ago, last_undoubted, matured_apart
 from tasks.monitoring_runs import FIRST_REASON, Published, score_columns, values_of, with_reasons
 from tasks.scoring import base_rows
 
@@ -65,6 +64,7 @@ def as_watched(published: Published) -> Night:
         terms=terms,
         reasons=Reasons(first_reasons(scores, rows[FIRST_REASON], terms), reasons_before),
         before=before,
+        earlier=last_undoubted(published),
         backtest=matured_apart(published),
         lift=monitoring.latest_lift(settings, base, published.night.known_at),
     )

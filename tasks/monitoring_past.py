@@ -11,14 +11,19 @@ import pyarrow.compute as pc
 
 from churn.backtest import apart
 from churn.drift_price import Terms, keep_by
-from churn.monitoring import Before, Scores, first_reasons, is_open
+from churn.errors import ArtifactRefused
+from churn.likeness import Earlier
+from churn.monitoring import first_reasons
+from churn.monitoring_scores import Before, Scores, is_open
 from schemas.outreach import OUTREACH, STATUSES
 from schemas.scores import SCORES
 from store import monitoring
+from store.artifacts import load_model
 from store.decisions import snapshot_of
 from store.lake import UNREADABLE, read_parquet
 from store.publication import Publisher, open_publisher
 from store.runs import Run, published_runs, shown_run
+from store.settings import Settings
 from tasks.monitoring_runs import (
     FIRST_REASON,
     Published,
@@ -32,6 +37,7 @@ from tasks.progress import warned
 from tasks.scoring import base_rows
 
 A_MONTH_AGO = timedelta(days=28)
+LONGEST_DOUBT = timedelta(days=62)
 NIGHTS_TOGETHER = 3  # whose churners are counted together, to tell where more leave than elsewhere
 
 
@@ -50,12 +56,55 @@ def a_month_ago(published: Published) -> tuple[Before | None, Mapping[str, float
         return None, {}
 
 
+def last_undoubted(published: Published) -> Earlier | None:
+    """The scores of the newest night before by the same kinds of models, of which nobody doubts whose they are.
+
+    After two months of doubt those of the newest at all: who has not mended it by then takes it for right. None where
+    there is no such night, or its files or models cannot be read.
+    """
+    kinds = _kinds(published.scores, published.settings)
+    for run in _scored_before(published):
+        try:
+            if _kinds(run, published.settings) == kinds:
+                return _earlier(run)
+        except (ArtifactRefused, *UNREADABLE) as failure:
+            warned(f"{run}: nobody can say whether tonight's scores are of the same customers: {failure}")
+            return None
+    return None
+
+
 def matured_apart(published: Published) -> list[dict[str, object]]:
     """What became of the newest matured nights that share no churner."""
     rows = monitoring.kept_backtest(published.settings, published.contract.name, matured_until(published))
     nights = set(apart(set(rows["as_of"].to_pylist()), published.contract.horizon_days, NIGHTS_TOGETHER))
     kept: list[dict[str, object]] = [row for row in rows.to_pylist() if row["as_of"] in nights]
     return kept
+
+
+def _scored_before(published: Published) -> list[Run]:
+    """The runs of scores of the nights before, the newest first, those within two months without those in doubt."""
+    publisher, base, as_of = open_publisher(published.settings), published.contract.name, published.night.as_of
+    doubted = monitoring.doubted_nights(published.settings, base)
+    before = {
+        run.unit.as_of: run
+        for run in published_runs(publisher, base)
+        if run.unit.kind == SCORES.name and run.shown and run.unit.as_of < as_of
+    }
+    sound = {night for night in before if night not in doubted and night >= as_of - LONGEST_DOUBT}
+    return [before[night] for night in sorted(sound or before, reverse=True)]
+
+
+def _kinds(scores: Run, settings: Settings) -> frozenset[str]:
+    """The kinds of the models that scored."""
+    digests = read_parquet(files_of(scores, SCORES.name), ["model_digest"])["model_digest"]
+    told = pc.unique(digests.cast(pa.string())).to_pylist()
+    return frozenset(load_model(digest, settings).manifest.kind for digest in told)
+
+
+def _earlier(scores: Run) -> Earlier:
+    rows = read_parquet(files_of(scores, SCORES.name), ["customer_id", "log_odds"])
+    keys = rows["customer_id"].cast(pa.string()).combine_chunks()
+    return Earlier(scores.unit.as_of, keys, rows["log_odds"].to_numpy())
 
 
 def _a_month_before(published: Published) -> tuple[Run, Run] | None:

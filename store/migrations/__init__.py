@@ -26,7 +26,7 @@ from store.tables import alone
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0019"
+HEAD = "0021"
 FIRST = "0001"  # made as they stood by those releases that had no migrations yet
 
 _NUMBER = sa.table("alembic_version", sa.column("version_num", sa.String))

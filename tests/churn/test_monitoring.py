@@ -14,22 +14,20 @@ from churn.drift_price import Part, Terms, worth_of
 from churn.findings import Finding
 from churn.lookup import score
 from churn.monitoring import (
-    Before,
     Night,
     Numbers,
     PartFacts,
     Reasons,
-    Scores,
     Watched,
     alarm_rows,
     bins_of,
     first_reasons,
-    is_open,
     numbers_of,
     together,
     watch,
     with_alarms,
 )
+from churn.monitoring_scores import Before, Scores, is_open
 from churn.scorecard import binned
 from schemas.monitoring import AlarmKind, AlarmState
 from schemas.policy import Action

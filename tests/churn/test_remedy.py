@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 
 import pytest
 
 from churn.drift import Drift
 from churn.drift_price import Price
-from churn.findings import Finding, drift_findings, profit_finding, reasons_finding
+from churn.findings import Finding, drift_findings, likeness_findings, profit_finding, reasons_finding
+from churn.likeness import Likeness
 from churn.remedy import remedy_for
 from schemas.monitoring import EVERYTHING, AlarmKind, Remedy
 
@@ -22,6 +24,8 @@ LEVEL = Finding(
     AlarmKind.CALIBRATION, "calibration", 2.0, None, "twice as many left", "Calibrate anew.", remedy=Remedy.RETRAINING
 )
 NOBODY = replace(LEVEL, says="nobody left", to_do="Ask whether they came: retrain not.", remedy=Remedy.PEOPLE)
+
+STRANGERS = list(likeness_findings(Likeness(date(2026, 1, 1), {"all": 0.0}, 100.0)))
 
 
 def drifted(*drifts: Drift) -> list[Finding]:
@@ -39,6 +43,8 @@ TABLE = [
     (drifted(replace(LACKING, feature="retrain_flag")), Remedy.PEOPLE),
     ([*drifted(LACKING), LEVEL], Remedy.PEOPLE),
     (REASONS, Remedy.PEOPLE),
+    (STRANGERS, Remedy.PEOPLE),
+    ([*drifted(MOVED), *STRANGERS], Remedy.PEOPLE),  # it would learn from rows of others
     ([], Remedy.PEOPLE),
 ]
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
 from churn.metrics import auc, probability
-from churn.score_spread import Spread
+from churn.score_spread import Spread, rank_correlation
 
 
 @pytest.fixture(scope="module")
@@ -43,3 +44,15 @@ def test_em_finds_how_many_churners_a_base_has_that_the_model_took_for_fewer(log
     true = 2.0 * left.sum() / len(richer)
     assert Spread.of(log_odds).em_rate(trained) == pytest.approx(trained, rel=0.1)
     assert Spread.of(richer).em_rate(trained) == pytest.approx(true, rel=0.1)
+
+
+def test_the_rank_correlation_is_that_of_the_textbooks_within_narrow_steps(log_odds: np.ndarray) -> None:
+    other = log_odds + np.random.default_rng(7).standard_normal(len(log_odds))
+    found = rank_correlation(log_odds, other)
+    assert found == pytest.approx(float(spearmanr(log_odds, other).statistic), abs=1e-3)
+    assert rank_correlation(log_odds, 2.0 * log_odds + 1.0) == pytest.approx(1.0, abs=1e-4)
+    assert rank_correlation(log_odds, -log_odds) == pytest.approx(-1.0, abs=1e-4)
+
+
+def test_scores_that_tell_nobody_apart_have_no_order(log_odds: np.ndarray) -> None:
+    assert rank_correlation(log_odds, np.full(len(log_odds), -3.5)) is None

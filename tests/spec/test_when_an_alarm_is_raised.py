@@ -10,7 +10,8 @@ import pytest
 from churn.alarms import Mute, Past, Standing, alarms_of
 from churn.drift import Drift
 from churn.drift_price import Price
-from churn.findings import Finding, drift_findings, matured_findings, profit_finding, reasons_finding
+from churn.findings import Finding, drift_findings, likeness_findings, matured_findings, profit_finding, reasons_finding
+from churn.likeness import Likeness
 from schemas.monitoring import AlarmKind, AlarmState, Diagnosis
 
 FIRST = date(2026, 1, 1)
@@ -141,6 +142,24 @@ def test_a_list_with_other_reasons_names_the_one_that_moved_most() -> None:
     [found] = reasons_finding({"usage": 0.7, "bill": 0.3}, {"usage": 0.1, "bill": 0.9})
     assert (found.subject in ("usage", "bill"), found.size) == (True, pytest.approx(1.5))
     assert not list(reasons_finding({"usage": 1.0}, {}))
+
+
+@pytest.mark.parametrize(
+    ("kept", "size", "named"),
+    [
+        ({"all": 0.92, "postpaid": 0.89, "prepaid": 0.82}, 0.36, ""),  # a month of life
+        ({"all": 0.86, "postpaid": 0.81, "prepaid": 0.75}, 0.5, ""),  # and a retraining
+        ({"all": 0.35, "postpaid": 0.0, "prepaid": 0.95}, 2.0, "among postpaid (0.00);"),
+        ({"all": 0.98, "postpaid": 0.97, "prepaid": 0.45}, 1.1, "among prepaid (0.45);"),  # more than half of them
+        ({"all": 0.02, "postpaid": 0.02, "prepaid": 0.02}, 1.96, "among postpaid (0.02), prepaid (0.02);"),
+        ({"all": 0.1}, 1.8, "among all (0.10);"),  # no segment has customers enough
+    ],
+)
+def test_customers_of_a_segment_who_rank_as_strangers_would_are_an_alarm(kept, size, named):
+    [found] = likeness_findings(Likeness(FIRST, kept, 90.0))
+    assert (found.kind, found.size, found.money) == (AlarmKind.IDENTITY, pytest.approx(size), 90.0)
+    assert named in found.says
+    assert not list(likeness_findings(Likeness(FIRST, {}, 0.0)))
 
 
 def matured(feature: str, value: str, churners: float, predicted: float, diagnosis: Diagnosis) -> dict[str, object]:

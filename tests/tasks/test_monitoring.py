@@ -120,6 +120,52 @@ def keep_what_became_of(settings: Settings, *nights: date) -> None:
     monitoring.keep_backtest(settings, pa.Table.from_pylist(rows, schema=arrow_schema(BACKTEST)))
 
 
+def given_to_others(rows: pa.Table, segment: str) -> pa.Table:
+    """The rows of a night on which a join gave those of the customers of a segment to one another."""
+    names, own = np.array(rows["segment"].to_pylist()), np.arange(CUSTOMERS)
+    theirs = np.flatnonzero(names == segment)
+    own[theirs] = np.random.default_rng(5).permutation(theirs)
+    shuffled = rows.take(pa.array(own))
+    return shuffled.set_column(shuffled.column_names.index("customer_id"), "customer_id", rows["customer_id"])
+
+
+def test_rows_that_were_given_to_other_customers_are_told_while_the_list_would_earn_as_much(settings, digest):
+    assert watched(settings, night(0), customers(), digest).alarms == ()
+    wrong = given_to_others(customers(), "prepaid")
+    [alarm] = watched(settings, night(1), wrong, digest).new
+    assert (alarm.finding.kind, alarm.finding.remedy) == ("identity", "people")
+    assert "not what it was among prepaid (" in alarm.finding.says
+    assert alarm.finding.money > 0.0
+    rows = {row["segment"]: row for row in monitoring.kept_night(settings, SCORE_SPREADS, "telco").to_pylist()}
+    assert rows["postpaid"]["order_kept"] == pytest.approx(1.0)
+    assert abs(rows["prepaid"]["order_kept"]) < 0.2
+    assert (rows["all"]["order_as_of"], rows["all"]["order_kept"] > 0.5) == (night(0), True)
+
+
+def test_a_night_in_doubt_is_no_measure_for_the_next_one(settings, digest):
+    """Else the alarm would end while the rows are wrong still, and come again once they are right."""
+    wrong = given_to_others(customers(), "prepaid")
+    nights = [customers(), wrong, wrong, customers()]
+    seen = [watched(settings, night(number), rows, digest).alarms for number, rows in enumerate(nights)]
+    assert [[alarm.state.value for alarm in alarms] for alarms in seen] == [[], ["raised"], ["going on"], []]
+
+
+def test_a_feature_that_moved_explains_that_customers_rank_otherwise(settings, digest):
+    watched(settings, night(0), customers(), digest)
+    seen = watched(settings, night(1), zeroed(customers(), KEY), digest)
+    states = {alarm.finding.kind.value: alarm.state.value for alarm in seen.alarms}
+    assert (states["drift"], states["identity"]) == ("raised", "explained")
+    assert watched(settings, night(2), customers(), digest).alarms == ()
+
+
+def test_scores_by_models_that_cannot_be_read_any_more_are_no_measure(settings, digest, caplog):
+    other = save_card(settings, -3.0)
+    watched(settings, night(0), customers(), other)
+    shutil.rmtree(next(settings.artifacts.rglob(f"*{other}*")))
+    assert watched(settings, night(1), customers(seed=2), digest).alarms == ()
+    assert "nobody can say whether tonight's scores are of the same customers" in caplog.text
+
+
 def test_what_was_raised_goes_on_the_next_night_and_a_mute_silences_it(settings, digest):
     watched(settings, night(0), zeroed(customers(), KEY), digest)
     assert [alarm.state for alarm in watched(settings, night(1), zeroed(customers(), KEY), digest).alarms] == [
