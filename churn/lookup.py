@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from math import inf
-from operator import itemgetter
+from itertools import count
+from math import inf, isfinite
+from operator import getitem, itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -70,18 +71,9 @@ def score_one(card: Scorecard, row: Mapping[str, Any]) -> ScoredOne:
     It needs neither compiled code nor a table, so the first answer of a process is as quick as the next.
     """
     steps = _steps(card)
-    bins = [
-        0 if value is None or value != value else bisect_right(cuts, value)
-        for value, cuts in zip(steps.numbers_of(row), steps.cuts, strict=True)
-    ]
-    bins += [
-        known.get(value, unseen) if (value := row[name]) == value else 0  # NaN is missing, and equals nothing
-        for name, known, unseen in steps.categories
-    ]
-    addends = [
-        adds[bins[one]] if second is None else adds[first[bins[one]] + second[bins[two]]]
-        for adds, one, first, two, second in steps.terms
-    ]
+    bins = _bins(steps, row)
+    bins_of_terms = steps.bins_of_terms(bins)
+    addends = list(map(getitem, steps.tables, bins_of_terms))
     log_odds = card.intercept
     for addend in addends:  # not sum(), which compensates for rounding where the kernel does not
         log_odds += addend
@@ -90,9 +82,37 @@ def score_one(card: Scorecard, row: Mapping[str, Any]) -> ScoredOne:
     falling = [addend for addend in in_order[:REASONS_DOWN] if addend < 0.0]
     return ScoredOne(
         log_odds,
-        raising=tuple([_cell(steps.terms[term], bins) for term in _terms_with(rising, addends)]),
-        lowering=tuple([_cell(steps.terms[term], bins) for term in _terms_with(falling, addends)]),
+        raising=tuple([steps.cells[term][bins_of_terms[term]] for term in _terms_with(rising, addends)]),
+        lowering=tuple([steps.cells[term][bins_of_terms[term]] for term in _terms_with(falling, addends)]),
     )
+
+
+def _bins(steps: _Steps, row: Mapping[str, Any]) -> list[int]:
+    """The customer's bin of each number, of each category and of each pair."""
+    bins = _bins_of_numbers(steps.cuts, steps.numbers_of(row))
+    bins += [
+        known.get(value, unseen) if (value := row[name]) == value else 0  # NaN is missing, and equals nothing
+        for name, known, unseen in steps.categories
+    ]
+    bins += [first[bins[one]] + second[bins[two]] for first, one, second, two in steps.pairs]
+    return bins
+
+
+def _bins_of_numbers(cuts: Sequence[array[float]], values: tuple[Any, ...]) -> list[int]:
+    if _all_told(values):
+        return list(map(bisect_right, cuts, values))
+    return [
+        0 if value is None or value != value else bisect_right(of_feature, value)
+        for value, of_feature in zip(values, cuts, strict=True)
+    ]
+
+
+def _all_told(values: tuple[Any, ...]) -> bool:
+    """Whether none is missing, at the price of one sum; False also where it is too large to tell."""
+    try:
+        return isfinite(sum(values))
+    except (TypeError, OverflowError):  # of None, and of a whole number beyond all others
+        return False
 
 
 def _terms_with(strongest: Sequence[float], addends: Sequence[float]) -> list[int]:
@@ -102,12 +122,6 @@ def _terms_with(strongest: Sequence[float], addends: Sequence[float]) -> list[in
         again = terms and addends[terms[-1]] == addend
         terms.append(addends.index(addend, terms[-1] + 1 if again else 0))
     return terms
-
-
-def _cell(term: _Addends, bins: Sequence[int]) -> int:
-    """The cell that a customer of these bins has."""
-    _, one, first, two, second = term
-    return first[bins[one]] + (second[bins[two]] if second else 0)
 
 
 def _room_for(rows: int) -> Scored:
@@ -126,19 +140,21 @@ def _bin(feature: Feature, column: pa.Array, grid: Grid, bins: Bins) -> None:
     bin_numbers(numbers, grid, bins)
 
 
-# A term: what it adds by the bin of its one feature, or by the sum of what the bins of both come to; the places of both
-# features; and what their bins come to, which is a cell, and nothing of a second where there is but one. A plain tuple,
-# since tuples of a class of their own take twice as long to take apart.
-_Addends: TypeAlias = "tuple[array[float], int, array[int], int, array[int] | None]"
+# What each bin of one feature comes to, and the feature's place; the same of the other. The sum is a cell, and serves
+# as the pair's bin. A plain tuple, since one of a class of its own takes twice as long to take apart.
+_Pair: TypeAlias = "tuple[array[int], int, array[int], int]"
 
 
 class _Steps(NamedTuple):
-    """Numbers come before categories, and terms name features by their places in that order."""
+    """What is done with a customer, whose bins are those of the numbers, then of the categories, then of the pairs."""
 
     numbers_of: Callable[[Mapping[str, Any]], tuple[Any, ...]]
     cuts: list[array[float]]  # where the bins of each number begin; that of missing values has none
     categories: list[tuple[str, dict[str | None, int], int]]  # name, bins, and that of what was never seen
-    terms: list[_Addends]
+    pairs: list[_Pair]
+    bins_of_terms: Callable[[list[int]], tuple[int, ...]]
+    tables: list[array[float]]  # what each term adds by its bin
+    cells: list[Sequence[int]]  # and which cell of the card that is
 
 
 @lru_cache(maxsize=32)
@@ -147,35 +163,48 @@ def _steps(card: Scorecard) -> _Steps:
 
     Lists would be as quick only while nothing else runs: their numbers lie scattered, far from the processor.
     """
-    features = sorted(card.features, key=lambda feature: feature.kind is Kind.CATEGORY)
-    numbers = [feature for feature in features if feature.kind is not Kind.CATEGORY]
-    categories = features[len(numbers) :]
-    place_of = [features.index(feature) for feature in card.features]
-    cells = array("d", card.cells)
+    numbers = [feature for feature in card.features if feature.kind is not Kind.CATEGORY]
+    categories = [feature for feature in card.features if feature.kind is Kind.CATEGORY]
+    in_order = [*numbers, *categories]
+    place_of = [in_order.index(feature) for feature in card.features]
+    places_of_pairs = count(len(in_order))
+    places = [place_of[term.features[0]] if len(term.features) == 1 else next(places_of_pairs) for term in card.terms]
+    tables, cells = zip(*_tables(card), strict=True) if card.terms else ((), ())
     return _Steps(
         numbers_of=_values_of([feature.name for feature in numbers]),
         cuts=[array("d", (-inf, *feature.cuts.tolist())) for feature in numbers],
         categories=[(feature.name, _bins_of(feature), feature.bins - 1) for feature in categories],
-        terms=[
-            _addends(term, int(begin), cells, place_of)
-            for term, begin in zip(card.terms, card.first_cells, strict=False)
-        ],
+        pairs=[_pair(term, begin, place_of) for term, begin in _begun(card) if len(term.features) > 1],
+        bins_of_terms=_values_of(places),
+        tables=list(tables),
+        cells=list(cells),
     )
 
 
-def _values_of(names: Sequence[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
-    """What reads these columns of a row."""
+def _begun(card: Scorecard) -> Iterable[tuple[Term, int]]:
+    """Each term and its first cell."""
+    return zip(card.terms, card.first_cells.tolist(), strict=False)
+
+
+def _pair(term: Term, begin: int, place_of: Sequence[int]) -> _Pair:
+    first, second = term.parts(begin)
+    return array("q", first), place_of[term.features[0]], array("q", second), place_of[term.features[1]]
+
+
+def _tables(card: Scorecard) -> Iterator[tuple[array[float], Sequence[int]]]:
+    """What each term adds by its bin, and the cell that the bin comes to; the bin of a pair is the cell."""
+    everything = card.cells
+    of_pairs = array("d", everything), range(len(everything))
+    for term, begin in _begun(card):
+        cells = array("q", term.parts(begin)[0])
+        yield of_pairs if len(term.features) > 1 else (array("d", everything[cells]), cells)
+
+
+def _values_of(names: Sequence[Any]) -> Callable[[Any], tuple[Any, ...]]:
+    """What reads these of a row, or of a list."""
     if len(names) > 1:
         return itemgetter(*names)
     return lambda row: tuple(row[name] for name in names)  # of one name an itemgetter gives no tuple, of none nothing
-
-
-def _addends(term: Term, begin: int, cells: array[float], place_of: Sequence[int]) -> _Addends:
-    first, second = (array("q", part) for part in term.parts(begin))
-    one, two = place_of[term.features[0]], place_of[term.features[-1]]
-    if len(term.features) == 1:
-        return array("d", [cells[cell] for cell in first]), one, first, two, None
-    return cells, one, first, two, second
 
 
 def _bins_of(feature: Feature) -> dict[str | None, int]:
