@@ -16,16 +16,18 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from benchmarks.drift_whole import Base, whole_watch_seconds
 from churn.alarms import Alarm, Past, Standing, alarms_of
 from churn.contract import arrow_schema
 from churn.drift import Bins
 from churn.drift_price import Part, Terms
 from churn.findings import WORTH_A_PAGE
+from churn.likeness import Earlier
 from churn.metrics import probability
 from churn.monitoring import Night, PartFacts, Reasons, Watched, bins_of, numbers_of, watch
 from churn.monitoring_scores import Before, Scores
 from churn.scorecard import Feature, Floats, Kind, Scorecard, Term
-from schemas.monitoring import AlarmState
+from schemas.monitoring import AlarmKind, AlarmState
 from schemas.outreach import OUTREACH, STATUSES
 from schemas.quarantine import QUARANTINE
 from schemas.scores import SCORES
@@ -73,15 +75,19 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class Ruled:
-    """What each rule says of a night: ours by its alarms, the columns that KS and Wasserstein call drifted."""
+    """What each rule says of a night: ours by its alarms, the columns that KS and Wasserstein call drifted.
+
+    `order_kept` is the rank correlation of its scores with those of the night before.
+    """
 
     alarms: tuple[Alarm, ...]
     by_ks: int
     by_evidently: int
+    order_kept: float
 
 
 def main() -> None:
-    """Lives the nights, breaks a column on two more, times one from files, and prints what came of it."""
+    """Lives the nights, breaks two more and a join on a third, times one from files, and prints what came of it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--customers", type=int, default=1_000_000)
     parser.add_argument("--nights", type=int, default=90)
@@ -117,6 +123,7 @@ def measured(world: World, nights: int) -> dict[str, object]:
     """Everything that the last line says."""
     noisy = list(lived(world, noisy_nights(world, nights)))
     broken = {name: next(lived(world, [zeroed(world, name)], after=noisy)) for name in (KEY, IRRELEVANT)}
+    wrong = next(lived(world, [given_to_others(world)], after=noisy))
     named = [alarm.finding for alarm in broken[KEY].alarms if alarm.finding.subject == KEY]
     return {
         "customers": len(world.value),
@@ -131,7 +138,11 @@ def measured(world: World, nights: int) -> dict[str, object]:
         "key_column_columns_by_evidently": broken[KEY].by_evidently,
         "irrelevant_alarms": len(broken[IRRELEVANT].alarms),
         "irrelevant_by_ks": broken[IRRELEVANT].by_ks > 0,
+        "wrong_join_nights_to_alarm": 0 if AlarmKind.IDENTITY in {one.finding.kind for one in wrong.alarms} else None,
+        "wrong_join_alarms": len(wrong.alarms),
+        "noisy_order_kept": round(min(night.order_kept for night in noisy), 4),
         "seconds_per_night": round(seconds_per_night(world), 1),
+        **{name: round(seconds, 1) for name, seconds in _whole(world).items()},
     }
 
 
@@ -149,17 +160,26 @@ def zeroed(world: World, name: str) -> Floats:
     return numbers
 
 
+def given_to_others(world: World) -> Floats:
+    """The customers of a night on which a join gave each one's row to somebody else."""
+    return np.asarray(world.numbers[:, np.random.default_rng(SEED + 2).permutation(len(world.value))])
+
+
 def lived(world: World, nights: Iterator[Floats] | Sequence[Floats], after: Sequence[Ruled] = ()) -> Iterator[Ruled]:
     """Each night as it is watched, with the memory of the nights before."""
     before = Before(FIRST - timedelta(days=28), scores_of(world, bins_of(world.card, table_of(world.numbers))))
+    earlier = Earlier(before.as_of, world.keys, before.scores.log_odds)
     standings = {one.finding.key: _standing(one, len(after)) for night in after for one in night.alarms}
     for number, numbers in enumerate(nights, start=len(after)):
         as_of, last = FIRST + timedelta(days=number), FIRST + timedelta(days=number - 1)
-        night = night_of(world, numbers, as_of, before)
-        alarms = tuple(alarms_of(watch(night).findings, as_of, Past(standings, last)))
+        night = replace(night_of(world, numbers, as_of, before), earlier=earlier)
+        found = watch(night)
+        alarms = tuple(alarms_of(found.findings, as_of, Past(standings, last)))
         standings |= {one.finding.key: Standing(one.finding.key, as_of, one.state, one.raised_as_of) for one in alarms}
         raised = tuple(one for one in alarms if one.state is AlarmState.RAISED)
-        yield Ruled(raised, by_ks(world, night.parts[0].part.bins), by_evidently(world, numbers))
+        order_kept = found.scores["order_kept"][0].as_py()
+        yield Ruled(raised, by_ks(world, night.parts[0].part.bins), by_evidently(world, numbers), order_kept)
+        earlier = Earlier(as_of, world.keys, night.scores.log_odds)
 
 
 def _standing(alarm: Alarm, nights: int) -> Standing:
@@ -218,6 +238,10 @@ def seconds_per_night(world: World) -> float:
         began = time.perf_counter()
         watch(replace(as_watched(published), before=before))
         return time.perf_counter() - began
+
+
+def _whole(world: World) -> dict[str, float]:
+    return whole_watch_seconds(Base(table_of(world.numbers), world.card, world.reference))
 
 
 def written(world: World, home: Path) -> Published:
