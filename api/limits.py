@@ -2,7 +2,11 @@
 
 A worker leases a block of tokens, a tenth of the minute's, before the last block is used up, so that a request neither
 waits for the database nor fails with it. Leased tokens that a worker has no use for lapse: of w workers each may hold
-back a block, and the next lease finds that much less. Where the buckets do not answer, each worker counts by itself.
+back a block, and the next lease finds that much less. A lease that somebody uses is renewed before it lapses, too.
+
+Where the buckets do not answer, each worker counts by itself for as long as that lasts, and asks them again and again
+in the background: only who found them away first has waited. Once they answer nobody hurries back to them; each lease
+is asked of them when it would have been anyway.
 """
 
 from __future__ import annotations
@@ -41,10 +45,13 @@ OF_A_SERVICE = 10  # times as much: a program asks for many people
 BURST_SECONDS = 10  # so much of the minute's budget may be used at once
 BLOCK_SECONDS = 6
 LAPSE_SECONDS = 60  # a lease that is not used by then is worth nothing
+EARLY_SECONDS = 15  # before that, whoever takes a token has the lease renewed
 PATIENCE = 0.25  # seconds that a request waits for a lease, half of its deadline
 TELL_SECONDS = 60
-AWAY_SECONDS = 2.0  # for which buckets that did not answer are not asked again
+AWAY_SECONDS = 2.0  # between two looks whether buckets answer again that did not
 MOST_ALLOWANCES = 10_000  # that a worker keeps; it forgets the oldest, which costs its owner a lease
+
+AWAY = (StoreUnreachable, SQLAlchemyError, TimeoutError)  # what a lease ends in where the buckets do not answer
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +65,7 @@ class Allowance:
     rate: Rate
     left: int = 0
     lapses_at: float = 0.0
+    renews_at: float = 0.0
     refused_until: float = 0.0
     renewal: asyncio.Task[None] | None = None
     told: float = field(default=-math.inf)  # when the refusal was last told to whoever watches
@@ -67,7 +75,12 @@ class Limiter:
     """The worker's part of every bucket; all of it happens on the event loop but the leases."""
 
     def __init__(
-        self, buckets: Buckets, per_minute: Mapping[str, int] = PER_MINUTE, on_refusal: OnRefusal | None = None
+        self,
+        buckets: Buckets,
+        per_minute: Mapping[str, int] = PER_MINUTE,
+        on_refusal: OnRefusal | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Asks nothing yet; SettingsError where a budget is of something that has none."""
         if unknown := sorted(per_minute.keys() - PER_MINUTE.keys()):
@@ -77,8 +90,11 @@ class Limiter:
         self._buckets = buckets
         self._per_minute = {**PER_MINUTE, **per_minute}
         self._on_refusal = on_refusal
-        self._alone = LocalBuckets()
-        self._away_until = 0.0
+        self._clock = clock
+        self._alone = LocalBuckets(clock)
+        self._away = False
+        self._ask_again_at = 0.0
+        self._look: asyncio.Task[None] | None = None
         self._held: dict[tuple[str, str], Allowance] = {}
         self._thread = ThreadPoolExecutor(1, "rate-limits")  # one, so that a database that hangs takes no more
 
@@ -86,10 +102,10 @@ class Limiter:
         """Takes a token, and gives 0; where there is none, the seconds until there is one."""
         allowance = self._allowance(kind, principal)
         while True:
-            now = time.monotonic()
+            now = self._clock()
             if allowance.left > 0 and now < allowance.lapses_at:
                 allowance.left -= 1
-                if allowance.left == _block(allowance.rate) // 4:
+                if allowance.left == _block(allowance.rate) // 4 or now >= allowance.renews_at:
                     self._renewed(kind, principal, allowance)  # in the background
                 return 0.0
             if now < allowance.refused_until:
@@ -118,27 +134,53 @@ class Limiter:
         return asyncio.shield(allowance.renewal)
 
     async def _renew(self, bucket: str, allowance: Allowance) -> None:
-        lease, now = await self._lease(bucket, allowance.rate), time.monotonic()
+        block, left = _block(allowance.rate), allowance.left if self._clock() < allowance.lapses_at else 0
+        wanted = block if left <= block // 4 else max(1, block - left)  # for the sake of time no more than it uses
+        lease, now = await self._lease(bucket, wanted, allowance.rate), self._clock()
+        allowance.renews_at = now + LAPSE_SECONDS - EARLY_SECONDS
         if lease.granted:
             allowance.left = lease.granted + (allowance.left if now < allowance.lapses_at else 0)
             allowance.lapses_at = now + LAPSE_SECONDS
         else:
             allowance.refused_until = now + lease.wait
 
-    async def _lease(self, bucket: str, rate: Rate) -> Lease:
-        """A block of the shared bucket; of this worker's own where the shared one does not answer in time."""
-        if time.monotonic() >= self._away_until:
-            ask = partial(self._buckets.lease, bucket, _block(rate), rate)
+    async def _lease(self, bucket: str, wanted: int, rate: Rate) -> Lease:
+        """Tokens of the shared bucket; of this worker's own where the shared one does not answer in time."""
+        if self._away:
+            self._look_again(bucket, rate)
+        else:
             try:
-                return await asyncio.wait_for(asyncio.get_running_loop().run_in_executor(self._thread, ask), PATIENCE)
-            except (StoreUnreachable, SQLAlchemyError, TimeoutError) as failed:
-                self._away_until = time.monotonic() + AWAY_SECONDS
-                log.warning("rate limits count by themselves: %s", type(failed).__name__)
-        return self._alone.lease(bucket, _block(rate), rate)
+                return await self._shared(bucket, wanted, rate)
+            except AWAY as failed:
+                self._lost(failed)
+        return self._alone.lease(bucket, wanted, rate)
+
+    async def _shared(self, bucket: str, wanted: int, rate: Rate) -> Lease:
+        ask = partial(self._buckets.lease, bucket, wanted, rate)
+        return await asyncio.wait_for(asyncio.get_running_loop().run_in_executor(self._thread, ask), PATIENCE)
+
+    def _lost(self, failed: BaseException) -> None:
+        if not self._away:
+            log.warning("rate limits count by themselves: %s", type(failed).__name__)
+        self._away, self._ask_again_at = True, self._clock() + AWAY_SECONDS
+
+    def _look_again(self, bucket: str, rate: Rate) -> None:
+        """Asks in the background, at most every few seconds and one at a time, whether the shared buckets answer."""
+        if self._clock() >= self._ask_again_at and (self._look is None or self._look.done()):
+            self._look = asyncio.ensure_future(self._find_out(bucket, rate))
+
+    async def _find_out(self, bucket: str, rate: Rate) -> None:
+        try:
+            await self._shared(bucket, 0, rate)
+        except AWAY as failed:
+            self._lost(failed)
+        else:
+            self._away = False
+            log.info("rate limits are shared again")
 
     def _tell(self, kind: str, principal: Principal, allowance: Allowance) -> None:
         """Tells whoever watches, once a minute at most, beside the event loop."""
-        now = time.monotonic()
+        now = self._clock()
         if self._on_refusal and now - allowance.told >= TELL_SECONDS:
             allowance.told = now
             self._thread.submit(self._on_refusal, kind, principal)

@@ -6,11 +6,13 @@ import asyncio
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from threading import Event
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy import make_url
 
 from api.limits import BLOCK_SECONDS, BURST_SECONDS, PER_MINUTE, Limiter, rate_of
 from churn.errors import SettingsError, StoreUnreachable
@@ -126,6 +128,172 @@ def test_buckets_that_hang_hold_a_request_up_for_a_quarter_of_a_second():
     assert time.monotonic() - begin < 2
     hold.set()
     limiter.close()
+
+
+@dataclass(slots=True)
+class Switched:
+    """Buckets that answer or do not, and count how often they are asked."""
+
+    kept: LocalBuckets
+    answers: bool = True
+    asked: int = 0
+
+    def lease(self, bucket: str, wanted: int, rate: Rate) -> Lease:
+        self.asked += 1
+        if not self.answers:
+            raise StoreUnreachable("it is away", where="tests")
+        return self.kept.lease(bucket, wanted, rate)
+
+
+@dataclass(slots=True)
+class Clock:
+    """Tells the time that a test wants it to be."""
+
+    now: float = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def taken(limiter: Limiter, who: User, times: int) -> int:
+    """How many of so many predictions may pass; what they set off in the background is done then."""
+    granted = [await limiter.take("predictions", who) == 0 for _ in range(times)]
+    for _ in range(3):
+        await asyncio.sleep(0.02)
+    return sum(granted)
+
+
+def buckets_in(database_url: str) -> int:
+    """How many buckets the database has."""
+    with engine_for(database_url).connect() as connection:
+        return int(connection.scalar(sa.text("SELECT count(*) FROM rate_bucket")) or 0)
+
+
+@contextmanager
+def sqlite_away(settings: Settings) -> Iterator[None]:
+    """As where the disk of the database is gone."""
+    away = settings.data.with_name("away")
+    settings.data.rename(away)
+    yield
+    away.rename(settings.data)
+
+
+@contextmanager
+def postgres_away(settings: Settings) -> Iterator[None]:
+    """It ends all connections and takes none."""
+    url = make_url(settings.database_url)
+    operator = sa.create_engine(url.set(database="postgres"), isolation_level="AUTOCOMMIT")
+    name = f'"{url.database}"'
+    with operator.connect() as connection:
+        connection.execute(sa.text(f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS false"))
+        ended = sa.text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name")
+        connection.execute(ended, {"name": url.database})
+        yield
+        connection.execute(sa.text(f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS true"))
+    operator.dispose()
+
+
+@pytest.mark.parametrize("database", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def test_predictions_go_on_at_a_budget_of_the_worker_while_the_database_is_away_for_minutes(
+    settings: Settings, request: pytest.FixtureRequest, database: str
+):
+    if database == "postgres":
+        settings = replace(settings, database_url=request.getfixturevalue("postgres_url"))
+    migrated(settings)
+    goes_away = {"sqlite": sqlite_away, "postgres": postgres_away}[database]
+    clock = Clock()
+    limiter = Limiter(open_buckets(settings), {"predictions": 60}, clock=clock)
+
+    async def live_through() -> tuple[list[int], float]:
+        assert await taken(limiter, ADA, 3) == 3
+        granted, slowest = [], 0.0
+        with goes_away(settings):
+            for _ in range(40):  # ten seconds each, so nearly seven minutes
+                clock.now += 10.0
+                began = time.monotonic()
+                granted.append(await taken(limiter, ADA, 20))
+                slowest = max(slowest, time.monotonic() - began) if granted[1:] else 0.0
+        return granted, slowest
+
+    async def all_of_it() -> None:
+        granted, slowest = await live_through()
+        assert min(granted) >= 1, "never refused for longer than the budget says"
+        assert 9 <= sum(granted[2:]) / len(granted[2:]) <= 11, "a minute's budget a minute, as before"
+        assert slowest < 0.2, "and only the first has waited for the database"
+        clock.now += 10.0
+        await taken(limiter, ADA, 20)  # finds out that it is back
+        clock.now += 10.0
+        before = buckets_in(settings.database_url)
+        assert await taken(limiter, EVE, 1) == 1
+        assert buckets_in(settings.database_url) == before + 1, "leases are shared again"
+
+    asyncio.run(all_of_it())
+    limiter.close()
+
+
+def test_nobody_waits_again_for_buckets_that_are_known_to_hang():
+    hold, clock = Event(), Clock()
+    away = Away(hold)
+    limiter = Limiter(away, {"predictions": 60}, clock=clock)
+
+    async def live_through() -> list[float]:
+        waited = []
+        for number in range(30):
+            clock.now += 10.0
+            began = time.monotonic()
+            assert await limiter.take("predictions", User(f"agent {number}", Role.AGENT)) == 0
+            waited.append(time.monotonic() - began)
+        hold.set()
+        return waited
+
+    first, *others = asyncio.run(live_through())
+    assert first >= 0.2
+    assert max(others) < 0.1
+    limiter.close()
+
+
+def test_nobody_hurries_back_to_buckets_that_answer_again():
+    """Two hundred agents ask once in ten seconds each; their leases of the worker's own last as long as any."""
+    clock = Clock()
+    buckets = Switched(LocalBuckets(clock))
+    limiter = Limiter(buckets, {"predictions": 60}, clock=clock)
+    agents = [User(f"agent {number}", Role.AGENT) for number in range(200)]
+
+    async def ten_seconds() -> int:
+        before = buckets.asked
+        for agent in agents:
+            clock.now += 0.05
+            assert await limiter.take("predictions", agent) == 0
+        await asyncio.sleep(0.1)
+        return buckets.asked - before
+
+    async def live_through() -> tuple[list[int], list[int], list[int]]:
+        well = [await ten_seconds() for _ in range(9)]
+        buckets.answers = False
+        away = [await ten_seconds() for _ in range(9)]
+        buckets.answers = True
+        return well, away, [await ten_seconds() for _ in range(9)]
+
+    well, away, back = asyncio.run(live_through())
+    assert max(away[4:]) <= 6, "one look in two seconds, whoever asks, once the first have found out"
+    assert max(back) <= max(well)
+    assert sum(back) >= 200, "all are back within a minute and a half"
+    limiter.close()
+
+
+def test_a_lease_in_use_is_renewed_before_it_lapses_and_never_grows():
+    clock, buckets = Clock(), Counting()
+    limiter = Limiter(buckets, {"predictions": 60}, clock=clock)
+
+    async def live_through() -> None:
+        for _ in range(30):
+            buckets.now = clock.now = clock.now + 14.0
+            assert await taken(limiter, ADA, 1) == 1
+        buckets.now = clock.now = clock.now + 1.0
+        assert await taken(limiter, ADA, 60) <= 17, "a burst, and at most the block that the worker holds"
+
+    asyncio.run(live_through())
+    assert buckets.asked < 20
 
 
 def test_requests_that_come_together_are_counted_one_by_one():
