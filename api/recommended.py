@@ -30,9 +30,11 @@ def recommended(
     `reasons` are given by the fields of `Reason`, and the answer by those of `RecommendedAction`.
     """
     advice = advice_beside(champions)
-    troubles = [Trouble(reason["feature"], reason["value"]) for reason in reasons]
-    best = advice.best(chance, row, troubles) if advice else None
-    if advice is None or best is None:
+    if advice is None:
+        return None
+    troubles = [Trouble(reason["feature"], reason["value"]) for reason in reasons] if advice.by_reasons else ()
+    best = advice.best(chance, row, troubles)
+    if best is None:
         return None
     return {
         "action": best.action.name,

@@ -63,19 +63,6 @@ class Question(NamedTuple):
     missing: bool | None
     limits: tuple[tuple[Callable[[Any, Any], bool], Any], ...]
 
-    def holds(self, row: Mapping[str, Any]) -> bool:
-        """Whether it does of the customer, given by column; a column that the row lacks says nothing of him."""
-        told = row.get(self.column)
-        unknown = told is None or told != told  # NaN is no number to itself
-        if self.missing is not None:
-            return unknown == self.missing
-        if unknown:
-            return False
-        for compare, limit in self.limits:  # noqa: SIM110 - a generator takes longer than the one limit that most have
-            if not compare(told, limit):
-                return False
-        return True
-
 
 Questions = tuple[tuple[Cause, tuple[Question, ...]], ...]  # causes in their order, and what has to hold for each
 
@@ -94,9 +81,15 @@ def first_met(row: Mapping[str, Any], causes: Questions) -> Cause | None:
 
 
 def _all_hold(row: Mapping[str, Any], asked: Sequence[Question]) -> bool:
-    for question in asked:  # noqa: SIM110 - see Question.holds
-        if not question.holds(row):
+    """Whether all do of the customer; a column that the row lacks says nothing of him."""
+    for column, missing, limits in asked:
+        told = row.get(column)
+        unknown = told is None or told != told  # NaN is no number to itself
+        if unknown if missing is None else unknown != missing:
             return False
+        for compare, limit in limits:
+            if not compare(told, limit):
+                return False
     return True
 
 

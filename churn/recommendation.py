@@ -65,6 +65,7 @@ class Advice:
     """
 
     offers: tuple[Offer, ...]
+    by_reasons: bool  # whether an offer asks for reasons; causes alone do not
     spared: tuple[tuple[str, Any, bool], ...]
     least: float  # what a contact has to be worth more than, in money
     value_column: str
@@ -82,6 +83,7 @@ class Advice:
         consents = {column.name for column in contract.customer.with_role(Role.CONSENT)}
         return cls(
             offers=tuple(map(Offer.of, policy.actions)),
+            by_reasons=not all(action.causes for action in policy.actions),
             spared=tuple((rule.column, rule.equals, rule.column in consents) for rule in policy.suppress),
             least=policy.minimum_expected_value,
             value_column=rule.column or own,
