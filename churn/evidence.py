@@ -255,7 +255,7 @@ def _money_again(evidence: Evidence, told: pa.Table, decided: Decided, terms: Te
     value = evidence.customer_value(terms.policy)
     if decided.asked_of_rows or np.isnan(value).all():
         return NOTHING
-    worth = offers(told, value, terms.policy).worth
+    worth = offers(terms.believed(told), value, terms.policy).worth
     channel = _channels(decided.statuses, terms.policy)
     there = worth[np.arange(len(worth)), np.where(channel == NOWHERE, worth.argmax(axis=1), channel)]
     money = pa.array(there, mask=~np.isfinite(there))

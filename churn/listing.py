@@ -109,6 +109,7 @@ def team_rows(parts: Sequence[Judged], wave: Wave, terms: Terms) -> pa.Table:
         "shadow_price": pa.array(wave.shadow_prices),
         "uplift_digest": _repeated(terms.uplift and terms.uplift.digest, pa.string(), count),
         "traffic_digest": _repeated(terms.traffic and terms.traffic.digest, pa.string(), count),
+        "prior_digest": _repeated(terms.prior and terms.prior.digest, pa.string(), count),
         "policy": _repeated(policy.name, pa.string(), count),
         "policy_version": _repeated(policy.version, pa.string(), count),
         "policy_digest": _repeated(terms.policy_digest, pa.string(), count),

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from churn.actions import Offers, offers
 from churn.experiment import Experiment, arms, held_out, units_of
 from churn.past import Past
+from churn.prior import Prior
 from churn.profit import Floats
 from churn.scorecard import one_array
 from churn.traffic import MODEL_ARM, Dealt, Traffic
@@ -42,7 +43,8 @@ class Terms:
     `household` is the column that says who lives together, empty where nobody asks or knows. `consents` are those that
     say who may be contacted: of whom they say nothing may not. `titles` is what people call each feature. `uplift` is
     what lots have told of actions; None where nothing is known that would earn more than the policy's own beliefs.
-    `traffic` says which challengers decide about a share; None where the champions decide about all.
+    `traffic` says which challengers decide about a share; None where the champions decide about all. `prior` is the
+    share of churners that is believed in place of the models' own; None where scores are taken as they are.
     """
 
     policy: Policy
@@ -53,6 +55,7 @@ class Terms:
     titles: Mapping[str, str] = field(default_factory=dict)
     uplift: Uplift | None = None
     traffic: Traffic | None = None
+    prior: Prior | None = None
 
     @classmethod
     def of(cls, policy: Policy, digest: str, as_of: date, contract: Contract) -> Terms:
@@ -77,6 +80,10 @@ class Terms:
     def effects(self, rows: pa.Table) -> Floats | None:
         """By how much each action lowers each customer's risk, as lots have told; [n, actions]."""
         return self.uplift.effects(rows, self.policy) if self.uplift else None
+
+    def believed(self, rows: pa.Table) -> pa.Table:
+        """The rows with the probabilities that contacts are valued by."""
+        return rows if self.prior is None else self.prior.corrected(rows)
 
     def dealt(self, customers: pa.Table, contract: Contract) -> Dealt | None:
         """Who of the contract's customers are a challenger's; None where there is none."""
@@ -108,8 +115,10 @@ def judge(rows: pa.Table, terms: Terms, past: Past) -> Judged:
     """Filters and values one part of the base.
 
     `rows` has customer_id, probability, customer_value, the score table's reason columns where the policy asks for
-    reasons, and the terms' columns; of whom a challenger decides, its scores and reasons.
+    reasons, the terms' columns, and model_digest where there is a prior; of whom a challenger decides, its scores and
+    reasons.
     """
+    rows = terms.believed(rows)
     policy, keys = terms.policy, rows["customer_id"].combine_chunks()
     offered = offers(rows, _customer_value(rows, policy), policy, terms.effects(rows))
     stays = _stays(keys, past)

@@ -187,6 +187,7 @@ def _looked_at(evidence: Evidence, decided: Decided) -> pa.Table | None:
     told, terms = evidence.deciding, decided.terms
     if told is None or terms is None or (evidence.rows is None and decided.asked_of_rows):
         return None
+    told = terms.believed(told)
     columns = {name for action in terms.policy.actions for name in action.cause_columns}
     return told if evidence.rows is None else with_columns(told, evidence.rows, sorted(columns))
 

@@ -133,6 +133,7 @@ def _in_words(policy: Policy, contract: Contract) -> str:
         *(["household limits"] if policy.household_limit else []),
         "capacity",
         *(["a challenger's share"] if policy.challenger_traffic.share else []),
+        *(["the estimated share of churners"] if policy.prior_by_em else []),
     ]
     only = f" (causes by {', '.join(unasked)} only where the row has them)" if unasked else ""
     by = f"policy {policy.name} {policy.version} by the champion's score{only}"

@@ -15,6 +15,7 @@ from churn.scorecard import Floats, Ints
 # A hundredth of log-odds is a hundredth of the probability at most, and no base has scores beyond these ends.
 LOWEST, HIGHEST, STEPS_A_UNIT = -15.0, 10.0, 100
 COARSER = 25  # steps in a bin of the stability index
+FEWEST_EXPECTED = 100  # churners of a model's customers; of fewer the estimate is a guess, and nothing goes by it
 MOST_ROUNDS, CLOSE_ENOUGH = 1_000, 1e-7  # of the EM, which creeps where scores tell little
 
 _EDGES = np.linspace(LOWEST, HIGHEST, int((HIGHEST - LOWEST) * STEPS_A_UNIT) + 1)
@@ -73,6 +74,18 @@ class Spread:
                 break
             rate = found
         return found
+
+
+def odds_by_em(log_odds: Floats, trained_rate: float) -> float:
+    """By what the odds of a model's customers are multiplied, by EM from their scores alone; 1 where these say nothing.
+
+    `trained_rate` is the share of churners that the model was calibrated to.
+    """
+    spread = Spread.of(log_odds)
+    if spread.customers * spread.mean < FEWEST_EXPECTED:
+        return 1.0
+    rate = spread.em_rate(trained_rate)
+    return rate / (1.0 - rate) / (trained_rate / (1.0 - trained_rate)) if 0.0 < rate < 1.0 else 1.0
 
 
 def rank_correlation(one: Floats, other: Floats) -> float | None:

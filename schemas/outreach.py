@@ -116,6 +116,7 @@ TEAMS = Table(
         _POLICY,
         Column("uplift_digest", _STRING, "sha256 of the effects that left customers alone; null: none did"),
         Column("traffic_digest", _STRING, "sha256 of the challengers that decided about a share; null: none did"),
+        Column("prior_digest", _STRING, "sha256 of the share of churners that was believed; null: that of the models"),
     ),
     primary_key=("as_of", "team"),
 )

@@ -177,6 +177,11 @@ class Policy(Part):
     not score is known if lots are drawn by household. Who is in a wave stays in it for `stickiness_days` nights, unless
     one of the rules says otherwise.
 
+    With `prior_by_em` contacts are worth what they would be if as many of each model's customers leave as the night's
+    scores alone let expect (EM), and not as many as the model was calibrated to; published scores stay as they are. It
+    is right where a base has more or fewer churners of the same kinds, and wrong where a model tells few of them apart:
+    see `em_rate` beside `matured_rate` in monitoring_score before it is switched on.
+
     The list is the best there is, and the price of one more place exact, but for a household limit where members of a
     household have different teams or wait for a channel with a capacity: then who gives way to whom is sought step by
     step. Of 3,000 small bases with households in two teams the list of 7 was not the best (80 % of it at the least),
@@ -198,6 +203,7 @@ class Policy(Part):
     holdout: Holdout = Holdout()
     challenger_traffic: ChallengerTraffic = ChallengerTraffic()
     stickiness_days: Annotated[int, Field(ge=1, le=366, strict=True)] = 1
+    prior_by_em: StrictBool = False
 
     @property
     def capacity(self) -> int:

@@ -35,6 +35,7 @@ from store.interventions import history, wave_events
 from store.lake import bucket_file, read_parquet
 from store.past_lists import lost, remembered
 from store.policies import kept_policy
+from store.priors import kept_prior
 from store.publication import open_publisher
 from store.runs import Run
 from store.settings import Settings
@@ -154,7 +155,10 @@ def _terms(settings: Settings, contract: Contract | None, decision: Decision) ->
     terms = Terms.of(without_leavers(rules.policy, contract), rules.digest, decision.list.unit.as_of, contract)
     teams = _whole(decision.list, TEAMS.name)
     dealt, untold = _with_traffic(settings, terms, teams)
-    return (None, untold) if dealt is None else _with_uplift(settings, dealt, teams)
+    if dealt is None:
+        return None, untold
+    believed, untold = _with_prior(settings, dealt, teams)
+    return (None, untold) if believed is None else _with_uplift(settings, believed, teams)
 
 
 def _with_uplift(settings: Settings, terms: Terms, teams: pa.Table) -> tuple[Terms | None, str]:
@@ -177,6 +181,17 @@ def _with_traffic(settings: Settings, terms: Terms, teams: pa.Table) -> tuple[Te
     if traffic is None:
         return None, f"the challengers' names {digest}: who decided, and the decision"
     return replace(terms, traffic=traffic), ""
+
+
+def _with_prior(settings: Settings, terms: Terms, teams: pa.Table) -> tuple[Terms | None, str]:
+    """The terms with the share of churners that was believed; None, and what is missing, where that is gone."""
+    digest = next((team.get("prior_digest") for team in teams.to_pylist()), None)
+    if digest is None:
+        return terms, ""
+    prior = kept_prior(settings, digest)
+    if prior is None:
+        return None, f"the share of churners {digest} that was believed: what contacts were worth, and the decision"
+    return replace(terms, prior=prior), ""
 
 
 def _forgotten(settings: Settings, decision: Decision, terms: Terms | None) -> str:

@@ -23,6 +23,7 @@ from churn.segments import scored_by_model
 from churn.wave import Wave, draw
 from schemas.outreach import OUTREACH, STATUSES, TEAMS
 from schemas.scores import SCORES
+from store import priors
 from store.contracts import read_contract
 from store.interventions import history
 from store.lake import bucket_file, read_parquet, write_parquet
@@ -34,6 +35,7 @@ from store.texts import keep_text
 from store.traffic import text_of
 from store.uplifts import uplift_in_force
 from tasks.night import Night, Result
+from tasks.prior import prior_for
 from tasks.progress import begun, part_done
 from tasks.publishing import OUTREACH as LISTS
 from tasks.scoring import base_rows, model_of
@@ -62,8 +64,10 @@ def decide(night: Night, scores: Result, policy: str, folder: Path) -> None:
     begun(STEP)
     rules = read_policy(policy)
     decided = decision(night, scores, rules)
-    traffic = [text_of(decided.terms.traffic)] if decided.terms.traffic else []
-    for text in (rules.text, read_contract(night.contract).text, *traffic):  # by what was in force receipts are made
+    texts = [rules.text, read_contract(night.contract).text]
+    texts += [text_of(decided.terms.traffic)] if decided.terms.traffic else []
+    texts += [priors.text_of(decided.terms.prior)] if decided.terms.prior else []
+    for text in texts:  # by what was in force receipts are made
         keep_text(text, current_settings())
     write_decision(night, scores, decided, folder)
 
@@ -82,7 +86,8 @@ def decision(night: Night, scores: Result, policy: PolicyInForce) -> Decision:
     contract = read_contract(night.contract)
     terms = Terms.of(without_leavers(policy.policy, contract), policy.digest, night.as_of, contract)
     learnt = uplift_in_force(current_settings(), night.base, night.known_at)
-    terms = replace(terms, uplift=learnt, traffic=traffic_of(night, policy.policy))
+    prior = prior_for(scores, policy.policy)
+    terms = replace(terms, uplift=learnt, traffic=traffic_of(night, policy.policy), prior=prior)
     past = past_at(night, terms)
     parts = tuple(_at_once(lambda bucket: _judged(night, scores, terms, past, bucket), night.every_bucket))
     wave = draw([part.candidates for part in parts], terms.policy, homes_away(parts, past))
