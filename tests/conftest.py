@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import URL, make_url
 
+from store import loading
 from store.settings import Settings, read_settings
 from tests import postgres_server, sharing
 from tests.databases import make_tables, tables_in
@@ -22,6 +23,17 @@ def unsigned_models_will_do() -> Iterator[None]:
     """Who reads this process's settings finds development mode; tests of signatures make settings of their own."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("CHURN_MODE", "development")
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def loaded_as_csv() -> Iterator[None]:
+    """PostgreSQL takes small nights as CSV: ADBC reads the types of all tables first, and twice for each table.
+
+    What goes by ADBC all the same: whole nights, and the runs that faults meet in processes of their own.
+    """
+    with pytest.MonkeyPatch.context() as here:
+        here.setattr(loading, "best_way", lambda: loading.Way.CSV)
         yield
 
 

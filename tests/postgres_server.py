@@ -93,7 +93,8 @@ def _create_cluster(programs: Path, folder: Path, password: str) -> None:
         shutil.chown(folder, SUPERUSER)
         shutil.chown(secret, SUPERUSER)
     initdb = [str(programs / "initdb"), "--pgdata", str(folder / "cluster"), "--username", SUPERUSER, "--no-sync"]
-    _run([*initdb, "--encoding=UTF8", "--locale=C", "--auth=scram-sha-256", f"--pwfile={secret}"])
+    # A night opens thirty connections, and scram-sha-256 takes two thirds of the time of each.
+    _run([*initdb, "--encoding=UTF8", "--locale=C", "--auth=md5", f"--pwfile={secret}"])
     secret.unlink()
 
 

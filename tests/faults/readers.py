@@ -21,7 +21,8 @@ from store.tables import engine_for
 from tests.faults.nights import CONTRACT, KIND, SET_ASIDE, Base, Figures, whole
 from tests.faults.processes import start
 
-PAUSE = 0.002
+PAUSE = 0.002  # seconds between two looks
+LEISURE = 0.05  # seconds: where a run stands still at a point, one look tells as much as twenty, which take a core
 _SCORES = sa.text(
     "SELECT min(as_of) AS oldest, max(as_of) AS newest, min(run_id) AS run, max(run_id) AS other, count(*),"
     " count(DISTINCT customer_id), min(probability), max(probability), sum(probability) FROM score_current"
@@ -49,9 +50,9 @@ class Reads:
 
 
 @contextmanager
-def reading(base: Base) -> Iterator[Reads]:
+def reading(base: Base, pause: float = PAUSE) -> Iterator[Reads]:
     """Reads while the block runs; the figures are there when it has ended."""
-    reader, reads = start(read_on, base), Reads()
+    reader, reads = start(read_on, base, pause), Reads()
     reader.told.recv()  # it has begun
     try:
         yield reads
@@ -61,18 +62,18 @@ def reading(base: Base) -> Iterator[Reads]:
 
 @contextmanager
 def undisturbed(base: Base) -> Iterator[Reads]:
-    """The same, and fails unless every look found a whole night, and never an older one than before."""
-    with reading(base) as reads:
+    """The same at leisure, and fails unless every look found a whole night, and never an older one than before."""
+    with reading(base, LEISURE) as reads:
         yield reads
     assert (reads.partial, reads.lost, reads.unanswered) == ([], [], 0)
     assert reads.looks > 0
 
 
-def read_on(base: Base, told: Connection) -> None:
+def read_on(base: Base, pause: float, told: Connection) -> None:
     """The reader's process: looks at the files, then at the tables, until it is told to stop."""
     reads, newest = Reads(), date.min
     told.send("reading")
-    while not reads.looks or not told.poll(PAUSE):
+    while not reads.looks or not told.poll(pause):
         began = time.perf_counter()
         try:
             in_files, in_tables = seen_in_files(base), seen_in_tables(base)

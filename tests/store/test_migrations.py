@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
@@ -25,6 +24,7 @@ from store.registry import Promotion, Registry, Rollback, open_registry
 from store.registry_tables import registry_metadata
 from store.settings import Settings
 from store.tables import engine_for
+from tests.faults.processes import PROCESSES
 
 # As the releases before the first migration made the tables.
 BEFORE_MIGRATIONS = """
@@ -129,7 +129,7 @@ def test_a_database_from_before_migrations_is_taken_over_without_loss(database_u
 
 def test_processes_that_start_at_once_migrate_once(database_url: str):
     make_as_before_migrations(engine_for(database_url))
-    with ProcessPoolExecutor(4, mp_context=multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(4, mp_context=PROCESSES) as pool:
         list(pool.map(start, [database_url] * 4))
     assert numbers(engine_for(database_url)) == [HEAD]
     assert len(Registry(engine_for(database_url)).history("telco")) == 3

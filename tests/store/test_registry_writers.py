@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 from itertools import pairwise
 from multiprocessing.synchronize import Barrier
@@ -14,10 +13,10 @@ from churn.errors import PromotionRefused
 from store.migrations import bring_up_to_date
 from store.registry import ALL, Promotion, Registry
 from store.tables import engine_for
+from tests.faults.processes import PROCESSES
 
-WRITERS, EACH = 4, 50
+WRITERS, EACH = 4, 20
 ROUNDS = 10
-SPAWN = multiprocessing.get_context("spawn")
 
 _together: Barrier
 
@@ -77,8 +76,8 @@ def promote_at_once(url: str, place: int) -> list[tuple[int, str]]:
 
 
 def test_four_processes_that_register_and_promote_at_once_lose_nothing(registry: Registry, database_with_tables: str):
-    barrier = SPAWN.Barrier(WRITERS)
-    with ProcessPoolExecutor(WRITERS, mp_context=SPAWN, initializer=meet, initargs=(barrier,)) as pool:
+    barrier = PROCESSES.Barrier(WRITERS)
+    with ProcessPoolExecutor(WRITERS, mp_context=PROCESSES, initializer=meet, initargs=(barrier,)) as pool:
         given = list(pool.map(register_and_promote, [database_with_tables] * WRITERS, range(WRITERS)))
     everyone = list(range(1, WRITERS * EACH + 1))
     assert sorted(version for numbers in given for version in numbers) == everyone
@@ -98,7 +97,7 @@ def test_of_two_simultaneous_promotions_one_wins_and_the_other_is_told_who_is_ch
     for number in range(1, 2 * ROUNDS + 2):
         registry.register("telco", f"{number:064x}")
     registry.promote(Promotion("telco", 1, None, "the test", "somebody must be"))
-    with ProcessPoolExecutor(2, mp_context=SPAWN, initializer=meet, initargs=(SPAWN.Barrier(2),)) as pool:
+    with ProcessPoolExecutor(2, mp_context=PROCESSES, initializer=meet, initargs=(PROCESSES.Barrier(2),)) as pool:
         both = list(pool.map(promote_at_once, [database_with_tables] * 2, range(2)))
     expected = 1
     for outcome in zip(*both, strict=True):
