@@ -25,6 +25,7 @@ from store.lookups import NightOfCustomer, contacts_with, decision_about, nights
 router = APIRouter(prefix="/api/v1", tags=["customers"])
 
 MOST_CONTACTS = 20
+NOBODY_THEN = "None of these nights has such a customer. Check the key, or look back on more `nights`."
 MOST_NIGHTS, USUAL_NIGHTS = 100, 30
 
 Nights = Annotated[int, Query(ge=1, le=MOST_NIGHTS, description="How many published nights to look back")]
@@ -137,7 +138,7 @@ def score_trend(customer_id: CustomerId, visit: Visiting, nights: Nights = USUAL
     with visit.engine.begin() as connection:
         found = nights_of(connection, visit.contract, customer_id, nights)
         if not found or not visit.sees(found[0].score):
-            raise HTTPException(HTTPStatus.NOT_FOUND, "None of these nights has such a customer.")
+            raise HTTPException(HTTPStatus.NOT_FOUND, NOBODY_THEN)
         visit.look.record(connection, "history", customer_id)
     return Trend(customer_id=customer_id, nights=[_night(one, visit) for one in found])
 

@@ -118,6 +118,6 @@ def _not_ready(missing: dict[str, str]) -> Problem:
         type=f"{TYPE}not-ready",
         title="The service is not ready",
         status=HTTPStatus.SERVICE_UNAVAILABLE,
-        detail=f"Missing: {', '.join(missing)}.",
+        detail=f"Missing: {', '.join(missing)}. See why in `missing`; the service looks again by itself.",
         missing=missing,
     )

@@ -28,7 +28,7 @@ from api.limits import limited
 from api.models import Pinned, Place
 from api.once import KeyOrNone, added_once
 from api.predictions import JSON, as_refusal
-from api.problems import described
+from api.problems import TOO_LARGE, described
 from api.security import Looking, Principal, require
 from schemas.jobs import LARGEST_FILE, LARGEST_JSON, Given, JobAsked, JobShown, State
 from schemas.users import Role
@@ -58,7 +58,7 @@ router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"], lifespan=_lifespan)
 
 CSV, PARQUET = "text/csv", "application/vnd.apache.parquet"
 FILES = {CSV: Given.CSV, PARQUET: Given.PARQUET}
-NO_JOB = "There is no such job."
+NO_JOB = "There is no such job. Check its number; what it gave is kept for a week."
 TOO_MANY = "You listen to as many jobs as you may. Close a stream, or ask how far the job is."
 SOON = 5  # seconds
 LOOK_SECONDS = 0.5
@@ -107,7 +107,7 @@ def asked(body: Annotated[tuple[str, bytes], Depends(sent)]) -> tuple[JobAsked |
     if kind not in (JSON, *FILES):
         raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send {JSON}, {CSV} or {PARQUET}.")
     if len(content) > (LARGEST_JSON if kind == JSON else LARGEST_FILE):
-        raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body of the request is too large.")
+        raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, TOO_LARGE)
     if kind in FILES:
         return FILES[kind], content
     try:
@@ -231,7 +231,9 @@ def result(
     if job.owner != principal.name or job.state is State.GONE:
         raise HTTPException(HTTPStatus.NOT_FOUND, NO_JOB)
     if job.state is not State.DONE:
-        raise HTTPException(HTTPStatus.CONFLICT, f"The job is {job.state}, and has no result.")
+        raise HTTPException(
+            HTTPStatus.CONFLICT, f"The job is {job.state}, and has no result. Ask for the job itself, which says why."
+        )
     kind, files = (CSV if CSV in accept.lower() else PARQUET), jobs.files(job.job)
     return StreamingResponse(blocks_of(files.result_csv if kind == CSV else files.result), media_type=kind)
 

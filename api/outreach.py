@@ -39,9 +39,9 @@ from store.pages_of_list import ShownList, Wanted, can_be_after, customers_on, p
 router = APIRouter(prefix="/api/v1/outreach", tags=["outreach"])
 
 JUDGES = (Role.OPERATOR, Role.ANALYST)  # they see scores and money, and who is not to be contacted
-NO_LIST = "No list of that date was published."
+NO_LIST = "No list of that date was published. Leave `as_of` out for the newest there is."
 REPLACED = "Another list took this one's place. Ask for its first page, without a cursor."
-LISTED_ALONE = f"This is for the role {' or '.join(JUDGES)}; others see who is {Status.LISTED}."
+LISTED_ALONE = f"This is for the role {' or '.join(JUDGES)}; others see who is {Status.LISTED}. Leave `status` out."
 
 
 @router.get(

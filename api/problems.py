@@ -52,8 +52,26 @@ TITLES: Mapping[type[Exception], str] = MappingProxyType({RequestError: "The req
 
 RETRY_AFTER = {"retry-after": "1"}  # seconds, with every 503
 NO_DATABASE = "The database does not answer. Ask again in a moment."
-NO_NIGHT = "The database does not show the scores: it is unreachable, or no night was published yet."
-UNFORESEEN = "The service failed. Its log says more."
+NO_NIGHT = (
+    "The database does not show the scores: it is unreachable, or no night was published yet."
+    " Ask again later, and tell the operators where that stays so."
+)
+UNFORESEEN = "The service failed. Tell the operators the number of this request: the log has it."
+TOO_LARGE = "The body of the request is too large."
+# What to do where whoever refused says only what is wrong.
+NEXT_STEP: Mapping[int, str] = MappingProxyType(
+    {
+        HTTPStatus.BAD_REQUEST: "Correct the request and send it again.",
+        HTTPStatus.NOT_FOUND: "Check the path and what it names.",
+        HTTPStatus.METHOD_NOT_ALLOWED: "Use a method that the header Allow names.",
+        HTTPStatus.REQUEST_TIMEOUT: "Send the request in one go.",
+        HTTPStatus.CONFLICT: "Look at how things stand now before you ask again.",
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Send less at once.",
+        HTTPStatus.UNPROCESSABLE_ENTITY: "Correct the request and send it again.",
+        HTTPStatus.INTERNAL_SERVER_ERROR: "Tell the operators the number of this request: the log has it.",
+        HTTPStatus.SERVICE_UNAVAILABLE: "Ask again in a moment, and tell the operators where that stays so.",
+    }
+)
 
 # A caller chooses the names of surplus fields, so without these limits he would choose the size of the answer.
 FIELDS_NAMED = 16
@@ -111,8 +129,14 @@ def problem_answer(problem: Problem, headers: Mapping[str, str] | None = None) -
 
 
 def plain_problem(status: int, detail: str) -> Problem:
-    """A problem that says no more than its HTTP status does, but for one sentence."""
-    return Problem(title=HTTPStatus(status).phrase, status=status, detail=detail)
+    """A problem that says no more than its HTTP status does, but for what is wrong and what to do about it."""
+    return Problem(title=HTTPStatus(status).phrase, status=status, detail=with_next_step(status, detail))
+
+
+def with_next_step(status: int, detail: str) -> str:
+    """The detail; where it is a single sentence, with what to do under that status, where that is one and the same."""
+    told = detail.rstrip(".")
+    return detail if ". " in told or status not in NEXT_STEP else f"{told}. {NEXT_STEP[status]}"
 
 
 def in_sentences(error: ChurnError) -> str:
@@ -147,7 +171,7 @@ class OversizeAsProblem:
             nonlocal replaced
             if message["type"] == "http.response.start" and message["status"] == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
                 replaced = True
-                too_large = plain_problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body of the request is too large.")
+                too_large = plain_problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, TOO_LARGE)
                 await problem_answer(too_large)(scope, receive, send)
             elif not replaced:
                 await send(message)
@@ -174,15 +198,17 @@ def _of_the_family(request: Request, error: ChurnError) -> JSONResponse:
     headers = RETRY_AFTER if status == HTTPStatus.SERVICE_UNAVAILABLE else None
     name = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", kind.__name__).lower()
     title = TITLES.get(kind) or (kind.__doc__ or kind.__name__).splitlines()[0].rstrip(".")
-    return problem_answer(Problem(type=TYPE + name, title=title, status=status, detail=in_sentences(error)), headers)
+    detail = with_next_step(status, in_sentences(error))
+    return problem_answer(Problem(type=TYPE + name, title=title, status=status, detail=detail), headers)
 
 
 def _refused(errors: Sequence[Any]) -> Problem:
-    counted = "1 field is" if len(errors) == 1 else f"{len(errors)} fields are"
+    counted = "1 field is wrong." if len(errors) == 1 else f"{len(errors)} fields are wrong."
+    more = len(errors) > FIELDS_NAMED
     return Problem(
         type=f"{TYPE}invalid-request",
         title="The request is not as the contract says",
         status=HTTPStatus.UNPROCESSABLE_ENTITY,
-        detail=f"{counted} wrong." if len(errors) <= FIELDS_NAMED else f"{counted} wrong; the first are named.",
+        detail=f"{counted} Correct what `fields` names{', which are the first' if more else ''}.",
         fields=[field_problem(error["loc"], error["msg"]) for error in errors[:FIELDS_NAMED]],
     )

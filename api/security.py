@@ -29,10 +29,11 @@ Principal = User  # who asks, as his token says
 
 TOKEN_PATH = f"{router.prefix}/token"
 BEARER: Literal["bearer"] = "bearer"
+ASK_THEM = "Ask an operator to do it, or for the role."
 CHALLENGE = {"WWW-Authenticate": "Bearer"}
 NO_TOKEN = f"Send a token, as POST {TOKEN_PATH} gives it, in the header Authorization: Bearer."
 BAD_TOKEN = f"The token is not good, or no longer: ask POST {TOKEN_PATH} for another."
-NOT_KNOWN = "There is nobody of this name and password, or secret."
+NOT_KNOWN = "There is nobody of this name and password, or secret. Check both, or ask an operator for another."
 
 # Of those who got it wrong: somebody who mistypes goes on, who tries passwords does not. Who gets it right has his
 # token of these back, so an office behind one address is not held up by its own mornings. A name is held up at one
@@ -89,7 +90,9 @@ def require(*roles: Role) -> Callable[[Principal], Awaitable[Principal]]:
     async def one_of(principal: Anyone) -> Principal:
         if principal.role not in roles:
             allowed = " or ".join(roles)
-            raise HTTPException(HTTPStatus.FORBIDDEN, f"This is for the role {allowed}; yours is {principal.role}.")
+            raise HTTPException(
+                HTTPStatus.FORBIDDEN, f"This is for the role {allowed}; yours is {principal.role}. {ASK_THEM}"
+            )
         return principal
 
     return one_of

@@ -22,7 +22,7 @@ from store.orchestrator import RETRAINING, FlowRun, current_orchestrator
 
 router = APIRouter(prefix="/api/v1/training-runs", tags=["training"])
 
-NO_RUN = "There is no such training run."
+NO_RUN = "There is no such training run. Check its number in Prefect's UI."
 REFUSALS = (
     HTTPStatus.UNAUTHORIZED,
     HTTPStatus.FORBIDDEN,

@@ -24,6 +24,8 @@ from store.settings import Settings
 THREADS = 2  # that may wait for the registry at once: a prediction goes through no lane, which would count them
 KEPT = 4  # models beside the champions; each takes a few MB
 LARGEST_VERSION = 2**31 - 1  # as the registry's column has it
+SEE_MODELS = "GET /api/v1/models names those that are there."
+FOR_OPERATORS = "Only the role operator may choose another model than the champion. Leave `model_version` out."
 
 ModelVersion = Annotated[
     int | None,
@@ -59,7 +61,9 @@ class OtherVersions:
         try:
             return self._registry.version(self._contract, number)
         except RegistryError:
-            raise HTTPException(HTTPStatus.NOT_FOUND, f"There is no version {number}, or no longer.") from None
+            raise HTTPException(
+                HTTPStatus.NOT_FOUND, f"There is no version {number}, or no longer. {SEE_MODELS}"
+            ) from None
 
     def _load(self, version: Version) -> Champions:
         return load_champions(self._contract, {ALL: version}, self._settings)
@@ -72,7 +76,7 @@ async def chosen_model(
     if model_version is None:
         return champions
     if principal.role is not Role.OPERATOR:
-        raise HTTPException(HTTPStatus.FORBIDDEN, "Only the role operator may choose another model than the champion.")
+        raise HTTPException(HTTPStatus.FORBIDDEN, FOR_OPERATORS)
     versions: OtherVersions = request.app.state.versions
     found = await run_sync(partial(versions.of, model_version), limiter=versions.threads)
     request.state.model = found.stamp.digest

@@ -28,7 +28,11 @@ from store.lookups import decision_about
 router = APIRouter(prefix="/api/v1", tags=["customers"])
 
 MOST_CHANGES = 100
-GONE = "The snapshot of the newest night is kept no longer, or has no such customer."
+GONE = (
+    "The snapshot of the newest night is kept no longer, or has no such customer."
+    " Send all his columns to POST /api/v1/predictions instead."
+)
+IDENTITY = "says who the customer is, and cannot be changed: leave it out"
 # The champion's contract gives the shape, as it does that of a prediction.
 _CHANGES = {
     "type": "object",
@@ -112,7 +116,7 @@ def _checked(before: Mapping[str, Any], changes: Mapping[str, Any], champions: C
     key, asked_for = champions.contract.key, champions.customer.model_fields
     customer = {name: value for name, value in before.items() if name in asked_for} | dict(changes)
     if key in changes:
-        told = {"loc": ("body", key), "msg": "says who the customer is, and cannot be changed", "type": "key"}
+        told = {"loc": ("body", key), "msg": IDENTITY, "type": "key"}
         raise RequestValidationError([told])
     try:
         checked = champions.customer.model_validate(customer).model_dump()

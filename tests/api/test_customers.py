@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 
 from api.app import create_app
+from api.visits import NOBODY
 from schemas.interventions import Event, Intervention
 from schemas.users import Role, User
 from store.interventions import record
@@ -227,7 +228,7 @@ def test_an_unknown_customer_is_not_found(ask: Ask, settings: Settings, champion
     publish_scores(settings, champion, FIRST)
     answer = ask("GET", f"/api/v1/customers/{customer_id}")
     assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
-    assert answer.json()["detail"] == "The newest published night has no such customer."
+    assert answer.json()["detail"] == NOBODY
 
 
 @pytest.mark.parametrize("key", ["2024/00123", "/", "a/b/c", "receipt", "50%/2", "x\ny/z"])

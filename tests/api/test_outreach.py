@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from api.app import create_app
+from api.outreach import NO_LIST
 from schemas.list_messages import read_cursor
 from schemas.users import Role, User
 from store.access_tables import lookup_audit
@@ -204,7 +205,7 @@ def test_a_cursor_leads_on_in_its_own_list_alone(ask: Ask, settings: Settings):
 
 def test_without_a_list_there_is_nothing_to_show_or_take_over(ask: Ask, settings: Settings):
     publish_list(settings, RANKED)
-    assert shown(ask, 404, as_of=LATER)["detail"] == "No list of that date was published."
+    assert shown(ask, 404, as_of=LATER)["detail"] == NO_LIST
     assert ask("POST", f"{PATH}/handover", json={"as_of": "2026-01-02"}).status_code == 404
     assert ask("POST", f"{PATH}/handover", json={"force": True}).status_code == 422
 

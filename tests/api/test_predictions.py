@@ -181,7 +181,7 @@ def test_what_the_contract_forbids_is_refused_by_field(ask: Ask, field: str, giv
     answer = ask("POST", PATH, content=body, headers={"content-type": "application/json"})
     problem = answer.json()
     assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
-    assert (problem["status"], problem["detail"]) == (422, "1 field is wrong.")
+    assert (problem["status"], problem["detail"]) == (422, "1 field is wrong. Correct what `fields` names.")
     assert [refused["field"] for refused in problem["fields"]] == [field]
     assert why in problem["fields"][0]["problem"]
 
@@ -195,7 +195,7 @@ def test_a_refusal_does_not_repeat_what_was_given(ask: Ask):
 def test_a_flood_of_unknown_fields_gets_a_short_answer(ask: Ask):
     answer = ask("POST", PATH, json=CUSTOMER | {f"{number:03d}{'x' * 200}": 1 for number in range(250)})
     assert answer.status_code == 422
-    assert answer.json()["detail"] == "250 fields are wrong; the first are named."
+    assert answer.json()["detail"] == "250 fields are wrong. Correct what `fields` names, which are the first."
     assert len(answer.content) < 4_000
 
 

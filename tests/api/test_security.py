@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.security import ATTEMPTS_BY_ADDRESS, ATTEMPTS_BY_NAME, may_see
+from api.security import ASK_THEM, ATTEMPTS_BY_ADDRESS, ATTEMPTS_BY_NAME, NOT_KNOWN, may_see
 from schemas.users import Role, User
 from store.access_tables import rate_bucket
 from store.rate_limits import open_buckets
@@ -115,7 +115,7 @@ def test_whoever_is_not_known_is_told_nothing_but_that(ask: Ask, form: dict[str,
     answer = ask("POST", PATH, data=form)
     assert (answer.status_code, answer.json()["detail"]) == (
         401,
-        "There is nobody of this name and password, or secret.",
+        NOT_KNOWN,
     )
     assert answer.headers["www-authenticate"] == "Bearer"
 
@@ -211,7 +211,7 @@ def test_operating_needs_the_role(ask: Ask, user: User, status: int):
     assert answer.status_code == status
     if status == 403:
         assert answer.headers["content-type"] == "application/problem+json"
-        assert answer.json()["detail"] == f"This is for the role operator; yours is {user.role}."
+        assert answer.json()["detail"] == f"This is for the role operator; yours is {user.role}. {ASK_THEM}"
 
 
 SEEN = [
