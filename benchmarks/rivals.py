@@ -1,38 +1,63 @@
 """What the service is held against: itself with constant answers, and the endpoint that most tutorials end with.
 
-A constant is the service itself, route, door, limits, middlewares and all, in which one step is replaced.
+A constant is the service itself, route, door, limits, middlewares and all, in which one step is replaced. A signal
+replaces it while the process runs: two processes of one program differ by a tenth in speed, by how their memory lies.
 """
 
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
+from collections.abc import Callable
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI
 
 MODEL = "model.joblib"
+NEXT = signal.SIGUSR1  # to a process that serves in turns
+TURNS = ("predictions", "constant", "bare_constant")
 
 
-def constant(answer: str) -> FastAPI:
-    """The service, which reads and checks each customer, and then takes this for his prediction."""
-    from api import predictions
+def in_turns(answer: str) -> FastAPI:
+    """The service, which begins with predictions and takes the next of its turns whenever it is told to."""
+    from api.app import create_app
 
     told = Path(answer).read_bytes()
+    turns = cycle((_predictions(), partial(_constant, told), partial(_bare_constant, told)))
+    next(turns)
+    asyncio.get_running_loop().add_signal_handler(NEXT, lambda: next(turns)())
+    return create_app(contract="telco")
+
+
+def _predictions() -> Callable[[], None]:
+    """What puts the service's own steps back in their places."""
+    from api import predictions
+
+    predicted, quick_answer = predictions.predicted, predictions.quick_answer
+
+    def put_back() -> None:
+        predictions.predicted, predictions.quick_answer = predicted, quick_answer
+
+    return put_back
+
+
+def _constant(told: bytes) -> None:
+    """Reads and checks each customer as the service does, and then takes this for his prediction."""
+    from api import predictions
+
     predictions.predicted = lambda customer, champions, as_of: told
-    return _service()
 
 
-def bare_constant(answer: str) -> FastAPI:
-    """The service with its door and limits, which answers by these bytes without a look at the customer."""
+def _bare_constant(told: bytes) -> None:
+    """Goes through the door and the limits, and answers by these bytes without a look at the customer."""
     from fastapi import Request, Response
 
     from api import predictions
     from api.models import pinned_champions
-
-    told = Path(answer).read_bytes()
 
     async def quick_answer(request: Request) -> Response:
         await predictions.within_limit(request, await predictions.principal_of(request))
@@ -40,32 +65,6 @@ def bare_constant(answer: str) -> FastAPI:
         return Response(told, media_type=predictions.JSON)
 
     predictions.quick_answer = quick_answer
-    return _service()
-
-
-def walked_constant(answer: str) -> FastAPI:
-    """The same without a look at the customer, the way that FastAPI's routes usually go: dependency by dependency."""
-    from api.admission import PREDICTIONS
-    from api.limits import limited
-    from api.predictions import Prediction
-
-    told, app = Prediction.model_validate_json(Path(answer).read_bytes()), _service()
-
-    @app.post(PREDICTIONS, response_model=Prediction, dependencies=[Depends(limited("predictions"))])
-    async def predict() -> Any:
-        return told
-
-    app.router.routes.insert(0, app.router.routes.pop())  # before the one that scores
-    return app
-
-
-def _service() -> FastAPI:
-    from api.app import create_app
-
-    return create_app(contract="telco")
-
-
-CONSTANTS = {rival.__name__: rival for rival in (constant, bare_constant, walked_constant)}
 
 
 def naive(folder: str) -> FastAPI:
@@ -118,7 +117,7 @@ def serve(which: str, port: int, given: str) -> None:
         uvicorn.run(naive(given), port=port, log_config=None, access_log=False)
         return
     config = configuration("telco", "127.0.0.1", port, 1)
-    config.app = partial(CONSTANTS[which], given)
+    config.app = partial(in_turns, given)
     sys.setswitchinterval(SWITCH_SECONDS)
     asyncio.run(uvicorn.Server(config).serve())
 

@@ -1,17 +1,17 @@
 """What benchmarks/api.py measures: predictions and look-ups of one real worker, from callers in another process.
 
-Capacity is what eight callers get who wait for their answers. The service and three constant answers take turns second
-by second, so that whatever else the machine does meets all alike. Each is the same application, asked the same:
+Capacity is what eight callers get who wait for their answers. The service and two constant answers take turns second
+by second in one process, so that whatever else the machine does meets all alike, and do so in some processes, since
+one is a tenth quicker than another by how its memory happens to lie; medians are told. Each is the same application,
+asked the same:
 
 - `constant` reads and checks the customer as a prediction does; only the score and what is said of it are constant.
 - `bare_constant` goes through the same door and limits, does not look at the customer, and answers by fixed bytes.
-- `walked_constant` does not look at the customer either, and goes the way that FastAPI's routes usually go, which a
-  prediction without a query spares itself: see `QuickRoute` in api/predictions.py.
 
-`half_load` sends at half of that capacity whether or not answers have come, and so do the look-ups, at fifty a
-second: three thousand agents who see a customer a minute. The machine needs a core for the service and one for the
-callers; `cpu_to_constant` and the like compare the processor's time that an answer takes the worker, which neighbours
-change less.
+`half_load` sends at half of that capacity whether or not answers have come, to the service and then to the constant
+answer, whose slowest are the machine's own; look-ups come so, too, at fifty a second: three thousand agents who see a
+customer a minute. The machine needs a core for the service and one for the callers; `cpu_to_constant` and the like
+compare the processor's time that an answer takes the worker, which neighbours change less.
 """
 
 from __future__ import annotations
@@ -23,20 +23,21 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any
+from statistics import median
+from typing import Any, NamedTuple
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.publish import published, write_scores
-from benchmarks.rivals import CONSTANTS, train_naive
+from benchmarks.rivals import NEXT, TURNS, train_naive
 from schemas.messages import ASKED, example_of
 from store.artifacts import save_model
 from store.contracts import read_contract
@@ -51,7 +52,8 @@ from tests.faults.long.api_service import ROOT, environment, free_port, read_ans
 from tests.house.test_first_score import of_training_size
 
 CALLERS = 8
-ROUNDS, ROUND_SECONDS = 8, 1.0
+CAPACITY_SECONDS = 3.0
+PROCESSES, ROUNDS, ROUND_SECONDS, TURN_SECONDS = 5, 4, 1.0, 0.05
 HALF_LOAD_SECONDS, LOOKUP_SECONDS = 10.0, 8.0
 LOOKUPS_PER_SECOND = 50.0
 CUSTOMERS = 20_000
@@ -95,71 +97,81 @@ def _predictions(base: dict[str, str], folder: Path) -> dict[str, float]:
         request = service.request("/api/v1/predictions", json.dumps(_customer()).encode()).decode()
         answer = folder / "answer.json"
         answer.write_bytes(_body(service.port, request))
-        with ExitStack() as stack:
-            rivals = {name: stack.enter_context(_rival(name, base, str(answer))) for name in CONSTANTS}
-            figures |= _in_turns(Worker(service.port, service.workers()[0]), rivals, request)
-        figures |= _half_load(service.port, request, figures["predictions_per_second"])
+        able = _capacity(service.port, request, CAPACITY_SECONDS).good_per_second
+        figures |= _half_load(service.port, request, able)
         figures["rss_mb_afterwards"] = service.memory()
+    taken = [_beside_constants(base, answer, request, able) for _ in range(PROCESSES)]
+    figures |= {name: median(of_process[name] for of_process in taken) for name in taken[0]}
     train_naive(_customer(), folder)
     with _rival("naive", base, str(folder)) as naive:
-        naive_per_second = _capacity(naive.port, request, 3.0).good_per_second
+        naive_per_second = _capacity(naive.port, request, CAPACITY_SECONDS).good_per_second
     return figures | {
         "naive_per_second": naive_per_second,
         "ratio_to_naive": figures["predictions_per_second"] / naive_per_second,
     }
 
 
-def _in_turns(served: Worker, rivals: Mapping[str, Worker], request: str) -> dict[str, float]:
+def _beside_constants(base: dict[str, str], answer: Path, request: str, able: float) -> dict[str, float]:
+    """What one process says; its constant answer's slowest are the machine's own."""
+    with _rival("turns", base, str(answer)) as worker:
+        figures = _in_turns(worker, request)
+        worker.next_turn()
+        came = _half_load(worker.port, request, able, CAPACITY_SECONDS)
+        return figures | {"constant_p99_ms_half_load": came["p99_ms_half_load"]}
+
+
+def _in_turns(worker: Worker, request: str) -> dict[str, float]:
     """How many answers a second each gives, and the processor's time that each takes for one."""
-    workers = (served, *rivals.values())
-    for worker in workers:
-        _capacity(worker.port, request, ROUND_SECONDS)  # the first answers of a process are slower
-    for _ in range(ROUNDS):
-        for worker in workers:
-            worker.round(request)
-    figures = {"predictions_per_second": served.per_second, "cpu_ms_per_prediction": served.cpu_ms}
-    for name, rival in rivals.items():
-        figures[f"{name}_per_second"] = rival.per_second
-        figures[f"ratio_to_{name}"] = served.per_second / rival.per_second
-        figures[f"cpu_to_{name}"] = rival.cpu_ms / served.cpu_ms
+    rounds: dict[str, list[Round]] = {turn: [] for turn in TURNS}
+    for _ in range(ROUNDS + 1):
+        for taken in rounds.values():
+            taken.append(worker.round(request))
+            worker.next_turn()
+    # The first answers of a process, and of a turn, are slower.
+    seconds = {turn: median(each.per_second for each in taken[1:]) for turn, taken in rounds.items()}
+    cpu = {turn: median(each.cpu_ms for each in taken[1:]) for turn, taken in rounds.items()}
+    ours, *constants = TURNS
+    figures = {"predictions_per_second": seconds[ours], "cpu_ms_per_prediction": cpu[ours]}
+    for name in constants:
+        figures[f"{name}_per_second"] = seconds[name]
+        figures[f"ratio_to_{name}"] = seconds[ours] / seconds[name]
+        figures[f"cpu_to_{name}"] = cpu[name] / cpu[ours]
     return figures
 
 
-@dataclass(slots=True)
+class Round(NamedTuple):
+    """What a second of one turn came to."""
+
+    per_second: float
+    cpu_ms: float  # of the processor, for one answer
+
+
+@dataclass(frozen=True, slots=True)
 class Worker:
-    """A process that answers on a port, and what it did in its rounds."""
+    """A process that answers on a port."""
 
     port: int
     process: int
-    answers: int = 0
-    seconds: float = 0.0
-    cpu: float = 0.0
 
-    def round(self, request: str) -> None:
-        """One more, of capacity."""
+    def round(self, request: str) -> Round:
+        """One second of capacity."""
         before = _cpu_seconds(self.process)
         came = _capacity(self.port, request, ROUND_SECONDS)
-        self.cpu += _cpu_seconds(self.process) - before
-        self.answers += came.statuses["200"]
-        self.seconds += came.seconds
+        cpu = _cpu_seconds(self.process) - before
+        return Round(came.good_per_second, 1_000 * cpu / came.good)
 
-    @property
-    def per_second(self) -> float:
-        """Answers a second."""
-        return self.answers / self.seconds
-
-    @property
-    def cpu_ms(self) -> float:
-        """Milliseconds of the processor's time that an answer takes."""
-        return 1_000 * self.cpu / self.answers
+    def next_turn(self) -> None:
+        """Lets the next of its turns answer."""
+        os.kill(self.process, NEXT)
+        time.sleep(TURN_SECONDS)
 
 
 def _capacity(port: int, request: str, seconds: float) -> Heard:
     return _only_good(heard(Calls(port, [request], seconds, callers=CALLERS)))
 
 
-def _half_load(port: int, request: str, able: float) -> dict[str, float]:
-    came = heard(Calls(port, [request], HALF_LOAD_SECONDS, per_second=able / 2))
+def _half_load(port: int, request: str, able: float, seconds: float = HALF_LOAD_SECONDS) -> dict[str, float]:
+    came = heard(Calls(port, [request], seconds, per_second=able / 2))
     return {
         "p99_ms_half_load": _p99(came.milliseconds),
         # Where neighbours keep the processor from the worker, a queue that is full refuses at half load, too.
@@ -188,8 +200,7 @@ def _only_good(came: Heard) -> Heard:
 @contextmanager
 def _rival(which: str, base: dict[str, str], given: str) -> Iterator[Worker]:
     """One, which writes its log into a file and its figures where several workers could add up, as the service does."""
-    port, figures = free_port(), Path(base["CHURN_HOME"]) / which
-    figures.mkdir()
+    port, figures = free_port(), Path(tempfile.mkdtemp(prefix=which, dir=base["CHURN_HOME"]))
     with figures.with_suffix(".log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.rivals", which, str(port), given],
@@ -199,7 +210,7 @@ def _rival(which: str, base: dict[str, str], given: str) -> Iterator[Worker]:
             stderr=log,
         )
     try:
-        _await(port, READY if which in CONSTANTS else "/openapi.json")
+        _await(port, READY if which == "turns" else "/openapi.json")
         yield Worker(port, process.pid)
     finally:
         process.terminate()
