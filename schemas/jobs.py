@@ -6,7 +6,7 @@ from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from schemas.columns import Column, LogicalType, Table
 from schemas.messages import EXAMPLE_KEY, LONGEST_TEXT
@@ -15,10 +15,21 @@ from schemas.scores import SCORES
 
 MOST_IN_JSON = 10_000  # customers or rows; a file may have more
 MOST_ROWS = 100_000
+MOST_COLUMNS = 1_000  # of a row
 LARGEST_JSON = 1024 * 1024  # bytes
 LARGEST_FILE = 4 * 1024 * 1024
 
 Value = bool | int | float | Annotated[str, Field(max_length=LONGEST_TEXT)] | None
+
+
+def _few_columns(row: Any) -> Any:
+    """Before the columns are looked at, since to tell what is wrong with one takes two kilobytes."""
+    if isinstance(row, dict) and len(row) > MOST_COLUMNS:
+        raise ValueError(f"it has more than {MOST_COLUMNS} columns")
+    return row
+
+
+Row = Annotated[dict[str, Value], BeforeValidator(_few_columns)]
 CustomerKey = Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT, pattern=r"^[^\x00]+$")]
 
 
@@ -62,8 +73,9 @@ class JobAsked(BaseModel):
         },
     )
 
-    customer_ids: list[CustomerKey] | None = Field(default=None, min_length=1, max_length=MOST_IN_JSON)
-    rows: list[dict[str, Value]] | None = Field(default=None, min_length=1, max_length=MOST_IN_JSON)
+    # The first that is wrong is told alone: a caller chooses how many there are.
+    customer_ids: list[CustomerKey] | None = Field(default=None, min_length=1, max_length=MOST_IN_JSON, fail_fast=True)
+    rows: list[Row] | None = Field(default=None, min_length=1, max_length=MOST_IN_JSON, fail_fast=True)
 
     @model_validator(mode="after")
     def _one_of_both(self) -> JobAsked:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
 from schemas.interventions import Event, Name
@@ -19,6 +19,7 @@ USUAL_ROWS = 50
 MOST_INTERVENTIONS = 1_000  # of a request
 LARGEST_INTERVENTIONS = 512 * 1024  # bytes; a thousand with names of usual length take 300 kB
 LONGEST_CURSOR = 600
+MOST_FIELDS = 100  # of an object that is sent, declared or not
 
 # No signs that nobody sees: PostgreSQL has no text with NUL in it, and people read these words.
 Words = Annotated[str, Field(max_length=100, pattern=r"^[^\s\x00-\x1f\x7f]([^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?$")]
@@ -28,6 +29,14 @@ class Asked(BaseModel):
     """What a caller sends: nothing that is not declared."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _few_fields(cls, given: Any) -> Any:
+        """Each that is not declared takes a kilobyte to tell, and a caller chooses how many there are."""
+        if isinstance(given, dict) and len(given) > MOST_FIELDS:
+            raise ValueError(f"it has more than {MOST_FIELDS} fields")
+        return given
 
 
 class PageAsked(Asked):

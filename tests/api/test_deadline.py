@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
+import tracemalloc
 
 import anyio
 import pytest
 from fastapi import FastAPI, Request
 
-from api.deadline import DEEPEST, LARGEST_BODY, BodyLimits, WholeBody, is_too_deep
+from api.deadline import DEEPEST, LARGEST_BATCH, LARGEST_BODY, BodyLimits, WholeBody, is_too_deep
 from api.problems import OversizeAsProblem
 from tests.api.service import Ask, running
 
@@ -76,11 +78,36 @@ DEEP = [
     (json.dumps([{"plan": "P1"}] * 1_000).encode(), False),
     (json.dumps({"text": "[" * 100 + "]" * 100}).encode(), False),
     (json.dumps({"text": '\\"' + "[{" * 50 + "}]" * 50}).encode(), False),
-    (b"[" * 5_000, False),  # no JSON: its parser says so
+    (json.dumps(["\\\\" * 3 + '"[' * 50] * DEEPEST).encode(), False),
+    (b"[" * DEEPEST + json.dumps("\\\\").encode() + b"[" + b"]" * (DEEPEST + 1), True),
+    (b'"[",' * 20_000 + b"[" * DEEPEST + b'"' + b"[" * 30_000 + b'"[', True),
+    (b'"[",' * 20_000 + b"[" * DEEPEST + b'"' + b"[" * 30_000, False),  # no JSON: its parser says so
+    (b"[" * DEEPEST + b'"' + b'\\"' * 50, False),
 ]
 
 
 @pytest.mark.parametrize(("body", "deep"), DEEP, ids=range(len(DEEP)))
 def test_levels_are_counted_outside_of_texts(ask: Ask, body: bytes, deep: bool):
     assert is_too_deep(body) is deep
-    assert ask("POST", "/one", content=body).status_code == (400 if deep else 200)
+    assert ask("POST", "/many", content=body).status_code == (400 if deep else 200)
+
+
+HOSTILE = {
+    "escapes in a text without end": b"[" * 17 + b'"' + b'\\"' * (LARGEST_BATCH // 2),
+    "a long text": b"[" * 17 + b'"' + b"a" * LARGEST_BATCH,
+    "texts of no letters": b"[" * 17 + b'""' * (LARGEST_BATCH // 2),
+    "texts of a bracket": b'["' * (LARGEST_BATCH // 2),
+    "lists of nothing": b"[]," * (LARGEST_BATCH // 3),
+    "levels again and again": (b"[" * DEEPEST + b"]" * DEEPEST) * (LARGEST_BATCH // (2 * DEEPEST)),
+}
+
+
+@pytest.mark.parametrize("body", HOSTILE.values(), ids=HOSTILE)
+def test_whatever_is_in_a_body_its_levels_are_counted_at_once_and_in_little_memory(body: bytes):
+    tracemalloc.start()
+    began = time.perf_counter()
+    is_too_deep(body)
+    took, (_, peak) = time.perf_counter() - began, tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert took < 1.0  # a twentieth of it on an idle machine
+    assert peak < 4 * len(body)

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from http import HTTPStatus
 
+from tests.api.hungry_bodies import HUNGRY_BODIES, RATES
 from tests.api.odd_bodies import ODD_BODIES, OddBody
 from tests.callers import Calls, Heard, heard
 from tests.faults.long.api_service import PREDICTIONS, Answer, Standing, read_answer, served
@@ -31,7 +32,7 @@ GROWTH = 20.0  # megabytes
 def odd_bodies(ground: Ground) -> Iterator[Tally]:
     """Sends them all to one worker."""
     tally = Tally("F20", "SQLite")
-    with served(ground.home("F20")) as service:
+    with served(ground.home("F20"), CHURN_RATES=RATES) as service:
         service.await_ready()
         asyncio.run(_send_all(service, tally))
     yield tally
@@ -39,21 +40,35 @@ def odd_bodies(ground: Ground) -> Iterator[Tally]:
 
 async def _send_all(service: Standing, tally: Tally) -> None:
     at_ease = await asyncio.to_thread(_asked_whether_it_lives, service, LIVE_SECONDS / 4)
-    before = service.memory()
     alive = asyncio.create_task(asyncio.to_thread(_asked_whether_it_lives, service, LIVE_SECONDS))
-    for odd in ODD_BODIES:
-        await _answered(tally, odd.status, odd.name, service.ask(_request(service, odd)))
-    objects = service.ask(service.request(BATCH, OBJECTS))
-    await _answered(tally, HTTPStatus.UNPROCESSABLE_ENTITY, "100,000 objects in a batch", objects)
-    await _answered(tally, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "100 MB, said so", _pour(service, _declared))
-    await _answered(tally, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "100 MB in chunks", _pour(service, _chunked))
-    grown = service.memory() - before
+    grown = max([await _growth(service, answered) for answered in _odd_hungry_and_huge(service, tally)])
     await asyncio.gather(
         _slow_ones(service, tally, "slow headers", service.prediction[:100]),
         _slow_ones(service, tally, "slow bodies", service.prediction[:-10], APART),
     )
     tally.broken += ["nobody asked to the end whether it lives"] if alive.done() else []
     _judge(tally, at_ease, await alive, grown)
+
+
+def _odd_hungry_and_huge(service: Standing, tally: Tally) -> Iterator[Awaitable[None]]:
+    """Each is sent when it is awaited."""
+    for odd in ODD_BODIES:
+        yield _answered(tally, odd.status, odd.name, service.ask(_request(service, odd)))
+    for hungry in HUNGRY_BODIES:
+        asked = service.ask(service.request(hungry.path, hungry.body, "POST"))
+        yield _answered(tally, hungry.status, hungry.name, asked)
+    objects = service.ask(service.request(BATCH, OBJECTS))
+    yield _answered(tally, HTTPStatus.UNPROCESSABLE_ENTITY, "100,000 objects in a batch", objects)
+    yield _answered(tally, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "100 MB, said so", _pour(service, _declared))
+    yield _answered(tally, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "100 MB in chunks", _pour(service, _chunked))
+
+
+async def _growth(service: Standing, answered: Awaitable[None]) -> float:
+    """Megabytes more than before that the workers held at once until it was answered."""
+    before = service.memory()
+    service.forget_peak()
+    await answered
+    return service.peak() - before
 
 
 def _judge(tally: Tally, at_ease: Heard, alive: Heard, grown: float) -> None:
@@ -63,7 +78,8 @@ def _judge(tally: Tally, at_ease: Heard, alive: Heard, grown: float) -> None:
     tally.broken += [f"/health/live took {slowest:.0f} ms"] if slowest > allowed else []
     tally.broken += [f"grew by {grown:.0f} MB"] if grown > GROWTH else []
     tally.remark = (
-        f"{len(ODD_BODIES)} odd bodies, 2 x 100 MB, 2 x {SLOW_SENDERS} slow senders; /health/live at most"
+        f"{len(ODD_BODIES)} odd bodies, {len(HUNGRY_BODIES)} hungry ones, 2 x 100 MB, 2 x {SLOW_SENDERS} slow"
+        " senders; /health/live at most"
         f" {slowest:.0f} ms, {max(at_ease.milliseconds):.0f} at ease; {grown:+.0f} MB"
     )
 

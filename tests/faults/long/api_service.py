@@ -123,8 +123,20 @@ class Standing:
 
     def memory(self) -> float:
         """Megabytes that the workers hold."""
+        return self._megabytes("VmRSS")
+
+    def peak(self) -> float:
+        """The most megabytes that each of the workers held since `forget_peak`, together."""
+        return self._megabytes("VmHWM")
+
+    def forget_peak(self) -> None:
+        """Counts the peak from what they hold now."""
+        for pid in self.workers():
+            Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+    def _megabytes(self, of: str) -> float:
         told = [Path(f"/proc/{pid}/status").read_text() for pid in self.workers()]
-        return sum(int(text.split("VmRSS:")[1].split()[0]) for text in told) / 1024
+        return sum(int(text.split(f"{of}:")[1].split()[0]) for text in told) / 1024
 
 
 def _is_worker(process: int) -> bool:
