@@ -11,19 +11,19 @@ from urllib.parse import urlsplit
 
 from prefect.settings import PREFECT_API_URL
 
-from tests.command import Done, churn
+from tests.command import Done, churn, churn_here
 from tests.end_to_end.nights import Nights
 from tests.end_to_end.telecom import FIRST_NIGHT, NEXT_NIGHT, delivered, replaced, tables
 
 
-def command(nights: Nights, *words: str, source: str = "", **environment: str) -> Done:
+def command(nights: Nights, *words: str, **environment: str) -> Done:
     """The command on the server of the tests: one of its own takes twenty seconds to start."""
     served = {"PREFECT_API_URL": str(PREFECT_API_URL.value()), "CHURN_BUCKETS": "4"} | environment
-    return churn(*words, "--source", source or nights.source, home=nights.home, **served)
+    return churn(*words, home=nights.home, **served)
 
 
 def test_a_night_that_is_published_already_says_so_and_shows_where_everything_is(nights: Nights) -> None:
-    done = command(nights, "night", "--as-of", FIRST_NIGHT)
+    done = churn_here("night", "--as-of", FIRST_NIGHT, "--source", nights.source, home=nights.home)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("already published, nothing to do") == 2
     for words in (f"telco as of {FIRST_NIGHT}", "Top of the outreach list", "Where everything is", str(nights.home)):
@@ -36,7 +36,7 @@ def test_a_night_that_fails_its_checks_ends_with_their_code_and_readers_keep_wha
     customers = tables()["customers"]["customer_id"]
     feed = delivered(replaced(tables(), "customers", "segment", "hybrid", customers), tmp_path / "feed")
     before = nights.shown()
-    done = command(nights, "night", "--as-of", NEXT_NIGHT, source=feed)
+    done = command(nights, "night", "--as-of", NEXT_NIGHT, "--source", feed)
     assert done.returncode == 6
     assert done.stderr.startswith("QualityError telco customer/segment: segment is one of prepaid, postpaid: broken in")
     assert "Traceback" not in done.stdout + done.stderr
@@ -46,7 +46,8 @@ def test_a_night_that_fails_its_checks_ends_with_their_code_and_readers_keep_wha
 def test_an_orchestrator_that_is_lost_before_the_end_is_told_in_sentences(nights: Nights) -> None:
     """A run with little to do, since any of them loses it in the same way."""
     with door_that_shuts(str(PREFECT_API_URL.value()), at=b'"COMPLETED"') as url:
-        done = command(nights, "catch-up", "--until", FIRST_NIGHT, PREFECT_API_URL=url, PREFECT_CLIENT_MAX_RETRIES="0")
+        lost = {"PREFECT_API_URL": url, "PREFECT_CLIENT_MAX_RETRIES": "0"}
+        done = command(nights, "catch-up", "--until", FIRST_NIGHT, "--source", nights.source, **lost)
     assert done.returncode == 12, done.stderr
     error, advice = [line for line in done.stderr.splitlines() if "development mode" not in line]
     assert error == f"OrchestratorUnreachable PREFECT_API_URL {url}: the orchestrator does not answer"
