@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -154,44 +155,35 @@ def _terms(settings: Settings, contract: Contract | None, decision: Decision) ->
         return None, f"the text of policy {digest}: what its actions would have been worth, and the decision"
     terms = Terms.of(without_leavers(rules.policy, contract), rules.digest, decision.list.unit.as_of, contract)
     teams = _whole(decision.list, TEAMS.name)
-    dealt, untold = _with_traffic(settings, terms, teams)
-    if dealt is None:
-        return None, untold
-    believed, untold = _with_prior(settings, dealt, teams)
-    return (None, untold) if believed is None else _with_uplift(settings, believed, teams)
+    return _with_texts(settings, terms, teams)
 
 
-def _with_uplift(settings: Settings, terms: Terms, teams: pa.Table) -> tuple[Terms | None, str]:
-    """The terms with the effects that left customers alone; None, and what is missing, where these are gone."""
-    digest = next((team.get("uplift_digest") for team in teams.to_pylist()), None)  # earlier releases knew none
-    if digest is None:
-        return terms, ""
-    uplift = kept_uplift(settings, digest)
-    if uplift is None:
-        return None, f"the effects {digest}: what contacts were worth, and the decision"
-    return replace(terms, uplift=uplift), ""
+def _with_texts(settings: Settings, terms: Terms, teams: pa.Table) -> tuple[Terms | None, str]:
+    """The terms with all else that the teams' rows name by its digest; None, and what is missing, where some is gone.
+
+    Earlier releases named less.
+    """
+    named: dict[str, Any] = next(iter(teams.to_pylist()), {})
+    found: dict[str, Any] = {}
+    for part, (kept, told) in _NAMED_BY_DIGEST.items():
+        digest = named.get(f"{part}_digest")
+        found[part] = None if digest is None else kept(settings, digest)
+        if digest is not None and found[part] is None:
+            return None, told.format(digest=digest)
+    return replace(terms, **{part: value for part, value in found.items() if value is not None}), ""
 
 
-def _with_traffic(settings: Settings, terms: Terms, teams: pa.Table) -> tuple[Terms | None, str]:
-    """The terms with the challengers that decided about a share; None, and what is missing, where that is gone."""
-    digest = next((team.get("traffic_digest") for team in teams.to_pylist()), None)
-    if digest is None:
-        return terms, ""
-    traffic = kept_traffic(settings, digest)
-    if traffic is None:
-        return None, f"the challengers' names {digest}: who decided, and the decision"
-    return replace(terms, traffic=traffic), ""
-
-
-def _with_prior(settings: Settings, terms: Terms, teams: pa.Table) -> tuple[Terms | None, str]:
-    """The terms with the share of churners that was believed; None, and what is missing, where that is gone."""
-    digest = next((team.get("prior_digest") for team in teams.to_pylist()), None)
-    if digest is None:
-        return terms, ""
-    prior = kept_prior(settings, digest)
-    if prior is None:
-        return None, f"the share of churners {digest} that was believed: what contacts were worth, and the decision"
-    return replace(terms, prior=prior), ""
+# By what a list was decided beside its policy: a field of the terms, who reads it, what is missing where it is gone.
+_NAMED_BY_DIGEST: Mapping[str, tuple[Callable[[Settings, str], Any], str]] = MappingProxyType(
+    {
+        "traffic": (kept_traffic, "the challengers' names {digest}: who decided, and the decision"),
+        "prior": (
+            kept_prior,
+            "the share of churners {digest} that was believed: what contacts were worth, and the decision",
+        ),
+        "uplift": (kept_uplift, "the effects {digest}: what contacts were worth, and the decision"),
+    }
+)
 
 
 def _forgotten(settings: Settings, decision: Decision, terms: Terms | None) -> str:
