@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date, timedelta
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -46,7 +47,8 @@ def night(more: np.ndarray | float, *, seed: int = 3, order: float = 1.0) -> Mat
     )
 
 
-def only(rows: pa.Table, value: str) -> dict[str, object]:
+def only(rows: pa.Table, value: str) -> dict[str, Any]:
+    row: dict[str, Any]
     [row] = rows.filter(pc.equal(rows["value"], value)).to_pylist()
     return row
 

@@ -149,7 +149,9 @@ UPGRADE = CALL.model_copy(
         ([0] * 50 + [400] * 50, [0.0, 0.5, 0.0, 0.5], 0.0, "as many as ever have"),
     ],
 )
-def test_a_column_that_says_whom_a_contact_is_meant_for_is_priced_where_many_come_or_go(ages, before, share, what):
+def test_a_column_that_says_whom_a_contact_is_meant_for_is_priced_where_many_come_or_go(
+    ages: list[int], before: list[float], share: float, what: str
+) -> None:
     found = priced_by_causes(ages, before)
     assert found.share == pytest.approx(share), what
 

@@ -119,7 +119,9 @@ def test_bi_sees_the_scores_of_the_newest_night_while_the_challenger_waits(setti
     assert asked(settings, "SELECT * FROM shadow_score") == []
 
 
-def test_a_night_of_many_is_kept_by_portions_of_which_none_is_lost(settings: Settings, monkeypatch: pytest.MonkeyPatch):
+def test_a_night_of_many_is_kept_by_portions_of_which_none_is_lost(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """So that in SQLite who logs a look-up waits for a few thousand rows, and not for a whole base."""
     monkeypatch.setattr("store.shadows.AT_ONCE", 2)
     send_into_shadow(settings, [WISH])
@@ -130,7 +132,9 @@ def test_a_night_of_many_is_kept_by_portions_of_which_none_is_lost(settings: Set
     assert [(str(row[0]), row[1]) for row in _seen(settings)] == [("2026-03-03", one) for one in many[1:]]
 
 
-def test_scores_of_a_challenger_that_waits_no_longer_are_seen_by_nobody_and_go_with_the_next_change(settings: Settings):
+def test_scores_of_a_challenger_that_waits_no_longer_are_seen_by_nobody_and_go_with_the_next_change(
+    settings: Settings,
+) -> None:
     """As where a run dies before it has removed them."""
     send_into_shadow(settings, [WISH])
     night(settings, 1)
