@@ -6,6 +6,7 @@ uvicorn alone would read and parse every request that comes, however many, and w
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 import socket
 import time
@@ -43,6 +44,7 @@ class Connection(H11Protocol):
         self._queue: Queue = self.app_state["queue"]
         self._metrics: Metrics = self.app_state["metrics"]
         self._timer: asyncio.TimerHandle | None = None
+        self._refused_at = -math.inf  # by the loop's clock
         self._wait_for(HEADER_SECONDS, self._headers_are_late)
 
     def data_received(self, data: bytes) -> None:
@@ -75,6 +77,14 @@ class Connection(H11Protocol):
             self._wait_for(REST_SECONDS, self.transport.close)
         super().on_response_complete()
 
+    def timeout_keep_alive_handler(self) -> None:
+        """Ends an idle connection; whoever was refused since the last answer may ask for as long again."""
+        left = self._refused_at + self.timeout_keep_alive - self.loop.time()
+        if left > 0.0:
+            self._keep_alive_for(left)
+        else:
+            super().timeout_keep_alive_handler()
+
     def shutdown(self) -> None:
         """The worker ends. Its next answer says so; who asks nothing more for a moment is let go without."""
         self._arrival.last = True
@@ -97,10 +107,15 @@ class Connection(H11Protocol):
 
     def _refuse(self) -> None:
         self._wait_for(0.0, None)
-        self._unset_keepalive_if_required()
-        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+        # In a flood a new timer for each refusal would take a tenth of the time that all of it takes.
+        self._refused_at = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._keep_alive_for(self.timeout_keep_alive)
         self.transport.write(REFUSAL)
         self._metrics.refused()
+
+    def _keep_alive_for(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
     def _headers_are_late(self) -> None:
         self._wait_for(ONE_MORE_LOOK, self._hang_up)  # they may lie unread, where the worker itself was held up

@@ -39,13 +39,17 @@ class Metrics:
         )
 
         self._refused = Counter("churn_refusals", "Requests that found the queue full", registry=own)
+        self._untold = 0  # of these
 
     def refused(self) -> None:
-        """Counts a request that was not even read."""
-        self._refused.inc()
+        """Counts a request that was not even read; the figure has it with the next answer, since a flood has many."""
+        self._untold += 1
 
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
         """Counts one answer. The route is its template, since real paths name customers."""
+        if self._untold:
+            self._refused.inc(self._untold)
+            self._untold = 0
         self._requests.labels(route, method, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
 

@@ -19,6 +19,7 @@ import pytest
 import uvicorn
 
 from api import connections
+from api.admission import QUEUE
 from api.app import create_app
 from api.connections import Connection
 from store.registry import Version
@@ -70,6 +71,23 @@ def answer(line: socket.socket) -> tuple[int, dict[str, str], bytes]:
         status = int(read.readline().split()[1])
         headers = dict(header.decode().strip().split(": ", 1) for header in iter(read.readline, b"\r\n"))
         return status, headers, read.read(int(headers["content-length"]))
+
+
+def test_who_is_refused_may_ask_again_for_as_long_as_anybody_else_and_no_longer(worker: Worker):
+    worker.server.config.timeout_keep_alive = 1
+    app = worker.server.config.app
+    with dialled(worker) as line:
+        app.state.queue.waiting, app.state.queue._pace = QUEUE, 1.0
+        for _ in range(3):
+            line.sendall(worker.predict)
+            assert answer(line)[0] == 503
+            time.sleep(0.6)
+        assert line.recv(1) == b""
+    app.state.queue.waiting = 0
+    with dialled(worker) as line:
+        line.sendall(worker.predict)
+        assert answer(line)[0] == 200
+    assert b"churn_refusals_total 3.0" in app.state.metrics.text()
 
 
 def test_a_connection_serves_one_request_after_the_other(worker: Worker):
