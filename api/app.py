@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -150,7 +151,7 @@ def _furnish(app: FastAPI, settings: Settings, contract: str, service: ServiceSe
 def _surround(app: FastAPI, service: ServiceSettings) -> None:
     """What every request passes through, from the innermost to the outermost."""
     app.add_middleware(Lanes, lanes=app.state.lanes, queue=app.state.queue)
-    app.add_middleware(WholeBody)
+    app.add_middleware(WholeBody, knows=partial(security.knows, app.state.tokens))
     app.add_middleware(BodyLimits, larger=LARGER_BODIES)
     app.add_middleware(OversizeAsProblem)
     app.add_middleware(Admission, queue=app.state.queue)

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
 import numpy as np
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.problems import Problem, plain_problem, problem_answer
+from api.admission import BUSY
+from api.problems import RETRY_AFTER, TOO_LARGE, Problem, plain_problem, problem_answer
+from api.security import BAD_TOKEN, CHALLENGE
 
 LARGEST_BODY = 64 * 1024  # bytes; a customer takes two or three thousand
 LARGEST_BATCH = 2 * 1024 * 1024  # a thousand customers with every column take 1.3 MB; no other JSON is larger
+MOST_HELD = 32 * 1024 * 1024  # bytes of larger bodies that a worker holds at once, whoever sends them
 BODY_SECONDS = 5.0
 DEEPEST = 16  # levels of lists and objects in JSON; a what-if has three
 MOST_VALUES = 110_000  # of JSON: a thousand customers with a hundred columns, and room for lists of them
 FILES = frozenset({b"text/csv", b"application/vnd.apache.parquet"})
 WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+
+Knows = Callable[[Scope], bool]
 
 _NO_SIGNS = bytes(set(range(256)) - set(b'[]{}"'))
 _AS_SQUARE = bytes.maketrans(b"{}", b"[]")
@@ -28,10 +34,11 @@ _BLOCK = 64 * 1024  # signs that are looked at together
 TOO_SLOW = plain_problem(
     HTTPStatus.REQUEST_TIMEOUT, f"The body of the request did not come within {BODY_SECONDS:.0f} seconds."
 )
-TOO_LARGE = plain_problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body of the request is too large.")
+OVERSIZE = plain_problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, TOO_LARGE)
 TOO_MANY = plain_problem(
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body lists more than {MOST_VALUES:,} values. Send fewer at once."
 )
+UNKNOWN = plain_problem(HTTPStatus.UNAUTHORIZED, BAD_TOKEN)
 TOO_DEEP = plain_problem(HTTPStatus.BAD_REQUEST, f"The body is nested deeper than {DEEPEST} levels.")
 
 
@@ -48,32 +55,88 @@ class BodyLimits:
 
 
 class WholeBody:
-    """Reads the body within its time, so that a slow sender keeps nobody waiting but himself."""
+    """Reads the body within its time, so that a slow sender keeps nobody waiting but himself.
 
-    def __init__(self, app: ASGIApp, seconds: float = BODY_SECONDS) -> None:
+    More than the usual is read of those alone whom `knows` knows by their headers, and of all together no more than
+    `most_held` bytes until they are answered.
+    """
+
+    def __init__(self, app: ASGIApp, knows: Knows, seconds: float = BODY_SECONDS, most_held: int = MOST_HELD) -> None:
         self.app = app
+        self.knows = knows
         self.seconds = seconds
+        self.left = most_held
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes on a request whose body is whole; who went away meanwhile is not answered."""
         if scope.get("method") not in WITH_BODY:
             return await self.app(scope, receive, send)
+        coming = _Coming(self, scope)
+        try:
+            came = await self._read(coming, receive)
+            if isinstance(came, Response):
+                await came(scope, receive, send)
+            elif came is not None:
+                await self.app(scope, _replaying(came, receive), send)
+        finally:
+            self.left += coming.held
+
+    async def _read(self, coming: _Coming, receive: Receive) -> bytes | Response | None:
+        """The body, or why there is none; None where its sender went away."""
         try:
             async with asyncio.timeout(self.seconds):
-                body = await _whole(receive)
+                body = await coming.whole(receive)
         except TimeoutError:
-            return await problem_answer(TOO_SLOW, {"connection": "close"})(scope, receive, send)
-        if body is None:
-            return None
-        if problem := None if _is_file(scope) else _problem_of_json(body):
-            return await problem_answer(problem)(scope, receive, send)
-        return await self.app(scope, _replaying(body, receive), send)
+            return problem_answer(TOO_SLOW, {"connection": "close"})
+        except _RefusedError as refused:
+            return refused.answer
+        problem = None if body is None or _is_file(coming.scope) else _problem_of_json(body)
+        return problem_answer(problem) if problem else body
+
+
+class _RefusedError(Exception):
+    """What of a body is not read."""
+
+    def __init__(self, problem: Problem, headers: Mapping[str, str]) -> None:
+        super().__init__(problem.title)
+        self.answer = problem_answer(problem, headers)
+
+
+class _Coming:
+    """A body on its way, and how many bytes of the worker's room are held for it."""
+
+    def __init__(self, room: WholeBody, scope: Scope) -> None:
+        self.scope = scope
+        self.held = 0
+        self._room = room
+
+    async def whole(self, receive: Receive) -> bytes | None:
+        """All of it; None where the sender went away before its end."""
+        parts, size = [], 0
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return None
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            if size > LARGEST_BODY:
+                self._hold(size)
+            if not message.get("more_body", False):
+                return b"".join(parts)
+
+    def _hold(self, size: int) -> None:
+        if not self.held and not self._room.knows(self.scope):
+            raise _RefusedError(UNKNOWN, CHALLENGE)
+        if size - self.held > self._room.left:
+            raise _RefusedError(BUSY, RETRY_AFTER)
+        self._room.left -= size - self.held
+        self.held = size
 
 
 def _problem_of_json(body: bytes) -> Problem | None:
     """What no parser is to meet: a value of two letters takes it up to a hundred times as much memory."""
     if len(body) > LARGEST_BATCH:
-        return TOO_LARGE
+        return OVERSIZE
     if len(body) > LARGEST_BODY and max(body.count(b","), body.count(b"[") + body.count(b"{")) > MOST_VALUES:
         return TOO_MANY
     return TOO_DEEP if is_too_deep(body) else None
@@ -108,18 +171,6 @@ def _is_file(scope: Scope) -> bool:
     """Whether it is sent as no JSON, so that brackets mean nothing in it; no route reads it as any then."""
     kind = dict(scope["headers"]).get(b"content-type", b"").partition(b";")[0].strip().lower()
     return kind in FILES
-
-
-async def _whole(receive: Receive) -> bytes | None:
-    """All of the body; None where the sender went away before its end."""
-    parts = []
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        parts.append(message.get("body", b""))
-        if not message.get("more_body", False):
-            return b"".join(parts)
 
 
 def _replaying(body: bytes, receive: Receive) -> Receive:

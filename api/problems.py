@@ -169,7 +169,7 @@ class OversizeAsProblem:
 
         async def send_in_our_shape(message: Message) -> None:
             nonlocal replaced
-            if message["type"] == "http.response.start" and message["status"] == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            if _is_oversize(message):
                 replaced = True
                 too_large = plain_problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, TOO_LARGE)
                 await problem_answer(too_large)(scope, receive, send)
@@ -177,6 +177,13 @@ class OversizeAsProblem:
                 await send(message)
 
         await self.app(scope, receive, send_in_our_shape)
+
+
+def _is_oversize(message: Message) -> bool:
+    """Whether it begins Starlette's own answer to a body that is too large."""
+    if message["type"] != "http.response.start" or message["status"] != HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return False
+    return (b"content-type", MEDIA_TYPE.encode()) not in message["headers"]
 
 
 def _of_the_database(request: Request, error: Exception) -> JSONResponse:

@@ -15,6 +15,8 @@ from fastapi.openapi.models import OAuth2 as OAuth2Model
 from fastapi.openapi.models import OAuthFlowClientCredentials, OAuthFlowPassword, OAuthFlows
 from fastapi.security.base import SecurityBase
 from pydantic import BaseModel, Field
+from starlette.requests import HTTPConnection
+from starlette.types import Scope
 
 from api.problems import described
 from api.tokens import LONGEST_LIFE, TokenReader, TokenRefused, issue_token
@@ -56,8 +58,8 @@ class AccessToken(SecurityBase):
 
     async def __call__(self, request: Request) -> Principal:
         """Who asks; 401 without a token that is good."""
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != BEARER or not token:
+        token = _token(request)
+        if not token:
             raise HTTPException(HTTPStatus.UNAUTHORIZED, NO_TOKEN, CHALLENGE)
         reader: TokenReader = request.app.state.tokens
         try:
@@ -66,6 +68,21 @@ class AccessToken(SecurityBase):
             raise HTTPException(HTTPStatus.UNAUTHORIZED, BAD_TOKEN, CHALLENGE) from None
         request.state.principal = principal.name
         return principal
+
+
+def knows(reader: TokenReader, scope: Scope) -> bool:
+    """Whether a request, be it only begun, has a token that is good."""
+    try:
+        reader.read(_token(HTTPConnection(scope)))
+    except TokenRefused:
+        return False
+    return True
+
+
+def _token(asked: HTTPConnection) -> str:
+    """What the header Authorization: Bearer says; empty where there is none."""
+    scheme, _, token = asked.headers.get("authorization", "").partition(" ")
+    return token if scheme.lower() == BEARER else ""
 
 
 Anyone = Annotated[Principal, Depends(AccessToken())]

@@ -9,6 +9,7 @@ import tracemalloc
 import anyio
 import pytest
 from fastapi import FastAPI, Request
+from httpx import ASGITransport, AsyncClient, Response
 
 from api.deadline import DEEPEST, LARGEST_BATCH, LARGEST_BODY, BodyLimits, WholeBody, is_too_deep
 from api.problems import OversizeAsProblem
@@ -26,7 +27,7 @@ def ask():
     async def size(request: Request) -> int:
         return len(await request.body())
 
-    app.add_middleware(WholeBody, seconds=0.1)
+    app.add_middleware(WholeBody, knows=lambda scope: True, seconds=0.1)
     app.add_middleware(BodyLimits, larger={"/many": LARGER})
     app.add_middleware(OversizeAsProblem)
     with running(app) as asked:
@@ -37,6 +38,50 @@ async def slowly(*parts: bytes):
     for part in parts:
         yield part
         await anyio.sleep(0.3)
+
+
+def test_more_than_the_usual_is_read_of_those_alone_who_are_known():
+    app = FastAPI()
+    app.add_middleware(WholeBody, knows=lambda scope: (b"x-known", b"yes") in scope["headers"])
+
+    @app.post("/many")
+    async def size(request: Request) -> int:
+        return len(await request.body())
+
+    with running(app) as ask:
+        assert ask("POST", "/many", content=b"x" * LARGEST_BODY).status_code == 200
+        stranger = ask("POST", "/many", content=b"x" * LARGER)
+        assert (stranger.status_code, stranger.headers["www-authenticate"]) == (401, "Bearer")
+        assert ask("POST", "/many", content=b"x" * LARGER, headers={"x-known": "yes"}).json() == LARGER
+
+
+def test_no_more_is_held_at_once_than_there_is_room_for():
+    app = FastAPI()
+    app.add_middleware(WholeBody, knows=lambda scope: True, most_held=3 * LARGER // 2)
+    begun, end = anyio.Event(), anyio.Event()
+
+    @app.post("/many")
+    async def size(request: Request) -> int:
+        body = await request.body()
+        begun.set()
+        await end.wait()
+        return len(body)
+
+    async def ask(content: bytes) -> Response:
+        async with AsyncClient(transport=ASGITransport(app), base_url="http://churn") as client:
+            return await client.post("/many", content=content)
+
+    async def at_once() -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask, b"x" * LARGER)
+            await begun.wait()
+            refused = await ask(b"x" * LARGER)
+            assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+            end.set()
+            assert (await ask(b"x" * LARGEST_BODY)).status_code == 200
+        assert (await ask(b"x" * LARGER)).json() == LARGER
+
+    anyio.run(at_once)
 
 
 def test_a_body_in_several_parts_arrives_whole(ask: Ask):
