@@ -79,6 +79,7 @@ class PublishedScore(BaseModel):
     customer_value: float | None = Field(description="Value of keeping him, in money, for operators and analysts")
     reasons: list[Reason] = Field(description="What raises the risk, the strongest first; three at most")
     reliefs: list[Reason] = Field(description="What lowers the risk most; one at most")
+    withheld: int = Field(description="How many of his stored reasons and reliefs whoever asks is not told")
     outreach: Outreach | None = Field(description="Null until the night's list is published")
     contacts: list[Contact] = Field(description="What came of contacts, the newest first; twenty at most")
     model: ModelStamp
@@ -149,10 +150,12 @@ def _answer(
     discretion = visit.discretion
     told = discretion.row(score) | {"known_at": business_moment(score["known_at"], visit.zone)}
     decided = discretion.decision(decision)
+    reasons, reliefs = _told(score, "reason", REASONS_UP), _told(score, "relief", REASONS_DOWN)
     return PublishedScore(
         **{name: told[name] for name in PublishedScore.model_fields if name in told},
-        reasons=discretion.reasons(_told(score, "reason", REASONS_UP)),
-        reliefs=discretion.reasons(_told(score, "relief", REASONS_DOWN)),
+        reasons=discretion.reasons(reasons),
+        reliefs=discretion.reasons(reliefs),
+        withheld=discretion.withheld([*reasons, *reliefs]),
         outreach=Outreach(**decided) if decided else None,
         contacts=contacts,
         model=ModelStamp(version=score["model_version"], digest=score["model_digest"]),

@@ -59,6 +59,10 @@ class Discretion:
                 told.setdefault(may.words, Reason(feature=may.feature, value=may.words, log_odds=reason.log_odds))
         return list(told.values())
 
+    def withheld(self, reasons: Iterable[Reason]) -> int:
+        """Of how many of those reasons nothing may be said."""
+        return 0 if self.in_full else sum(said(one.feature, one.value, self.sayable) is None for one in reasons)
+
     def prediction(self, answer: Answer) -> Answer:
         """The score, with the reasons that may be said and an action without its money."""
         if self.in_full:

@@ -7,7 +7,7 @@ from datetime import date
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, HTTPException, Query
+from fastapi import APIRouter, Body, Depends, HTTPException, Query
 from sqlalchemy.engine import Connection, RowMapping
 
 from api.customers import Database
@@ -99,7 +99,7 @@ def read_list(asked: Annotated[PageAsked, Query()], visit: Visiting) -> ListPage
     ),
 )
 def take_over(
-    asked: HandoverAsked,
+    asked: Annotated[HandoverAsked, Body(examples=[{"as_of": "2026-01-01"}])],
     place: Place,
     engine: Database,
     principal: Annotated[Principal, Depends(require(Role.SERVICE, Role.OPERATOR))],

@@ -127,7 +127,9 @@ def test_of_a_pair_of_which_one_half_may_be_said_only_its_title_is_told_and_noth
     reasons = [Reason(feature="plan & dropped", value="P2, 3 % dropped", log_odds=0.4)] * 2
     reasons.append(Reason(feature="dropped", value="3 % dropped", log_odds=0.2))
     assert [(one.feature, one.value) for one in discreet.reasons(reasons)] == [("plan", "plan")]
+    assert discreet.withheld(reasons) == 1, "of the pair a part is told, of the last nothing"
     assert Discretion(in_full=False).reasons(reasons) == [], "without a contract nothing may be said"
+    assert (Discretion(in_full=False).withheld(reasons), Discretion(in_full=True).withheld(reasons)) == (3, 0)
 
 
 def test_while_no_model_is_there_an_agent_reads_no_reason(ask_without_champion: Ask):

@@ -9,12 +9,16 @@ from typing import Any
 
 import pytest
 
+from api.app import create_app
 from schemas.list_messages import InterventionsAsked
 from schemas.messages import changes_schema, customer_model, customer_schema
 from store.contracts import read_contract
+from store.registry import Version
 from store.settings import Settings
+from tests import cards
 from tests.api.lists import publish_list
-from tests.api.service import Ask
+from tests.api.service import TINY, Ask, running
+from tests.api.snapshots import publish_with_snapshot
 
 EXAMPLES = Path(__file__).parent.parent.parent / "docs" / "examples"
 
@@ -37,9 +41,23 @@ def test_each_example_of_the_document_is_taken_by_the_service(ask: Ask, settings
     assert taken == {
         "/api/v1/interventions": 200,
         "/api/v1/jobs": 202,
+        "/api/v1/outreach/handover": 200,
         "/api/v1/predictions": 200,
         "/api/v1/predictions/batch": 200,
     }
+
+
+def test_the_example_of_a_what_if_is_taken_for_a_customer_by_the_contract_inside_the_champion(
+    settings: Settings, champion: Version
+):
+    publish_with_snapshot(settings, champion, cards.customers(20), cards.AS_OF)
+    with running(create_app(settings, TINY.name)) as ask:
+        document = ask("GET", "/openapi.json").json()
+        path = "/api/v1/customers/{customer_id}/what-if"
+        asked = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
+        example = example_of(asked, document["components"]["schemas"])
+        assert set(example["changes"]) <= set(TINY.customer.names)
+        assert ask("POST", path.format(customer_id="C000003"), json=example).status_code == 200
 
 
 def bodies(document: dict[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -52,10 +70,10 @@ def bodies(document: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def example_of(schema: dict[str, Any], shapes: dict[str, Any]) -> Any:
-    if name := schema.get("$ref", "").rpartition("/")[2]:
-        return example_of(shapes[name], shapes)
     if "examples" in schema:
         return schema["examples"][0]
+    if name := schema.get("$ref", "").rpartition("/")[2]:
+        return example_of(shapes[name], shapes)
     if schema.get("type") == "array":
         return [example_of(schema["items"], shapes)]
     parts = schema.get("properties", {}).items()
