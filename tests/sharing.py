@@ -14,7 +14,7 @@ from xdist.scheduler import LoadFileScheduling
 # Whose tests share an orchestrator, and the home of one published night. It is the longest part, and so the first.
 TOGETHER = "tests/end_to_end"
 # These start servers of their own, for which they mostly wait, or need none.
-APART = tuple(f"{TOGETHER}/test_{name}.py" for name in ("operators", "server_away", "against_the_truth", "money"))
+APART = tuple(f"{TOGETHER}/test_{name}.py" for name in ("operators", "against_the_truth", "money"))
 # Long files go before short ones, so that no process is left with one when the other has ended.
 IN_ORDER = (TOGETHER, "tests/api", "tests/tasks", *APART, "tests/faults", "tests/store", "tests/cli", "tests/house")
 

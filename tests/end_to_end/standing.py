@@ -16,8 +16,11 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+import yaml
 
+from store.orchestration import AUTOMATIONS, DEPLOYMENTS
 from store.publication import CURRENT
+from tests.end_to_end.telecom import NEXT_NIGHT
 
 ROOT = Path(__file__).parent.parent.parent
 PATIENCE = 180  # seconds, on a machine that has other things to do
@@ -31,6 +34,9 @@ IN_A_HURRY = {
     "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "2",
     "CHURN_PARITY": "off",
 }
+WITHIN = 90  # seconds, by automations.yaml
+# What is looked after when it is silent, or does not begin: others would only be looked at while they live.
+LOOKED_AFTER = {"prefect.resource.role": "deployment", "prefect.resource.name": ["nightly", "notice"]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +100,9 @@ class Standing:
         return frozenset()
 
     def has_published(self) -> bool:
-        return any((self.home / "data/lake").rglob(CURRENT))
+        with suppress(FileNotFoundError):  # something was removed while we looked
+            return any((self.home / "data/lake").rglob(CURRENT))
+        return False
 
     def notices(self) -> list[str]:
         """What operators were told, in the order in which they were."""
@@ -138,6 +146,27 @@ def standing_at(home: Path, source: str, others: Mapping[str, str]) -> Iterator[
             yield stand
         finally:
             stand.script("down")
+
+
+def declared_in_a_hurry(folder: Path) -> str:
+    """What the repository declares, but that a run is looked after when it was silent for 10 seconds, and then for 3.
+
+    A run that lives beats every 30, so that a night is taken for silent now and then. A retraining is of a day that the
+    source covers, small, and of a kind that has no terms to draw.
+    """
+    folder.mkdir(parents=True)
+    deployments, automations = (yaml.safe_load((ROOT / name).read_text()) for name in (DEPLOYMENTS, AUTOMATIONS))
+    hurried = [one["trigger"] for one in automations["automations"] if one["trigger"]["within"] == WITHIN]
+    assert len(hurried) == 2
+    for trigger in hurried:
+        trigger |= {"within": 10, "match_related": LOOKED_AFTER}
+    small = {"as_of": NEXT_NIGHT, "per_segment": False, "estimator": "logistic_regression"}
+    for name, parameters in {"silence": {"patience": 3}, "retraining": small}.items():
+        [deployment] = [one for one in deployments["deployments"] if one["name"] == name]
+        deployment["parameters"] = deployment.get("parameters", {}) | parameters
+    (folder / AUTOMATIONS).write_text(yaml.safe_dump(automations))
+    (folder / DEPLOYMENTS).write_text(yaml.safe_dump(deployments))
+    return str(folder)
 
 
 def free_port() -> str:

@@ -11,6 +11,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 from types import MappingProxyType
 
 from rich.console import Console
@@ -26,6 +27,7 @@ from tests.faults.long.kills import random_kills
 from tests.faults.long.long_queries import long_queries
 from tests.faults.long.orchestration import orchestrator_kills
 from tests.faults.long.servers import server_kills
+from tests.faults.long.standing_losses import standing_losses
 from tests.faults.long.tally import Tally, as_table, last_line
 from tests.faults.long.trials import Ground, ground
 from tests.faults.long.zombies import woken_zombies
@@ -39,7 +41,7 @@ FAULTS: Mapping[str, Callable[[Ground], Iterator[Tally]]] = MappingProxyType(
         "F7": woken_zombies,
         "F11": full_disks,
         "F14": long_queries,
-        "F15": orchestrator_kills,
+        "F15": lambda where: chain(orchestrator_kills(where), standing_losses(where)),
         "F17": overload,
         "F18": outages,
         "F19": swaps_and_restarts,
