@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from store.settings import current_settings, library_environment
-from tasks.inspection import inspector
 from tests.end_to_end.nights import Nights, living_in
+from tests.end_to_end.remembered import Remembering
 from tests.end_to_end.telecom import FIRST_NIGHT, simulated
 from tests.sharing import made_once
 
@@ -23,14 +23,14 @@ def orchestrator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
     # Each flow waits up to a second at its end for its heartbeat's thread.
     ours = {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None, PREFECT_HOME: tmp_path_factory.mktemp("prefect")}
-    with pytest.MonkeyPatch.context() as environment, temporary_settings(ours):
+    with pytest.MonkeyPatch.context() as environment, temporary_settings(ours), Remembering() as checks:
+        environment.setattr("tasks.checks.inspector", lambda: checks)
         for name, value in library_environment(current_settings()).items():
             environment.setenv(name, value)
         environment.setenv("PREFECT_LOGGING_LEVEL", "CRITICAL")
         environment.delenv("PREFECT_HOME")
         with prefect_test_harness(server_startup_timeout=180):
             yield
-    inspector().close()
 
 
 @pytest.fixture(scope="session")
