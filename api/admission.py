@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.breaker import Breaker
 from api.problems import NO_DATABASE, RETRY_AFTER, TYPE, Problem, problem_answer
+from store.service_database import Heard, listen
 
 PREDICTIONS = "/api/v1/predictions"
 ROUTES = "/api/"  # what begins otherwise is never refused: whether the service lives, and how it does
@@ -66,6 +67,7 @@ class Queue:
     def __init__(self) -> None:
         self.waiting = 0
         self._pace = 0.0  # seconds that a prediction takes
+        self._last: float | None = None  # when one was made last, if others have waited ever since
 
     @property
     def full(self) -> bool:
@@ -81,9 +83,13 @@ class Queue:
         """It is begun. Who came by no connection of ours never waited."""
         self.waiting -= arrival.queued
         arrival.queued = False
+        if not self.waiting:
+            self._last = None
 
-    def took(self, seconds: float) -> None:
-        """Learns how long a prediction takes at present."""
+    def took(self, began: float, ended: float) -> None:
+        """Learns how long a prediction takes at present; while others wait, that is all that lies between two of them."""
+        seconds = ended - (began if self._last is None else self._last)
+        self._last = ended if self.waiting else None
         self._pace += (seconds - self._pace) / _MEMORY
 
 
@@ -143,10 +149,16 @@ class Lane:
             return BUSY
         return CUT_OFF if self.breaker and not self.breaker.lets_in() else None
 
-    def saw(self, *, failed: bool) -> None:
-        """Tells the breaker how it went."""
-        if self.breaker:
-            (self.breaker.failed if failed else self.breaker.succeeded)()
+    def saw(self, *, failed: bool, answered: bool = True) -> None:
+        """Tells the breaker how it went; a request that is refused before it needs the database tells nothing."""
+        if not self.breaker:
+            return
+        if failed:
+            self.breaker.failed()
+        elif answered:
+            self.breaker.succeeded()
+        else:
+            self.breaker.undecided()
 
 
 def lanes() -> tuple[Lane, ...]:
@@ -186,7 +198,7 @@ class Lanes:
         if path == PREDICTIONS:
             began = time.monotonic()
             await self.app(scope, receive, send)
-            self.queue.took(time.monotonic() - began)
+            self.queue.took(began, time.monotonic())
         elif (lane := self._lane_to(path)) is None:
             await self.app(scope, receive, send)
         elif refusal := lane.refusal():
@@ -208,7 +220,7 @@ class Lanes:
             await problem_answer(LATE, RETRY_AFTER)(scope, receive, send)
             return
         await task  # an error that nobody foresaw tells nothing of what the lane needs
-        lane.saw(failed=scope.get("state", {}).get("outage", False))
+        lane.saw(failed=scope.get("state", {}).get("outage", False), answered=under_way.heard.answered)
 
 
 class _UnderWay:
@@ -220,6 +232,7 @@ class _UnderWay:
         self._limits = CancelScope()
         self._begun = self._given_up = self._left = False
         self.at_work = False
+        self.heard = Heard()
         lane.taken += 1
 
     async def run(self, app: Any) -> None:
@@ -228,6 +241,7 @@ class _UnderWay:
             with self._limits:
                 await self._lane.free.acquire()
                 self.at_work = True
+                self.heard = listen()
                 await app(self._pass_on)
         except Exception:
             if not self._given_up:

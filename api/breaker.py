@@ -35,6 +35,11 @@ class Breaker:
         """Forgets the failures."""
         self._failures = 0
 
+    def undecided(self) -> None:
+        """Lets the next one try at once: who was let in met nothing of what is guarded."""
+        if self.open:
+            self._waits_until = self._clock()
+
     def failed(self) -> None:
         """Counts one more."""
         self._failures += 1

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine, make_url
@@ -33,8 +35,36 @@ class NightShown:
     stale: bool
 
 
+@dataclass(slots=True)
+class Heard:
+    """Whether the database has answered anything since `listen` was called, by whatever thread that led to."""
+
+    answered: bool = False
+
+
+_heard: ContextVar[Heard | None] = ContextVar("heard", default=None)
+
+
+def listen() -> Heard:
+    """What is to be heard of the database from now on, in this task and in the threads that it waits for."""
+    heard = Heard()
+    _heard.set(heard)
+    return heard
+
+
 def service_engine(url: str) -> Engine:
-    """An engine that gives up after a second, where a night would wait for as long as it takes."""
+    """An engine that gives up after a second, where a night would wait for as long as it takes; see `listen`, too."""
+    engine = _impatient(url)
+    sa.event.listen(engine, "after_cursor_execute", _hear)
+    return engine
+
+
+def _hear(*_: Any) -> None:
+    if heard := _heard.get():
+        heard.answered = True
+
+
+def _impatient(url: str) -> Engine:
     if make_url(url).get_backend_name() == "sqlite":
         engine = engine_for(url)
         sa.event.listen(engine, "connect", lambda opened, entry: opened.execute(_BUSY))

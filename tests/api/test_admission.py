@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import replace
 
 import anyio
@@ -17,10 +19,12 @@ from starlette.routing import Route
 from api.admission import DEADLINE, PREDICTIONS, QUEUE, Admission, Arrival, Lane, Lanes, Queue, lanes
 from api.app import create_app
 from api.breaker import MOST_FAILURES, Breaker
+from store.registry import Version
 from store.settings import Settings
 from tests.api.service import TINY, Ask, running
 
 QUICK = Lane("look-ups", "/api/", slots=2, seconds=0.2)
+MODELS = "/api/v1/models"
 IN_A_LANE = (
     f"{PREDICTIONS}/batch",
     "/api/v1/token",
@@ -160,6 +164,36 @@ def test_three_late_answers_cut_the_lane_off_until_one_came_in_time():
         assert [ask("GET", "/api/slow").status_code for _ in range(2)] == [200, 200]
 
 
+def test_who_is_refused_before_the_database_is_asked_neither_closes_the_breaker_nor_decides_for_others(
+    settings: Settings, champion: Version
+):
+    app = create_app(settings, TINY.name)
+    breaker = app.state.lanes[-1].breaker
+    stranger = {"authorization": "Bearer no"}
+    with running(app) as ask:
+        with dead(settings):
+            for _ in range(MOST_FAILURES):
+                assert ask("GET", "/api/v1/nowhere").status_code == 404
+                assert ask("GET", MODELS, headers=stranger).status_code == 401
+                assert ask("GET", MODELS).status_code == 503
+            assert breaker.open
+            assert eventually(lambda: ask("GET", MODELS, headers=stranger).status_code == 401)  # the one who may try
+            assert breaker.open
+        assert eventually(lambda: ask("GET", MODELS).status_code == 200)
+        assert not breaker.open
+
+
+@contextmanager
+def dead(settings: Settings) -> Iterator[None]:
+    """Another program keeps the database to itself."""
+    path = settings.database_url.removeprefix("sqlite:///")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        yield
+        other.execute("ROLLBACK")
+
+
 @pytest.mark.parametrize(("to_the_end", "held"), [(False, 0), (True, 1)])
 def test_a_stream_that_has_begun_is_not_cut_short_and_holds_a_slot_only_of_a_lane_for_streams(to_the_end, held):
     lane = replace(QUICK, to_the_end=to_the_end)
@@ -250,10 +284,26 @@ PACES = [
 def test_more_than_sixteen_wait_only_where_they_are_worked_off_in_a_tenth_of_the_deadline(waiting, seconds, full):
     queue = Queue()
     for _ in range(500):
-        queue.took(seconds)
+        queue.took(0.0, seconds)
     for _ in range(waiting):
         queue.enter(Arrival(0.0))
     assert queue.full is full
+
+
+def test_while_others_wait_a_prediction_takes_all_that_lies_between_two_of_them():
+    queue, arrivals = Queue(), [Arrival(0.0) for _ in range(500)]
+    for arrival in arrivals:
+        queue.enter(arrival)
+    for number, arrival in enumerate(arrivals[:300]):
+        queue.leave(arrival)
+        queue.took(number * 0.0004 + 0.0003, (number + 1) * 0.0004)  # the tenth of a millisecond is the framework's
+    assert queue.full
+    for arrival in arrivals:
+        queue.leave(arrival)
+    queue.took(1_000.0, 1_000.0004)  # after a pause in which nobody waited
+    for arrival in arrivals[:QUEUE]:
+        queue.enter(arrival)
+    assert not queue.full
 
 
 def test_who_leaves_the_queue_is_counted_once():

@@ -65,3 +65,18 @@ def test_a_failed_try_opens_it_for_as_long_again(opened: Breaker, clock: Clock):
     assert not opened.lets_in()
     clock.now += 0.01
     assert opened.lets_in()
+
+
+def test_who_met_nothing_of_what_is_guarded_leaves_the_try_to_the_next(opened: Breaker, clock: Clock):
+    clock.now += OPEN_SECONDS
+    assert opened.lets_in()
+    opened.undecided()
+    assert opened.open
+    assert [opened.lets_in() for _ in range(2)] == [True, False]
+
+
+def test_who_met_nothing_of_what_is_guarded_forgets_no_failure(breaker: Breaker):
+    for _ in range(MOST_FAILURES):
+        breaker.failed()
+        breaker.undecided()
+    assert breaker.open
