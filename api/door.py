@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from api.attempts import Attempts
 from api.harvest import Harvest
 from api.limits import Limiter
 from api.security import Principal
@@ -36,6 +37,7 @@ def guard(app: FastAPI, settings: Settings) -> None:
     app.state.audit_key = audit_key(settings)
     app.state.users = Users(engine)
     app.state.buckets = open_buckets(settings, engine)
+    app.state.attempts = Attempts(app.state.buckets, beside_users=not settings.redis_url)
     app.state.limiter = Limiter(app.state.buckets, settings.rates, partial(_notice_harvest, engine))
     app.state.harvest = Harvest(app.state.buckets, partial(record_alarm, engine))
 

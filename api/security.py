@@ -18,11 +18,11 @@ from pydantic import BaseModel, Field
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
+from api.attempts import Attempts
 from api.problems import described
 from api.tokens import LONGEST_LIFE, TokenReader, TokenRefused, issue_token
 from schemas.users import LONGEST_NAME, NAME_PATTERN, Role, User
 from store.audit import Look
-from store.rate_limits import Buckets, Rate
 from store.users import MOST_LETTERS, Users
 
 router = APIRouter(prefix="/api/v1", tags=["access"])
@@ -36,13 +36,6 @@ CHALLENGE = {"WWW-Authenticate": "Bearer"}
 NO_TOKEN = f"Send a token, as POST {TOKEN_PATH} gives it, in the header Authorization: Bearer."
 BAD_TOKEN = f"The token is not good, or no longer: ask POST {TOKEN_PATH} for another."
 NOT_KNOWN = "There is nobody of this name and password, or secret. Check both, or ask an operator for another."
-
-# Of those who got it wrong: somebody who mistypes goes on, who tries passwords does not. Who gets it right has his
-# token of these back, so an office behind one address is not held up by its own mornings. A name is held up at one
-# address, so that no stranger locks its owner out; from all addresses together it bears more tries than one can send.
-ATTEMPTS_BY_ADDRESS = Rate(per_minute=60, burst=60)
-ATTEMPTS_BY_NAME_THERE = Rate(per_minute=2, burst=10)
-ATTEMPTS_BY_NAME = Rate(per_minute=120, burst=240)
 
 
 class AccessToken(SecurityBase):
@@ -199,22 +192,14 @@ def token(request: Request, form: Annotated[Credentials, Form()]) -> Token:
 def _let_in(request: Request, name: str, secret: str, *, of_a_program: bool) -> User:
     """The user, whose attempt is then none; 401 for anybody else, 429 for whoever tried too often."""
     users: Users = request.app.state.users
-    buckets: Buckets = request.app.state.buckets
+    attempts: Attempts = request.app.state.attempts
     address = request.client.host if request.client else ""
-    attempts = {  # the address first: one that is refused leaves no trace of the names that it tried
-        f"address:{address}": ATTEMPTS_BY_ADDRESS,
-        f"name:{name} {address}": ATTEMPTS_BY_NAME_THERE,
-        f"name:{name}": ATTEMPTS_BY_NAME,
-    }
-    for bucket, rate in attempts.items():
-        lease = buckets.lease(bucket, 1, rate)
-        if not lease.granted:
-            raise too_many(lease.wait)
+    if wait := attempts.begin(name, address):
+        raise too_many(wait)
     user = users.recognised(name, secret)
     if user is None or (user.role is Role.SERVICE) != of_a_program:
         raise HTTPException(HTTPStatus.UNAUTHORIZED, NOT_KNOWN, CHALLENGE)
-    for bucket, rate in attempts.items():
-        buckets.lease(bucket, -1, rate)
+    attempts.forgive(name, address)
     return user
 
 

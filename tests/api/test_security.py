@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from base64 import b64encode
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -12,10 +13,12 @@ import pytest
 import sqlalchemy as sa
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.security import ASK_THEM, ATTEMPTS_BY_ADDRESS, ATTEMPTS_BY_NAME, NOT_KNOWN, may_see
+from api.attempts import ATTEMPTS_BY_ADDRESS, ATTEMPTS_BY_NAME, Attempts
+from api.security import ASK_THEM, NOT_KNOWN, may_see
+from churn.errors import StoreUnreachable
 from schemas.users import Role, User
 from store.access_tables import rate_bucket
-from store.rate_limits import open_buckets
+from store.rate_limits import Lease, Rate, open_buckets
 from store.settings import Settings
 from store.tables import engine_for
 from store.users import open_users
@@ -194,6 +197,38 @@ def test_an_address_that_tries_names_is_held_up(ask: Ask, settings: Settings):
     with engine_for(settings.database_url).connect() as connection:
         names = connection.scalars(sa.select(bucket).where(bucket.like("name:name% 127.0.0.1"))).all()
     assert len(names) == tries.count(401), "whoever is refused leaves nothing behind"
+
+
+def test_people_log_in_while_redis_is_away_and_who_tries_passwords_is_held_up_all_the_same(settings: Settings):
+    add_users(settings, ADA, OPAL)
+    app = door(replace(settings, redis_url="redis://127.0.0.1:1/0"))
+    with running(app, who=None) as ask:
+        assert logged_in(ask, "ada").status_code == 200
+        assert {logged_in(ask, "ada", "wrong").status_code for _ in range(14)} == {401, 429}
+        assert logged_in(ask, "opal").status_code == 200
+
+
+class Away:
+    """Buckets that do not answer, until they do."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def lease(self, bucket: str, wanted: int, rate: Rate) -> Lease:
+        self.asked += 1
+        raise StoreUnreachable("nobody there")
+
+
+def test_buckets_that_are_away_are_not_waited_for_again_and_again():
+    away = Away()
+    attempts = Attempts(away, beside_users=False)
+    assert [attempts.begin("ada", "192.0.2.7") for _ in range(3)] == [0.0] * 3
+    assert away.asked == 1
+
+
+def test_where_the_users_are_away_with_them_nobody_is_counted():
+    with pytest.raises(StoreUnreachable):
+        Attempts(Away(), beside_users=True).begin("ada", "192.0.2.7")
 
 
 ROLES = [
