@@ -28,7 +28,7 @@ from store.service_settings import ServiceSettings
 from store.settings import current_settings
 
 HOST = "127.0.0.1"
-CALLER = User("parity", Role.SERVICE)
+CALLER = User("(the night)", Role.SERVICE)  # which no user may be called: what becomes of one is nothing to it
 
 
 def main() -> None:

@@ -10,10 +10,14 @@ import threading
 from pathlib import Path
 
 import httpx
+import pytest
 
 from api.app import create_app
+from api.private import CALLER
+from churn.errors import RequestError
 from store.registry import Version
 from store.settings import Settings
+from store.users import open_users
 from tests.api.service import TINY, running
 
 ROOT = Path(__file__).parent.parent.parent
@@ -52,6 +56,11 @@ def test_it_needs_no_key_of_the_service_that_stands(settings: Settings, champion
     with begun(settings, tmp_path, CHURN_MODE="production") as process:
         assert json.loads(process.stdout.readline())["url"].startswith("http://127.0.0.1:")
         process.stdin.close()
+
+
+def test_no_user_can_be_called_as_its_caller_is(settings: Settings):
+    with pytest.raises(RequestError):
+        open_users(settings).add(CALLER, "correct horse battery", "tests")
 
 
 def test_it_takes_no_jobs(settings: Settings, champion: Version):
