@@ -24,7 +24,7 @@ from api.security import Principal, require
 from schemas.interventions import Intervention
 from schemas.list_messages import InterventionAsked, InterventionRefused, InterventionsAsked, InterventionsKept
 from schemas.users import Role
-from store.idempotency import Request
+from store.idempotency import Request, request_of
 from store.pages_of_list import Wanted, unlisted, visible
 from store.settings import Settings
 
@@ -50,8 +50,9 @@ class Origin:
 
     def request(self, asked: InterventionsAsked) -> Request:
         """By what the request is known when it is sent again."""
-        content = hashlib.sha256(asked.model_dump_json().encode()).hexdigest()
-        return Request(self.principal.name, self.key, content)
+        return request_of(
+            self.principal.name, self.key, f"interventions {self.contract}", asked.model_dump_json().encode()
+        )
 
     def events(self, asked: InterventionsAsked) -> list[Intervention]:
         """The events as a team's own file would have them."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -34,6 +33,7 @@ from schemas.jobs import LARGEST_FILE, LARGEST_JSON, Given, JobAsked, JobShown, 
 from schemas.users import Role
 from store.callbacks import Callbacks, current_callbacks
 from store.idempotency import Request as Once
+from store.idempotency import request_of
 from store.jobs import Job, Jobs, NewJob, blocks_of, open_jobs
 
 
@@ -150,8 +150,8 @@ class Order:
 
     def request(self, key: str) -> Once:
         """By what the request is known when it is sent again."""
-        asked = hashlib.sha256(f"{self.new.given} {self.new.callback} ".encode() + self.content)
-        return Once(self.new.owner, key, asked.hexdigest())
+        what = f"jobs {self.new.contract} {self.new.given} {self.new.callback}"
+        return request_of(self.new.owner, key, what, self.content)
 
 
 @router.post(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -21,6 +22,11 @@ class Request:
     principal: str
     key: str
     asked: str
+
+
+def request_of(principal: str, key: str, what: str, content: bytes) -> Request:
+    """The request of whoever sends this content; `what` names the route and the base, since a key is of all of them."""
+    return Request(principal, key, hashlib.sha256(f"{what}\n".encode() + content).hexdigest())
 
 
 class KeyUsed(RequestError):

@@ -125,6 +125,12 @@ def test_keys_of_two_callers_are_two_keys(ask: Ask, settings: Settings):
     assert sorted(kept(settings)["agent"].to_pylist()) == ["Ada", "tests"]
 
 
+def test_a_key_stands_for_a_request_to_one_base_alone(ask: Ask, settings: Settings):
+    sent(ask, REACHED)
+    with running(create_app(settings, "another")) as ask_another:
+        sent(ask_another, REACHED, code=409)
+
+
 def test_a_request_sent_many_times_at_once_is_done_once(ask: Ask, settings: Settings):
     with ThreadPoolExecutor(4) as at_once:
         answers = list(at_once.map(lambda _: sent(ask, REACHED), range(4)))

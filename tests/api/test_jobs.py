@@ -209,6 +209,15 @@ def test_a_request_that_is_sent_again_under_its_key_is_the_same_job(ask: Ask, se
     assert begun(ask, json=one) not in places, "without a key each is a job of its own"
 
 
+def test_a_key_stands_for_a_request_to_one_base_alone(ask: Ask, settings: Settings):
+    one = {"json": {"rows": [{"customer_id": "C1"}]}, "headers": {"idempotency-key": "job-of-tonight"}}
+    begun(ask, **one)
+    app = create_app(settings, TINY.name)
+    with running(app) as ask_another:
+        app.state.place.contract = "another"  # with champions of its own, which no process looks for any more
+        assert ask_another("POST", PATH, **one).status_code == 409
+
+
 def test_the_database_is_not_held_while_a_file_is_written(ask: Ask, settings: Settings, monkeypatch):
     kept = Jobs.keep
 
