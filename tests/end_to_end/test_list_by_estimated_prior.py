@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from schemas.policy import Policy
+from schemas.receipt import Receipt
 from store.contracts import read_contract
-from store.policies import POLICIES
+from store.policies import POLICIES, read_policy
 from store.priors import kept_prior
 from store.receipts import receipts_of
 from store.settings import current_settings
@@ -18,8 +18,7 @@ from tests.end_to_end.telecom import FIRST_NIGHT
 
 
 def test_no_policy_believes_it_unless_it_says_so() -> None:
-    assert Policy.model_fields["prior_by_em"].default is False
-    assert not [file.name for file in POLICIES.glob("*.yaml") if "prior_by_em" in file.read_text()]
+    assert [file.stem for file in POLICIES.glob("*.yaml") if read_policy(file.stem).policy.prior_by_em] == []
 
 
 def test_a_list_goes_by_the_estimated_share_and_its_receipts_are_recomputed(
@@ -50,5 +49,5 @@ def test_a_list_goes_by_the_estimated_share_and_its_receipts_are_recomputed(
         assert "status.expected_value" not in made.recomputed
 
 
-def _receipts(asked: list[str]):  # type: ignore[no-untyped-def]
+def _receipts(asked: list[str]) -> tuple[Receipt, ...]:
     return receipts_of(current_settings(), read_contract("telco"), asked, date.fromisoformat(FIRST_NIGHT))
