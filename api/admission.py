@@ -87,7 +87,7 @@ class Queue:
             self._last = None
 
     def took(self, began: float, ended: float) -> None:
-        """Learns how long a prediction takes at present; while others wait, that is all that lies between two of them."""
+        """Learns how long a prediction takes at present; while others wait, all that lies between two of them."""
         seconds = ended - (began if self._last is None else self._last)
         self._last = ended if self.waiting else None
         self._pace += (seconds - self._pace) / _MEMORY
