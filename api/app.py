@@ -51,6 +51,8 @@ from schemas.list_messages import LARGEST_INTERVENTIONS
 from schemas.messages import changes_schema, customer_model, customer_schema
 from store.answer_shelves import open_shelf
 from store.contracts import read_contract
+from store.job_room import JobRoom
+from store.jobs import open_jobs
 from store.process_memory import settle
 from store.service_database import service_engine
 from store.service_settings import ServiceSettings, current_service_settings
@@ -143,6 +145,8 @@ def _furnish(app: FastAPI, settings: Settings, contract: str, service: ServiceSe
     state.versions = OtherVersions(settings, state.engine, contract)
     state.sight = Sight(settings, state.engine)
     state.cache = AnswerCache(open_shelf(service.answer_cache, settings))
+    room = JobRoom(open_jobs(settings, state.engine).root, service.jobs_megabytes << 20)
+    state.job_room = jobs.Room(service.waiting_jobs, room)
     state.queue = Queue()
     state.lanes = lanes()
     guard(app, settings)

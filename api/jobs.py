@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
@@ -34,6 +34,7 @@ from schemas.users import Role
 from store.callbacks import Callbacks, current_callbacks
 from store.idempotency import Request as Once
 from store.idempotency import request_of
+from store.job_room import JobRoom
 from store.jobs import Job, Jobs, NewJob, blocks_of, open_jobs
 
 
@@ -60,7 +61,9 @@ CSV, PARQUET = "text/csv", "application/vnd.apache.parquet"
 FILES = {CSV: Given.CSV, PARQUET: Given.PARQUET}
 NO_JOB = "There is no such job. Check its number; what it gave is kept for a week."
 TOO_MANY = "You listen to as many jobs as you may. Close a stream, or ask how far the job is."
-SOON = 5  # seconds
+TOO_MANY_JOBS = "As many of your jobs wait or run as may at once. Send the next when one of them has ended."
+NO_ROOM = "There is no room for the files of another job. Send it later, or ask the operators for more room."
+SOON, NOT_SOON = 5, 60  # seconds
 LOOK_SECONDS = 0.5
 MOST_STREAMS = 10  # of one principal in a worker, since each looks again and again
 STREAM_SECONDS = 600.0  # who still listens then asks again, as browsers do by themselves
@@ -119,6 +122,35 @@ def asked(body: Annotated[tuple[str, bytes], Depends(sent)]) -> tuple[JobAsked |
     return what, content
 
 
+class Room(NamedTuple):
+    """What jobs may take: of one owner so many at once, and of the disk so much."""
+
+    each: int
+    disk: JobRoom
+
+
+class Desk(NamedTuple):
+    """Where new jobs are taken, as long as there is room."""
+
+    jobs: Jobs
+    room: Room
+
+    def require_space(self, size: int) -> None:
+        """503 where the files of all jobs would take more of the disk than they may."""
+        if not self.room.disk.take(size):
+            raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, NO_ROOM, {"Retry-After": str(NOT_SOON)})
+
+    def require_few(self, connection: Connection, owner: str) -> None:
+        """429 where as many of the owner's jobs wait or run as may."""
+        if self.jobs.under_way(connection, owner) >= self.room.each:
+            raise HTTPException(HTTPStatus.TOO_MANY_REQUESTS, TOO_MANY_JOBS, {"Retry-After": str(NOT_SOON)})
+
+
+async def desk(jobs: KnownJobs, request: Request) -> Desk:
+    """The desk, with the room that the service's settings leave it."""
+    return Desk(jobs, request.app.state.job_room)
+
+
 def callback_of(
     request: Request,
     callback: Annotated[str | None, Query(max_length=500, description="Address to POST to when the job ends")] = None,
@@ -168,17 +200,23 @@ class Order:
     ),
 )
 def take(
-    order: Annotated[Order, Depends()], jobs: KnownJobs, look: Looking, response: Response, key: KeyOrNone = None
+    order: Annotated[Order, Depends()],
+    desk: Annotated[Desk, Depends(desk)],
+    look: Looking,
+    response: Response,
+    key: KeyOrNone = None,
 ) -> JobShown:
     """Takes customers by key, or rows of the contract's columns as JSON, CSV or Parquet, and scores them soon.
 
     Customers who are named by key stand in the log of look-ups, as if each were looked up. Under an Idempotency-Key the
     same request is the same job.
     """
-
+    desk.require_space(len(order.content))
+    jobs = desk.jobs
     name = jobs.keep(order.content)  # first, since in SQLite nobody else writes during a transaction
 
     def add(connection: Connection) -> JobShown:
+        desk.require_few(connection, order.new.owner)
         if order.customers:
             look.record(connection, "job", *order.customers)
         return shown(jobs.add(connection, name, order.new))

@@ -103,7 +103,17 @@ class JobFiles:
 
     def chunk(self, first: int) -> Path:
         """The results of the rows from this place on."""
-        return self.folder / "chunks" / f"{first:08d}.parquet"
+        return self._chunks / f"{first:08d}.parquet"
+
+    def keep_the_result_alone(self) -> None:
+        """Removes what nobody needs any more once the job has ended."""
+        self.given.unlink(missing_ok=True)
+        self.rows.unlink(missing_ok=True)
+        shutil.rmtree(self._chunks, ignore_errors=True)
+
+    @property
+    def _chunks(self) -> Path:
+        return self.folder / "chunks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +150,11 @@ class Jobs:
         assert found is not None  # noqa: S101 - it was written just now
         return found
 
+    def under_way(self, connection: Connection, owner: str) -> int:
+        """How many jobs of that owner have not ended."""
+        his = (job.c.owner == owner, job.c.state.in_((State.WAITING, State.RUNNING)))
+        return connection.scalar(sa.select(sa.func.count()).where(*his)) or 0
+
     def of(self, name: str) -> Job | None:
         """The job of that name."""
         with self.engine.connect() as connection:
@@ -152,14 +167,14 @@ class Jobs:
             return bool(connection.scalar(sa.select(due)))
 
     def claim(self, lease: timedelta = LEASE) -> Job | None:
-        """The oldest job that nobody works on, or whose lease ran out; None where there is none.
+        """The oldest job, that nobody works on, of the owner who was last served longest ago; None where there is none.
 
-        One over which too many processes died fails instead.
+        A job whose lease ran out is worked on by nobody. One over which too many processes died fails instead.
         """
         with self.engine.begin() as connection:
             now = database_now(connection)
             self._give_up(connection, now)
-            oldest = sa.select(job.c.job).where(_free(now)).order_by(job.c.created_at, job.c.job).limit(1)
+            oldest = _in_turn(now).limit(1)
             held = {"state": State.RUNNING, "holder": secrets.token_hex(_NAME_BYTES), "lease_until": now + lease}
             # Of two who choose the same at once, the second finds it taken when the first has committed.
             taken = sa.update(job).where(job.c.job == oldest.scalar_subquery(), _free(now))
@@ -244,7 +259,9 @@ class Jobs:
     def _end(self, held: Job, **values: Any) -> Job:
         with self.engine.connect() as connection:
             now = database_now(connection)
-        return self._change(held, holder=None, ended_at=now, call_at=now if held.callback else None, **values)
+        ended = self._change(held, holder=None, ended_at=now, call_at=now if held.callback else None, **values)
+        self.files(held.job).keep_the_result_alone()
+        return ended
 
     def _give_up(self, connection: Connection, now: datetime) -> None:
         spent = (_free(now), job.c.attempts >= MOST_ATTEMPTS)
@@ -278,6 +295,14 @@ def _free(now: datetime) -> sa.ColumnElement[bool]:
     """What somebody may take: nobody works on it, or he has not been heard of for a lease."""
     lapsed = (job.c.state == State.RUNNING) & (job.c.lease_until <= now)
     return sa.or_(job.c.state == State.WAITING, lapsed)
+
+
+def _in_turn(now: datetime) -> sa.Select[tuple[str]]:
+    """What somebody may take, in its order: who sends a hundred jobs keeps nobody else waiting for all of them."""
+    held = sa.select(job.c.owner, sa.func.max(job.c.lease_until).label("served")).where(job.c.state != State.GONE)
+    lately = held.group_by(job.c.owner).subquery()
+    free = sa.select(job.c.job).join(lately, lately.c.owner == job.c.owner).where(_free(now))
+    return free.order_by(lately.c.served.nulls_first(), job.c.created_at, job.c.job)
 
 
 def _old(connection: Connection) -> datetime:

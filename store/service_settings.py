@@ -10,6 +10,8 @@ from math import isfinite
 from churn.errors import SettingsError
 
 POLL_SECONDS = 2.0
+WAITING_JOBS = 50
+JOBS_MEGABYTES = 10_240
 ON, OFF = "on", "off"
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
@@ -18,6 +20,7 @@ ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUM
 class ServiceSettings:
     """Seconds between two looks at the registry; whose pages may call; whether /docs is shown, None for the mode's.
 
+    `waiting_jobs` is how many of one owner may wait or run at once, `jobs_megabytes` what the files of all may take.
     `answer_cache` says where predictions are kept for a minute: off, memory or redis, see store/answer_shelves.py.
     """
 
@@ -25,6 +28,8 @@ class ServiceSettings:
     origins: tuple[str, ...] = ()
     docs: bool | None = None
     answer_cache: str = OFF
+    waiting_jobs: int = WAITING_JOBS
+    jobs_megabytes: int = JOBS_MEGABYTES
 
 
 def read_service_settings(env: Mapping[str, str]) -> ServiceSettings:
@@ -35,6 +40,8 @@ def read_service_settings(env: Mapping[str, str]) -> ServiceSettings:
         origins=tuple(_origin(part) for part in origins if part),
         docs=_switch(env, "CHURN_DOCS"),
         answer_cache=env.get("CHURN_ANSWER_CACHE") or OFF,
+        waiting_jobs=_count(env, "CHURN_WAITING_JOBS", WAITING_JOBS),
+        jobs_megabytes=_count(env, "CHURN_JOBS_MEGABYTES", JOBS_MEGABYTES),
     )
 
 
@@ -61,6 +68,13 @@ def _seconds(env: Mapping[str, str], name: str, default: float) -> float:
     if not (isfinite(seconds) and seconds > 0):
         raise SettingsError(f"{text!r} is no number of seconds above 0", where=name, to_do="Give a number such as 2.")
     return seconds
+
+
+def _count(env: Mapping[str, str], name: str, default: int) -> int:
+    text = env.get(name) or str(default)
+    if not (text.isascii() and text.isdigit() and int(text[:19]) > 0):
+        raise SettingsError(f"{text!r} is no whole number above 0", where=name, to_do=f"Say one such as {default}.")
+    return int(text[:19])
 
 
 def _origin(text: str) -> str:

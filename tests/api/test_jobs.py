@@ -33,6 +33,7 @@ from store.jobs import Job, Jobs
 from store.publication import open_publisher
 from store.registry import Version
 from store.retention import read_retention
+from store.service_settings import ServiceSettings
 from store.settings import Settings
 from store.tables import engine_for
 from tests import cards
@@ -82,6 +83,7 @@ BOMBS = [
     (CSV, lambda: b'"' + b"x" * 200_000, "it is no CSV in UTF-8"),
     ("application/json", lambda: wide_json(names=1_000, rows=9_999), "the contract does not, c0, c1"),
 ]
+ONE_ROW = {"rows": [{"customer_id": "C1"}]}
 PROBLEMS = """
 customer_id,tenure,in_contract,dropped,problem
 C1,12,yes,0.1,
@@ -198,6 +200,29 @@ def test_a_file_that_cannot_be_scored_fails_and_says_why(ask: Ask, settings: Set
     assert job_shown["state"] == "failed"
     assert why in job_shown["reason"]
     assert result(ask, place).status_code == 409
+
+
+def test_nobody_has_more_jobs_under_way_than_he_may(settings: Settings, champion: Version):
+    quickly, few = replace(settings, rates={"jobs": 6_000}), ServiceSettings(waiting_jobs=2)
+    with running(create_app(quickly, TINY.name, few)) as ask:
+        for _ in range(2):
+            begun(ask, json=ONE_ROW)
+        refused = ask("POST", PATH, json=ONE_ROW)
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "60")
+        assert refused.json()["detail"].startswith("As many of your jobs wait or run as may at once.")
+        assert len(list((settings.lake / "jobs").iterdir())) == 2, "what was sent in vain is kept"
+        work(settings)
+        begun(ask, json=ONE_ROW)
+
+
+def test_the_files_of_all_jobs_take_no_more_than_their_room(settings: Settings, champion: Version):
+    half = {"content": b"customer_id\n" + b"C1\n" * 200_000, "headers": {"content-type": CSV}}
+    with running(create_app(settings, TINY.name, ServiceSettings(jobs_megabytes=1))) as ask:
+        begun(ask, **half)
+        refused = ask("POST", PATH, **half)
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "60")
+        assert "no room" in refused.json()["detail"]
+        begun(ask, json=ONE_ROW)
 
 
 def test_a_request_that_is_sent_again_under_its_key_is_the_same_job(ask: Ask, settings: Settings):

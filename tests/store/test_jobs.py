@@ -80,6 +80,26 @@ def test_the_oldest_job_comes_first_and_each_to_one_process_alone(jobs: Jobs):
     assert sorted(found) == sorted(names)
 
 
+def test_who_sends_many_jobs_keeps_nobody_waiting_for_all_of_them(jobs: Jobs):
+    first, second, third = (added(jobs).job for _ in range(3))
+    other = added(jobs, owner="bob").job
+    worked_on = []
+    while (held := jobs.claim()) is not None:
+        worked_on.append(jobs.finish(jobs.read(held, 1, None), "x").job)
+    assert worked_on == [first, other, second, third]
+
+
+def test_what_a_job_was_given_goes_with_its_end(jobs: Jobs):
+    files = jobs.files(added(jobs, b"given").job)
+    held = jobs.claim()
+    assert held is not None
+    for kept in (files.rows, files.chunk(0), files.result):
+        kept.parent.mkdir(exist_ok=True)
+        kept.write_bytes(b"kept")
+    jobs.finish(jobs.read(held, 1, None), "x")
+    assert [file.name for file in files.folder.iterdir()] == [files.result.name]
+
+
 def test_who_lost_his_job_to_another_changes_nothing_of_it_any_more(jobs: Jobs):
     added(jobs)
     first = jobs.claim(GONE_BY)

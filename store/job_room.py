@@ -1,0 +1,41 @@
+"""How much of the disk the files of all jobs take, so that nobody fills what the night writes to."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+
+LOOK_AGAIN_SECONDS = 10.0  # of all workers each looks for itself
+
+
+@dataclass(slots=True)
+class JobRoom:
+    """The folder of all jobs, and the bytes that may be in it."""
+
+    root: Path
+    most: int
+    _taken: int = field(default=0, init=False)
+    _look_at: float = field(default=0.0, init=False)
+    _one_at_a_time: Lock = field(default_factory=Lock, init=False)
+
+    def take(self, size: int) -> bool:
+        """Whether there is room for so many bytes more, which then counts as taken."""
+        with self._one_at_a_time:
+            if time.monotonic() >= self._look_at:
+                self._taken, self._look_at = _bytes_in(self.root), time.monotonic() + LOOK_AGAIN_SECONDS
+            fits = self._taken + size <= self.most
+            self._taken += size if fits else 0
+        return fits
+
+
+def _bytes_in(root: Path) -> int:
+    held = 0
+    for folder, _, files in os.walk(root):  # passes over folders that go meanwhile
+        for name in files:
+            with suppress(FileNotFoundError):
+                held += (Path(folder) / name).stat().st_size
+    return held
