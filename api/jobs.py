@@ -17,6 +17,7 @@ from fastapi.responses import StreamingResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import ValidationError
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 from api.admission import arrival_of
 from api.customers import Database
@@ -29,6 +30,7 @@ from api.once import KeyOrNone, added_once
 from api.predictions import JSON, as_refusal
 from api.problems import TOO_LARGE, described
 from api.security import Looking, Principal, require
+from churn.errors import StoreUnreachable
 from schemas.jobs import LARGEST_FILE, LARGEST_JSON, Given, JobAsked, JobShown, State
 from schemas.users import Role
 from store.callbacks import Callbacks, current_callbacks
@@ -36,6 +38,7 @@ from store.idempotency import Request as Once
 from store.idempotency import request_of
 from store.job_room import JobRoom
 from store.jobs import Job, Jobs, NewJob, blocks_of, open_jobs
+from store.service_database import is_outage
 
 
 @asynccontextmanager
@@ -60,6 +63,7 @@ router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"], lifespan=_lifespan)
 CSV, PARQUET = "text/csv", "application/vnd.apache.parquet"
 FILES = {CSV: Given.CSV, PARQUET: Given.PARQUET}
 NO_JOB = "There is no such job. Check its number; what it gave is kept for a week."
+NO_RESULT = "The files of the job are gone. Send it again."
 TOO_MANY = "You listen to as many jobs as you may. Close a stream, or ask how far the job is."
 TOO_MANY_JOBS = "As many of your jobs wait or run as may at once. Send the next when one of them has ended."
 NO_ROOM = "There is no room for the files of another job. Send it later, or ask the operators for more room."
@@ -273,7 +277,11 @@ def result(
             HTTPStatus.CONFLICT, f"The job is {job.state}, and has no result. Ask for the job itself, which says why."
         )
     kind, files = (CSV if CSV in accept.lower() else PARQUET), jobs.files(job.job)
-    return StreamingResponse(blocks_of(files.result_csv if kind == CSV else files.result), media_type=kind)
+    try:
+        blocks = blocks_of(files.result_csv if kind == CSV else files.result)
+    except FileNotFoundError:
+        raise HTTPException(HTTPStatus.NOT_FOUND, NO_RESULT) from None
+    return StreamingResponse(blocks, media_type=kind)
 
 
 async def listening(request: Request, principal: Owner) -> AsyncIterator[None]:
@@ -305,8 +313,17 @@ async def events(job: Known, jobs: KnownJobs, request: Request) -> AsyncIterator
             return
         await asyncio.sleep(LOOK_SECONDS)
         # All streams of a worker look one after the other, so that they take one thread from what people wait for.
-        latest: Job | None = await run_sync(jobs.of, job.job, limiter=request.app.state.looking)
-        now = latest or now
+        now = await run_sync(_again, jobs, now, limiter=request.app.state.looking)
+
+
+def _again(jobs: Jobs, job: Job) -> Job:
+    """The job as it is now; as it was where the database is away for the moment, since the next look is soon."""
+    try:
+        return jobs.of(job.job) or job
+    except (SQLAlchemyError, StoreUnreachable) as failed:
+        if not is_outage(failed):
+            raise
+        return job
 
 
 def shown(job: Job) -> JobShown:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
@@ -173,14 +173,17 @@ class Jobs:
         """
         with self.engine.begin() as connection:
             now = database_now(connection)
-            self._give_up(connection, now)
+            given_up = self._give_up(connection, now)
             oldest = _in_turn(now).limit(1)
             held = {"state": State.RUNNING, "holder": secrets.token_hex(_NAME_BYTES), "lease_until": now + lease}
             # Of two who choose the same at once, the second finds it taken when the first has committed.
             taken = sa.update(job).where(job.c.job == oldest.scalar_subquery(), _free(now))
             taken = taken.values(**held, attempts=job.c.attempts + 1)
             name = connection.execute(taken.returning(job.c.job)).scalar_one_or_none()
-            return self._of(connection, name) if name else None
+            held = self._of(connection, name) if name else None
+        for name in given_up:
+            self.files(name).keep_the_result_alone()
+        return held
 
     def read(self, held: Job, rows: int, as_of: date | None) -> Job:
         """Notes how many rows there are, and of which night; Fenced where the job was lost."""
@@ -263,12 +266,12 @@ class Jobs:
         self.files(held.job).keep_the_result_alone()
         return ended
 
-    def _give_up(self, connection: Connection, now: datetime) -> None:
+    def _give_up(self, connection: Connection, now: datetime) -> Sequence[str]:
         spent = (_free(now), job.c.attempts >= MOST_ATTEMPTS)
         call_at = sa.case((job.c.callback.is_not(None), now))
         reason = f"{MOST_ATTEMPTS} processes ended while they worked on it"
         ended = {"state": State.FAILED, "holder": None, "reason": reason, "ended_at": now, "call_at": call_at}
-        connection.execute(sa.update(job).where(*spent).values(ended))
+        return connection.scalars(sa.update(job).where(*spent).values(ended).returning(job.c.job)).all()
 
 
 def open_jobs(settings: Settings, engine: Engine) -> Jobs:
@@ -282,9 +285,13 @@ def jobs_beside(engine: Engine, lake: Path) -> Jobs:
 
 
 def blocks_of(path: Path) -> Iterator[bytes]:
-    """The bytes of a result's file, so many at a time."""
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
+    """The bytes of a result's file, so many at a time; FileNotFoundError at once where it is gone."""
+    return _blocks(path.open("rb"))
+
+
+def _blocks(opened: IO[bytes]) -> Iterator[bytes]:
+    with opened:
+        while block := opened.read(_BLOCK):
             yield block
 
 

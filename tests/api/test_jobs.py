@@ -24,6 +24,7 @@ from api import job_worker
 from api.app import create_app
 from api.job_taker import Taker
 from api.job_worker import work
+from churn.errors import StoreUnreachable
 from schemas.jobs import JOB_RESULTS, State
 from schemas.users import Role, User
 from store.access_tables import job, lookup_audit
@@ -378,6 +379,31 @@ def test_events_of_a_job_that_is_worked_on_tell_how_far_it_is(ask: Ask, settings
         "event: progress"
     ]
     assert time.monotonic() - began < 5
+
+
+def test_a_stream_outlives_a_moment_without_the_database(ask: Ask, settings: Settings, monkeypatch):
+    monkeypatch.setattr("api.jobs.LOOK_SECONDS", 0.01)
+    place, _ = ended(ask, settings, json=ONE_ROW)
+    looked, looks = Jobs.of, []
+
+    def away_now_and_then(self: Jobs, name: str) -> Job | None:
+        looks.append(name)
+        if len(looks) in (2, 3):
+            raise StoreUnreachable("the database does not answer")
+        found = looked(self, name)
+        return replace(found, state=State.RUNNING) if found and len(looks) == 1 else found
+
+    monkeypatch.setattr(Jobs, "of", away_now_and_then)
+    assert "event: done" in ask("GET", f"{place}/events").text
+
+
+def test_a_result_whose_file_is_gone_is_told_before_anything_is_sent(ask: Ask, settings: Settings):
+    dialler = User("dialler", Role.SERVICE)
+    with running(create_app(settings, TINY.name), who=dialler) as ask_dialler:
+        place, _ = ended(ask_dialler, settings, json=ONE_ROW)
+        for file in (settings.lake / "jobs").glob("*/result.*"):
+            file.unlink()
+        assert result(ask_dialler, place).status_code == 404
 
 
 def test_nobody_listens_to_more_jobs_at_once_than_he_may(ask: Ask, settings: Settings, monkeypatch):
