@@ -9,11 +9,14 @@ import re
 import socket
 import time
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from http import HTTPStatus
 from ipaddress import ip_address
+from threading import Thread
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -22,7 +25,9 @@ from store.jobs import Job
 from store.settings import DEVELOPMENT, is_raw_key
 
 HOSTS, KEY = "CHURN_CALLBACK_HOSTS", "CHURN_CALLBACK_KEY"
-SECONDS = 5.0
+SECONDS = 5.0  # to connect, and for each part of what is sent and answered
+LONGEST = 15.0  # seconds for all of it
+LATER = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
 FIRST_PAUSE = timedelta(seconds=5)
 LONGER = 6  # each pause against the one before: 5 s, 30 s, 3 min, 18 min
 PORTS = {"https": 443, "http": 80}
@@ -59,7 +64,18 @@ class Callbacks:
         self._address(url)
 
     def tell(self, ended: Job) -> Came:
-        """Posts the job's end, once; redirects are not followed, and the answer's body is not read."""
+        """Posts the job's end, once; redirects are not followed, and the answer's body is not read.
+
+        A host that answers letter by letter is not listened to for longer than the job is the caller's to tell of.
+        """
+        came: Future[Came] = Future()
+        Thread(target=_settle, args=(came, partial(self._post, ended)), daemon=True, name="callback").start()
+        try:
+            return came.result(LONGEST)
+        except TimeoutError:
+            return Came(told=False, says=f"no answer within {LONGEST:.0f} seconds")
+
+    def _post(self, ended: Job) -> Came:
         import httpx  # 20 MB that no look-up needs
 
         body = json.dumps({"job": ended.job, "state": ended.state, "rows": ended.rows}, sort_keys=True).encode()
@@ -77,7 +93,8 @@ class Callbacks:
         except (httpx.HTTPError, OSError) as failed:
             return Came(told=False, says=type(failed).__name__)
         told = HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
-        return Came(told, f"answered {status}", worth_another=status >= HTTPStatus.INTERNAL_SERVER_ERROR)
+        may_pass = status in LATER or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        return Came(told, f"answered {status}", worth_another=may_pass)
 
     def _address(self, url: str) -> SplitResult:
         to = _split(url)
@@ -122,6 +139,13 @@ def read_callbacks(env: Mapping[str, str]) -> Callbacks:
 def current_callbacks() -> Callbacks:
     """What this process's environment says."""
     return read_callbacks(os.environ)
+
+
+def _settle(came: Future[Came], post: Callable[[], Came]) -> None:
+    try:
+        came.set_result(post())
+    except Exception as failed:  # raised again where it is waited for
+        came.set_exception(failed)
 
 
 def _request(to: SplitResult, address: str, headers: Mapping[str, str]) -> dict[str, Any]:

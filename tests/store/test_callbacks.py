@@ -6,6 +6,7 @@ import hmac
 import json
 import socket
 import threading
+import time
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -57,6 +58,9 @@ ANSWERS = [
     (204, True, False),
     (302, False, False),
     (404, False, False),
+    (408, False, True),
+    (425, False, True),
+    (429, False, True),
     (500, False, True),
     (503, False, True),
 ]
@@ -141,7 +145,7 @@ def test_the_call_is_signed_over_its_moment_and_its_body(crm: Heard):
 
 
 @pytest.mark.parametrize(("status", "told", "worth_another"), ANSWERS)
-def test_redirects_are_not_followed_and_only_failures_of_the_server_are_tried_again(
+def test_redirects_are_not_followed_and_only_what_may_pass_is_tried_again(
     crm: Heard, status: int, told: bool, worth_another: bool
 ):
     crm.status = status
@@ -159,6 +163,28 @@ def test_a_name_for_a_private_address_is_not_called_unless_it_is_named_with_its_
     assert by_name.tell(plain).says == "localhost is a private address: name it with its port"
     assert not crm.requests
     assert replace(by_name, hosts=frozenset({f"localhost:{port}"})).tell(ended(crm.url)).told
+
+
+def test_who_answers_letter_by_letter_is_not_listened_to_for_ever(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("store.callbacks.LONGEST", 0.3)
+    ends = threading.Event()
+
+    def drip() -> None:
+        line, _ = talker.accept()
+        with line:
+            while not ends.wait(0.05):
+                line.sendall(b"H")
+
+    with socket.create_server(("127.0.0.1", 0)) as talker:
+        thread = threading.Thread(target=drip)
+        thread.start()
+        url = f"http://127.0.0.1:{talker.getsockname()[1]}/"
+        began = time.monotonic()
+        came = allowing(url).tell(ended(url))
+        ends.set()
+        thread.join()
+    assert (came.told, came.worth_another) == (False, True)
+    assert time.monotonic() - began < 3
 
 
 def test_who_does_not_answer_is_tried_again_a_few_times_and_ever_later():
