@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import re
 from base64 import b64decode
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Literal
+from urllib.parse import unquote_plus
 
 from fastapi import APIRouter, Depends, Form, Header, HTTPException, Request
 from fastapi.openapi.models import OAuth2 as OAuth2Model
@@ -182,34 +183,44 @@ def token(request: Request, form: Annotated[Credentials, Form()]) -> Token:
     """
     of_a_program = form.grant_type == "client_credentials"
     name, secret = (form.client_id, form.client_secret) if of_a_program else (form.username, form.password)
-    if of_a_program and name is None:
-        name, secret = _basic(request)
-    user = _let_in(request, name or "", secret or "", of_a_program=of_a_program)
+    pairs = _basic(request) if of_a_program and name is None else [(name or "", secret or "")]
+    user = _let_in(request, pairs, of_a_program=of_a_program)
     made = issue_token(user, request.app.state.keyring)
     return Token(access_token=made, expires_in=int(LONGEST_LIFE.total_seconds()))
 
 
-def _let_in(request: Request, name: str, secret: str, *, of_a_program: bool) -> User:
-    """The user, whose attempt is then none; 401 for anybody else, 429 for whoever tried too often."""
+def _let_in(request: Request, pairs: Sequence[tuple[str, str]], *, of_a_program: bool) -> User:
+    """The user, whose attempt is then none; 401 for anybody else, 429 for whoever tried too often.
+
+    Each pair is a way to read the same name and secret.
+    """
     users: Users = request.app.state.users
     attempts: Attempts = request.app.state.attempts
     address = request.client.host if request.client else ""
+    name = pairs[0][0]
     if wait := attempts.begin(name, address):
         raise too_many(wait)
-    user = users.recognised(name, secret)
+    user = next((found for pair in pairs if (found := users.recognised(*pair))), None)
     if user is None or (user.role is Role.SERVICE) != of_a_program:
         raise HTTPException(HTTPStatus.UNAUTHORIZED, NOT_KNOWN, CHALLENGE)
     attempts.forgive(name, address)
     return user
 
 
-def _basic(request: Request) -> tuple[str, str]:
-    """Id and secret of the header Authorization: Basic; empty where there is none that can be read."""
+def _basic(request: Request) -> list[tuple[str, str]]:
+    """Id and secret of the header Authorization: Basic; empty where there is none that can be read.
+
+    As they stand, which most programs send, and as RFC 6749 has them encoded before, which libraries for OAuth do.
+    """
     scheme, _, told = request.headers.get("authorization", "").partition(" ")
     try:
         pair = b64decode(told, validate=True).decode() if scheme.lower() == "basic" else ""
     except ValueError:
         pair = ""
     name, _, secret = pair.partition(":")
-    fits = re.fullmatch(NAME_PATTERN, name) and len(name) <= LONGEST_NAME and len(secret) <= MOST_LETTERS
-    return (name, secret) if fits else ("", "")
+    ways = dict.fromkeys([(name, secret), (unquote_plus(name), unquote_plus(secret))])
+    return [way for way in ways if _can_be(*way)] or [("", "")]
+
+
+def _can_be(name: str, secret: str) -> bool:
+    return bool(re.fullmatch(NAME_PATTERN, name)) and len(name) <= LONGEST_NAME and len(secret) <= MOST_LETTERS

@@ -7,6 +7,7 @@ from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
+from urllib.parse import quote_plus
 
 import httpx
 import pytest
@@ -79,6 +80,15 @@ def test_a_program_shows_its_secret_as_http_basic_has_it(ask: Ask):
     answer = ask("POST", PATH, data={"grant_type": "client_credentials"}, headers={"authorization": f"Basic {told}"})
     assert answer.status_code == 200
     assert answer.json()["expires_in"] == 900
+
+
+@pytest.mark.parametrize("way", [str, quote_plus], ids=["as it stands", "encoded"])
+def test_a_secret_may_stand_in_http_basic_as_it_is_or_as_libraries_encode_it(ask: Ask, settings: Settings, way):
+    secret = "p+s%w rd:with&signs"
+    open_users(settings).add(User("dialler", Role.SERVICE), secret, "tests")
+    told = b64encode(f"dialler:{way(secret)}".encode()).decode()
+    answer = ask("POST", PATH, data={"grant_type": "client_credentials"}, headers={"authorization": f"Basic {told}"})
+    assert answer.status_code == 200
 
 
 KNOCKS = [
