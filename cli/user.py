@@ -13,8 +13,10 @@ from rich.table import Table
 
 from churn.errors import RequestError, SettingsError
 from cli.terminal import terminal
+from schemas.columns import Role as Column
 from schemas.users import Role, User
 from store.audit import Look, audit_key, read_audit, require_purpose
+from store.contracts import read_contract, shipped_contracts
 from store.keyring import MAKE_ONE, VARIABLE, add_key, key_file
 from store.people import who_am_i
 from store.settings import current_settings
@@ -50,6 +52,7 @@ def add(
     """Add a person or a program. The password is asked for, or read from standard input; it is never an argument."""
     user = User(name, role, _limits(segments, ()), _limits(regions, ()))
     open_users(current_settings()).add(user, _password(), who or who_am_i())
+    _warn_of_unknown(segments)
     typer.echo(f"{name} may ask as {role}.")
 
 
@@ -68,6 +71,7 @@ def change(
     known = users.of(name)
     limited = replace(known, segments=_limits(segments, known.segments), regions=_limits(regions, known.regions))
     users.change(replace(limited, role=role or known.role), who or who_am_i())
+    _warn_of_unknown(segments)
     typer.echo(f"{name} is changed. {TOKENS_END}")
 
 
@@ -137,6 +141,15 @@ def audit(
         seen = (entry.customer or "")[:12]
         table.add_row(f"{entry.happened_at:%Y-%m-%d %H:%M:%S}", entry.principal, entry.what, entry.purpose, seen)
     terminal().print(table)
+
+
+def _warn_of_unknown(segments: list[str] | None) -> None:
+    """A segment that nobody is of is most likely mistyped, and its user sees nobody; it may be of a file elsewhere."""
+    bases = [read_contract(name).one(Column.SEGMENT) for name in shipped_contracts()]
+    known = {EVERYBODY, *(segment for base in bases if base for segment in base.allowed)}
+    if unknown := sorted(set(segments or ()) - known):
+        told = f"No contract that ships has the segment {', '.join(unknown)}; they have {', '.join(sorted(known))}."
+        typer.echo(f"{told} Who is limited to others alone sees no customer.", err=True)
 
 
 def _limits(asked: list[str] | None, as_before: tuple[str, ...]) -> tuple[str, ...]:

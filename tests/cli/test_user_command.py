@@ -42,6 +42,13 @@ def test_a_user_is_added_with_the_password_from_standard_input(home: Settings):
     assert known == User("ada", Role.AGENT, ("prepaid", "b2b"), ("R01",))
 
 
+def test_a_segment_that_no_contract_has_is_told_of(home: Settings):
+    command = ["user", "add", "ada", "--role", "agent", "--segment", "prepiad", "--segment", "prepaid"]
+    told = CliRunner().invoke(app, command, input=PASSWORD).stderr
+    assert told.startswith("No contract that ships has the segment prepiad; they have ")
+    assert "prepaid" in told
+
+
 def test_the_list_says_who_may_what(home: Settings):
     assert "There are no users" in churn("list")
     churn("add", "ada", "--role", "agent", "--segment", "prepaid", "--who", "opal", sent=PASSWORD)
