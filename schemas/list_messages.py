@@ -124,7 +124,7 @@ class Cursor(BaseModel):
 
     as_of: str = Field(max_length=10)
     fence: int = Field(ge=0, le=2**53)
-    after: Annotated[int, Field(ge=0, le=2**53)] | Annotated[str, Field(max_length=LONGEST_TEXT)]
+    after: Annotated[int, Field(ge=0, le=2**53)] | Annotated[str, Field(max_length=LONGEST_TEXT, pattern=r"^[^\x00]*$")]
     of: str = Field(max_length=64, description="Digest of what else was asked")
 
     def written(self) -> str:

@@ -196,6 +196,13 @@ def test_a_cursor_whose_place_can_be_none_is_refused(ask: Ask, settings: Setting
     shown(ask, 422, cursor=given.model_copy(update={"after": after}).written())
 
 
+def test_a_cursor_whose_place_is_a_text_that_no_database_has_is_refused(ask: Ask, settings: Settings):
+    publish_list(settings, RANKED, held_out=[21, 22])
+    given = read_cursor(shown(ask, limit=1, status="held_out")["next_cursor"])
+    assert isinstance(given.after, str)
+    shown(ask, 422, status="held_out", cursor=given.model_copy(update={"after": "\x00"}).written())
+
+
 def test_a_cursor_leads_on_in_its_own_list_alone(ask: Ask, settings: Settings):
     publish_list(settings, RANKED)
     begun = shown(ask, limit=2)["next_cursor"]
