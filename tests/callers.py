@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from itertools import cycle
+from typing import Any
 
 LARGEST_HEAD = 64 * 1024
 
@@ -56,12 +57,13 @@ class Heard:
 
 def heard(calls: Calls) -> Heard:
     """Lets the callers call."""
+    return heard_by("tests.callers", asdict(calls))
+
+
+def heard_by(program: str, asked: dict[str, Any]) -> Heard:
+    """What callers heard that are a program of their own, asked and answering in JSON."""
     told = subprocess.run(
-        [sys.executable, "-m", "tests.callers"],
-        input=json.dumps(asdict(calls)),
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
+        [sys.executable, "-m", program], input=json.dumps(asked), stdout=subprocess.PIPE, text=True, check=True
     )
     return Heard(**json.loads(told.stdout))
 

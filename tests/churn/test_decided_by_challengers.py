@@ -12,17 +12,16 @@ import pytest
 
 from churn.errors import AuditFailed
 from churn.evidence import Decided, Evidence, Issue
-from churn.listing import FROM_SCORES, is_listed, list_rows, listed_rows, status_rows, team_rows
-from churn.outreach import Terms, judge
+from churn.outreach import Terms
 from churn.receipt import receipts
 from churn.scorecard import Scorecard
 from churn.scoring import Stamp, percentile_edges, score_rows, with_percentile
 from churn.traffic import Traffic, with_challengers
-from churn.wave import draw
 from schemas.policy import ChallengerTraffic, Holdout
 from store.rebuilding import CODED
 from tests import cards
-from tests.policies import VOUCHER, nothing_before, small_policy
+from tests.decisions import decided_by
+from tests.policies import VOUCHER, small_policy
 
 CUSTOMERS = cards.customers(300)
 CHAMPION, CHALLENGER = "m" * 64, "n" * 64
@@ -64,21 +63,7 @@ def decided(scores: pa.Table, terms: Terms) -> Decided:
     dealt = terms.dealt(CUSTOMERS, cards.contract())
     if dealt:
         scores = with_challengers(scores, CUSTOMERS, dealt, lambda digest, rows: scored(BOLDER, digest, rows))
-    past = nothing_before(terms.policy)
-    judged = judge(scores, terms, past)
-    wave = draw([judged.candidates], terms.policy)
-    [places] = wave.parts
-    statuses = status_rows(judged, places, terms)
-    theirs = scores.select(FROM_SCORES).filter(pa.array(is_listed(judged, places)))
-    return Decided(
-        issue=Issue("list", 1),
-        statuses=statuses,
-        listed=list_rows([listed_rows(theirs, statuses, judged, places)], terms),
-        teams=team_rows([judged], wave, terms),
-        terms=terms,
-        past=past,
-        challengers={CHALLENGER: BOLDER} if terms.traffic else {},
-    )
+    return decided_by(terms, scores, {CHALLENGER: BOLDER} if terms.traffic else {})
 
 
 def with_models(night: Evidence, models: dict[str, Scorecard | None]) -> Evidence:

@@ -14,17 +14,16 @@ from hypothesis import strategies as st
 
 from churn.errors import AuditFailed
 from churn.evidence import Decided, Evidence, Issue
-from churn.listing import FROM_SCORES, is_listed, list_rows, listed_rows, status_rows, team_rows
-from churn.outreach import Terms, judge
+from churn.outreach import Terms
 from churn.profit import expected_value
 from churn.receipt import receipts
 from churn.scoring import Stamp, percentile_edges, score_rows, with_percentile
 from churn.uplift import Cards, Uplift
-from churn.wave import draw
 from schemas.policy import Holdout, Policy
 from schemas.receipt import Receipt
 from tests import cards
-from tests.policies import VOUCHER, nothing_before, small_policy
+from tests.decisions import decided_by
+from tests.policies import VOUCHER, small_policy
 
 CUSTOMERS = cards.customers(300)
 
@@ -69,20 +68,7 @@ def decided(scores: pa.Table, terms: Terms) -> Decided:
     rows = scores
     for name in terms.columns:
         rows = rows.append_column(name, CUSTOMERS[name])
-    past = nothing_before(terms.policy)
-    judged = judge(rows, terms, past)
-    wave = draw([judged.candidates], terms.policy)
-    [places] = wave.parts
-    statuses = status_rows(judged, places, terms)
-    theirs = scores.select(FROM_SCORES).filter(pa.array(is_listed(judged, places)))
-    return Decided(
-        issue=Issue("list", 1),
-        statuses=statuses,
-        listed=list_rows([listed_rows(theirs, statuses, judged, places)], terms),
-        teams=team_rows([judged], wave, terms),
-        terms=terms,
-        past=past,
-    )
+    return decided_by(terms, rows)
 
 
 def test_receipts_of_a_list_by_effects_are_recomputed_and_say_by_which() -> None:

@@ -10,13 +10,12 @@ import json
 import os
 import select
 import socket
-import subprocess
 import sys
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass
 
-from tests.callers import Heard
+from tests.callers import Heard, heard_by
 
 LINES = 512  # more than the worker lets wait, so that there is a free one whenever a request is due
 PATIENCE = 5.0  # seconds for the last answers
@@ -37,14 +36,7 @@ class Flood:
 
 def flooded(flood: Flood) -> Heard:
     """What came of it; who was not answered at all is counted as `no answer`."""
-    told = subprocess.run(
-        [sys.executable, "-m", "tests.faults.long.flood"],
-        input=json.dumps(asdict(flood)),
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    return Heard(**json.loads(told.stdout))
+    return heard_by("tests.faults.long.flood", asdict(flood))
 
 
 class Line:
