@@ -90,7 +90,7 @@ class WholeBody:
             return problem_answer(TOO_SLOW, {"connection": "close"})
         except _RefusedError as refused:
             return refused.answer
-        problem = None if body is None or _is_file(coming.scope) else _problem_of_json(body)
+        problem = None if body is None else _problem(body, coming.scope)
         return problem_answer(problem) if problem else body
 
 
@@ -105,6 +105,8 @@ class _RefusedError(Exception):
 class _Coming:
     """A body on its way, and how many bytes of the worker's room are held for it."""
 
+    __slots__ = ("_room", "held", "scope")
+
     def __init__(self, room: WholeBody, scope: Scope) -> None:
         self.scope = scope
         self.held = 0
@@ -117,8 +119,9 @@ class _Coming:
             message = await receive()
             if message["type"] == "http.disconnect":
                 return None
-            parts.append(message.get("body", b""))
-            size += len(parts[-1])
+            part = message.get("body", b"")
+            parts.append(part)
+            size += len(part)
             if size > LARGEST_BODY:
                 self._hold(size)
             if not message.get("more_body", False):
@@ -133,11 +136,15 @@ class _Coming:
         self.held = size
 
 
-def _problem_of_json(body: bytes) -> Problem | None:
-    """What no parser is to meet: a value of two letters takes it up to a hundred times as much memory."""
+def _problem(body: bytes, scope: Scope) -> Problem | None:
+    """What of JSON no parser is to meet: a value of two letters takes it up to a hundred times as much memory."""
+    if len(body) <= LARGEST_BODY:
+        return TOO_DEEP if is_too_deep(body) and not _is_file(scope) else None
+    if _is_file(scope):
+        return None
     if len(body) > LARGEST_BATCH:
         return OVERSIZE
-    if len(body) > LARGEST_BODY and max(body.count(b","), body.count(b"[") + body.count(b"{")) > MOST_VALUES:
+    if max(body.count(b","), body.count(b"[") + body.count(b"{")) > MOST_VALUES:
         return TOO_MANY
     return TOO_DEEP if is_too_deep(body) else None
 

@@ -180,10 +180,10 @@ class Jobs:
             taken = sa.update(job).where(job.c.job == oldest.scalar_subquery(), _free(now))
             taken = taken.values(**held, attempts=job.c.attempts + 1)
             name = connection.execute(taken.returning(job.c.job)).scalar_one_or_none()
-            held = self._of(connection, name) if name else None
-        for name in given_up:
-            self.files(name).keep_the_result_alone()
-        return held
+            claimed = self._of(connection, name) if name else None
+        for spent in given_up:
+            self.files(spent).keep_the_result_alone()
+        return claimed
 
     def read(self, held: Job, rows: int, as_of: date | None) -> Job:
         """Notes how many rows there are, and of which night; Fenced where the job was lost."""
