@@ -24,6 +24,7 @@ from api import (
     health,
     interventions,
     jobs,
+    log_in,
     metrics,
     outreach,
     predictions,
@@ -63,7 +64,7 @@ ROUTERS = (
     predictions.router,  # first, since a request is held against one route after the other
     health.router,
     metrics.router,
-    security.router,
+    log_in.router,
     batch.router,
     customers.router,
     what_if.router,

@@ -32,7 +32,7 @@ class Attempts:
         self._shared = shared
         self._beside_users = beside_users
         self._own = LocalBuckets()
-        self._one_at_a_time = Lock()
+        self._counting = Lock()
         self._away_until = 0.0
 
     def begin(self, name: str, address: str) -> float:
@@ -57,7 +57,7 @@ class Attempts:
                     raise
                 self._away_until = time.monotonic() + AWAY_SECONDS
                 log.warning("attempts to log in are counted by this worker alone: %s", away.what)
-        with self._one_at_a_time:
+        with self._counting:
             if len(self._own.busy_until) > MOST_KEPT:
                 self._own.busy_until.clear()
             return self._own.lease(bucket, wanted, rate)

@@ -3,40 +3,30 @@
 from __future__ import annotations
 
 import math
-import re
-from base64 import b64decode
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Literal
-from urllib.parse import unquote_plus
 
-from fastapi import APIRouter, Depends, Form, Header, HTTPException, Request
+from fastapi import Depends, Header, HTTPException, Request
 from fastapi.openapi.models import OAuth2 as OAuth2Model
 from fastapi.openapi.models import OAuthFlowClientCredentials, OAuthFlowPassword, OAuthFlows
 from fastapi.security.base import SecurityBase
-from pydantic import BaseModel, Field
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
-from api.attempts import Attempts
-from api.problems import described
-from api.tokens import LONGEST_LIFE, TokenReader, TokenRefused, issue_token
-from schemas.users import LONGEST_NAME, NAME_PATTERN, Role, User
+from api.tokens import TokenReader, TokenRefused
+from schemas.users import Role, User
 from store.audit import Look
-from store.users import MOST_LETTERS, Users
-
-router = APIRouter(prefix="/api/v1", tags=["access"])
 
 Principal = User  # who asks, as his token says
 
-TOKEN_PATH = f"{router.prefix}/token"
+TOKEN_PATH = "/api/v1/token"  # noqa: S105 - where it is asked for, see api/log_in.py
 BEARER: Literal["bearer"] = "bearer"
 ASK_THEM = "Ask an operator to do it, or for the role."
 CHALLENGE = {"WWW-Authenticate": "Bearer"}
 NO_TOKEN = f"Send a token, as POST {TOKEN_PATH} gives it, in the header Authorization: Bearer."
 BAD_TOKEN = f"The token is not good, or no longer: ask POST {TOKEN_PATH} for another."
-NOT_KNOWN = "There is nobody of this name and password, or secret. Check both, or ask an operator for another."
 
 
 class AccessToken(SecurityBase):
@@ -143,84 +133,3 @@ def too_many(wait: float) -> HTTPException:
     seconds = max(1, math.ceil(wait))
     told = f"That was more than you may ask for in so short a time. Ask again in {seconds} s."
     return HTTPException(HTTPStatus.TOO_MANY_REQUESTS, told, {"Retry-After": str(seconds)})
-
-
-class Token(BaseModel):
-    """What opens the other routes, as RFC 6749 has it."""
-
-    access_token: str = Field(description="For the header Authorization: Bearer")
-    token_type: Literal["bearer"] = BEARER
-    expires_in: int = Field(description="Seconds for which it is good", examples=[900])
-
-
-Name = Annotated[str | None, Field(max_length=LONGEST_NAME, pattern=NAME_PATTERN)]
-Secret = Annotated[str | None, Field(max_length=MOST_LETTERS)]
-
-
-class Credentials(BaseModel):
-    """The form that asks for a token; `client_id` and `client_secret` may stand in HTTP Basic instead."""
-
-    grant_type: Literal["password", "client_credentials"]
-    username: Name = None
-    password: Secret = None
-    client_id: Name = None
-    client_secret: Secret = None
-
-
-@router.post(
-    "/token",
-    responses=described(
-        HTTPStatus.UNAUTHORIZED,
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-        HTTPStatus.TOO_MANY_REQUESTS,
-        HTTPStatus.SERVICE_UNAVAILABLE,
-    ),
-)
-def token(request: Request, form: Annotated[Credentials, Form()]) -> Token:
-    """A token for a person by name and password, or for a program by its id and secret, here or as HTTP Basic has it.
-
-    It is a plain function, since a password's hash takes 30 ms, for which the event loop shall not stand still.
-    """
-    of_a_program = form.grant_type == "client_credentials"
-    name, secret = (form.client_id, form.client_secret) if of_a_program else (form.username, form.password)
-    pairs = _basic(request) if of_a_program and name is None else [(name or "", secret or "")]
-    user = _let_in(request, pairs, of_a_program=of_a_program)
-    made = issue_token(user, request.app.state.keyring)
-    return Token(access_token=made, expires_in=int(LONGEST_LIFE.total_seconds()))
-
-
-def _let_in(request: Request, pairs: Sequence[tuple[str, str]], *, of_a_program: bool) -> User:
-    """The user, whose attempt is then none; 401 for anybody else, 429 for whoever tried too often.
-
-    Each pair is a way to read the same name and secret.
-    """
-    users: Users = request.app.state.users
-    attempts: Attempts = request.app.state.attempts
-    address = request.client.host if request.client else ""
-    name = pairs[0][0]
-    if wait := attempts.begin(name, address):
-        raise too_many(wait)
-    user = next((found for pair in pairs if (found := users.recognised(*pair))), None)
-    if user is None or (user.role is Role.SERVICE) != of_a_program:
-        raise HTTPException(HTTPStatus.UNAUTHORIZED, NOT_KNOWN, CHALLENGE)
-    attempts.forgive(name, address)
-    return user
-
-
-def _basic(request: Request) -> list[tuple[str, str]]:
-    """Id and secret of the header Authorization: Basic; empty where there is none that can be read.
-
-    As they stand, which most programs send, and as RFC 6749 has them encoded before, which libraries for OAuth do.
-    """
-    scheme, _, told = request.headers.get("authorization", "").partition(" ")
-    try:
-        pair = b64decode(told, validate=True).decode() if scheme.lower() == "basic" else ""
-    except ValueError:
-        pair = ""
-    name, _, secret = pair.partition(":")
-    ways = dict.fromkeys([(name, secret), (unquote_plus(name), unquote_plus(secret))])
-    return [way for way in ways if _can_be(*way)] or [("", "")]
-
-
-def _can_be(name: str, secret: str) -> bool:
-    return bool(re.fullmatch(NAME_PATTERN, name)) and len(name) <= LONGEST_NAME and len(secret) <= MOST_LETTERS

@@ -20,11 +20,11 @@ class JobRoom:
     most: int
     _taken: int = field(default=0, init=False)
     _look_at: float = field(default=0.0, init=False)
-    _one_at_a_time: Lock = field(default_factory=Lock, init=False)
+    _counting: Lock = field(default_factory=Lock, init=False)
 
     def take(self, size: int) -> bool:
         """Whether there is room for so many bytes more, which then counts as taken."""
-        with self._one_at_a_time:
+        with self._counting:
             if time.monotonic() >= self._look_at:
                 self._taken, self._look_at = _bytes_in(self.root), time.monotonic() + LOOK_AGAIN_SECONDS
             fits = self._taken + size <= self.most

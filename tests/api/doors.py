@@ -10,8 +10,9 @@ from fastapi import Depends, FastAPI
 
 from api.door import guard, leave
 from api.limits import limited
+from api.log_in import router
 from api.problems import answer_with_problems
-from api.security import Anyone, Looking, require, router
+from api.security import Anyone, Looking, require
 from schemas.users import Role, User
 from store.settings import Settings
 from store.tables import engine_for

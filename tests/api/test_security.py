@@ -15,7 +15,8 @@ import sqlalchemy as sa
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.attempts import ATTEMPTS_BY_ADDRESS, ATTEMPTS_BY_NAME, Attempts
-from api.security import ASK_THEM, NOT_KNOWN, may_see
+from api.log_in import NOT_KNOWN
+from api.security import ASK_THEM, may_see
 from churn.errors import StoreUnreachable
 from schemas.users import Role, User
 from store.access_tables import rate_bucket
