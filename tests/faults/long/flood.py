@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 
 from tests.callers import Heard, heard_by
 
-LINES = 512  # more than the worker lets wait, so that there is a free one whenever a request is due
+LINES = 1_024  # more than the worker lets wait, so that there is a free one whenever a request is due
 PATIENCE = 5.0  # seconds for the last answers
 AT_ONCE = 64 * 1024  # bytes
 LENGTH, LATER, ENDS = b"content-length: ", b"retry-after: ", b"\r\n\r\n"
