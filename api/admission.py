@@ -90,22 +90,35 @@ class Queue:
         """Learns how long a prediction takes at present; while others wait, all that lies between two of them."""
         seconds = ended - (began if self._last is None else self._last)
         self._last = ended if self.waiting else None
-        self._pace += (seconds - self._pace) / _MEMORY
+        # Some waited for a lease of their budget, or for a client who did not read: that says no more than "full" does.
+        self._pace += (min(seconds, PATIENCE) - self._pace) / _MEMORY
 
 
-class Admission:
-    """Refuses who found the queue full, and drops unexecuted what waited beyond its deadline."""
+class Begun:
+    """Tells the queue that a request is begun, whoever answers it: a browser's first question meets no admission."""
 
     def __init__(self, app: ASGIApp, queue: Queue) -> None:
         self.app = app
         self.queue = queue
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes all on."""
+        if scope["type"] == "http":
+            self.queue.leave(arrival_of(scope))
+        await self.app(scope, receive, send)
+
+
+class Admission:
+    """Refuses who found the queue full, and drops unexecuted what waited beyond its deadline."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes on whose time has not run out."""
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         arrival = arrival_of(scope)
-        self.queue.leave(arrival)
         too_late = arrival.refused or time.monotonic() - arrival.at > DEADLINE
         if too_late and scope["path"].startswith(ROUTES):
             return await problem_answer(BUSY, RETRY_AFTER)(scope, receive, send)

@@ -34,7 +34,7 @@ from api import (
     training_runs,
     what_if,
 )
-from api.admission import PREDICTIONS, Admission, Lanes, Queue, lanes
+from api.admission import PREDICTIONS, Admission, Begun, Lanes, Queue, lanes
 from api.cache import AnswerCache
 from api.deadline import LARGEST_BATCH, BodyLimits, WholeBody
 from api.door import guard, leave, watch
@@ -159,7 +159,7 @@ def _surround(app: FastAPI, service: ServiceSettings) -> None:
     app.add_middleware(WholeBody, knows=partial(security.knows, app.state.tokens))
     app.add_middleware(BodyLimits, larger=LARGER_BODIES)
     app.add_middleware(OversizeAsProblem)
-    app.add_middleware(Admission, queue=app.state.queue)
+    app.add_middleware(Admission)
     app.add_middleware(GZipMiddleware, minimum_size=WORTH_PACKING, compresslevel=5)
     if service.origins:
         methods, headers = ("GET", "POST"), ("Authorization", "Content-Type", "Idempotency-Key", "X-Purpose")
@@ -172,6 +172,7 @@ def _surround(app: FastAPI, service: ServiceSettings) -> None:
         )
     app.add_middleware(RequestLog, metrics=app.state.metrics)
     app.add_middleware(Headers)
+    app.add_middleware(Begun, queue=app.state.queue)
 
 
 @asynccontextmanager

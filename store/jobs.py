@@ -24,6 +24,7 @@ from store.settings import Settings
 LEASE = timedelta(seconds=60)  # for a process to start, or for a chunk, which takes less than one of them
 MOST_ATTEMPTS = 3  # by processes that died over it: its content may be what kills them
 KEPT = timedelta(days=7)  # scores of people are not kept for longer than somebody fetches them
+ADDED_WITHIN = timedelta(hours=1)  # of what it was sent; else nobody will, and the room is wanted
 MOST_CALLS = 5
 _BLOCK = 1 << 16
 _NAME_BYTES = 12
@@ -240,8 +241,8 @@ class Jobs:
             shutil.rmtree(self.files(name).folder, ignore_errors=True)
 
     def _nobodys(self, known: set[str]) -> list[str]:
-        """Folders of jobs that were never added, since their process died before."""
-        begun = time.time() - KEPT.total_seconds()
+        """Folders of jobs that were never added, since their process or the database failed before."""
+        begun = time.time() - ADDED_WITHIN.total_seconds()
         folders = self.root.iterdir() if self.root.is_dir() else ()
         return [folder.name for folder in folders if folder.name not in known and folder.stat().st_mtime < begun]
 

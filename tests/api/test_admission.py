@@ -50,7 +50,7 @@ class Jammed:
         self.app.get(PREDICTIONS)(self._quick)
         self.app.get("/health/live")(self._quick)
         self.app.add_middleware(Lanes, lanes=(self.lane,), queue=self.queue)
-        self.app.add_middleware(Admission, queue=self.queue)
+        self.app.add_middleware(Admission)
 
     def _slow(self) -> str:
         self.begun += 1
@@ -257,7 +257,7 @@ def test_what_waited_too_long_is_dropped_unexecuted_but_for_questions_about_heal
     async def count() -> None:
         begun.append(1)
 
-    app.add_middleware(Admission, queue=Queue())
+    app.add_middleware(Admission)
 
     async def from_a_connection(scope, receive, send):
         if scope["type"] == "http":
@@ -288,6 +288,15 @@ def test_more_than_sixteen_wait_only_where_they_are_worked_off_in_a_tenth_of_the
     for _ in range(waiting):
         queue.enter(Arrival(0.0))
     assert queue.full is full
+
+
+def test_one_that_waited_for_something_else_lets_nobody_be_refused_for_long():
+    queue = Queue()
+    for seconds in (60.0, *[0.0004] * 30):
+        queue.took(0.0, seconds)
+    for _ in range(QUEUE):
+        queue.enter(Arrival(0.0))
+    assert not queue.full
 
 
 def test_while_others_wait_a_prediction_takes_all_that_lies_between_two_of_them():

@@ -55,6 +55,22 @@ def test_more_than_the_usual_is_read_of_those_alone_who_are_known():
         assert ask("POST", "/many", content=b"x" * LARGER, headers={"x-known": "yes"}).json() == LARGER
 
 
+@pytest.mark.parametrize(
+    ("kinds", "status"),
+    [
+        (("application/json",), 400),
+        (("text/csv",), 200),
+        (("text/csv; charset=utf-8",), 200),
+        (("application/json", "text/csv"), 400),
+        (("text/csv", "application/json"), 400),
+        ((), 400),
+    ],
+)
+def test_brackets_mean_nothing_in_a_file_and_what_is_said_to_be_json_too_is_none(ask: Ask, kinds, status: int):
+    sent = ask("POST", "/one", content=b"[" * (DEEPEST + 1), headers=[("content-type", kind) for kind in kinds])
+    assert sent.status_code == status
+
+
 def test_no_more_is_held_at_once_than_there_is_room_for():
     app = FastAPI()
     app.add_middleware(WholeBody, knows=lambda scope: True, most_held=3 * LARGER // 2)

@@ -445,7 +445,8 @@ def test_what_ended_long_ago_is_gone_with_its_files(ask: Ask, settings: Settings
         connection.execute(sa.update(job).values(ended_at=sa.text("'2020-01-01 00:00:00.000000'")))
     never_added = settings.lake / "jobs" / ("f" * 24)
     never_added.mkdir()
-    os.utime(never_added, (0, 0))
+    two_hours_ago = time.time() - 7_200
+    os.utime(never_added, (two_hours_ago, two_hours_ago))
     work(settings)
     assert ask("GET", place).json()["state"] == State.GONE
     assert result(ask, place).status_code == 404

@@ -23,6 +23,7 @@ from api.admission import QUEUE
 from api.app import create_app
 from api.connections import Connection
 from store.registry import Version
+from store.service_settings import ServiceSettings
 from store.settings import Settings
 from tests.api.service import OPERATOR, TINY, admission
 
@@ -30,6 +31,7 @@ ROOT = Path(__file__).parent.parent.parent
 LIVE = b"GET /health/live HTTP/1.1\r\nhost: churn\r\n\r\n"
 READY = LIVE.replace(b"live", b"ready")
 SCORED = b'{"customer_id": "C1"}'
+DESK = "https://desk.example"
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Worker:
 
 @pytest.fixture
 def worker(settings: Settings, champion: Version) -> Iterator[Worker]:
-    app = create_app(settings, TINY.name)
+    app = create_app(settings, TINY.name, ServiceSettings(origins=(DESK,)))
     config = uvicorn.Config(app, port=0, http=Connection, log_config=None, ws="none", server_header=False)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
@@ -71,6 +73,21 @@ def answer(line: socket.socket) -> tuple[int, dict[str, str], bytes]:
         status = int(read.readline().split()[1])
         headers = dict(header.decode().strip().split(": ", 1) for header in iter(read.readline, b"\r\n"))
         return status, headers, read.read(int(headers["content-length"]))
+
+
+def test_the_questions_of_browsers_do_not_stay_in_the_queue(worker: Worker):
+    lines = (
+        b"OPTIONS /api/v1/predictions HTTP/1.1",
+        b"host: churn",
+        b"access-control-request-method: POST",
+        b"origin: %b",
+    )
+    asked = b"\r\n".join((*lines, b"", b""))
+    with dialled(worker) as line:
+        for status, page in [(200, DESK), (400, "https://elsewhere.test")] * 20:
+            line.sendall(asked % page.encode())
+            assert answer(line)[0] == status
+    assert worker.server.config.app.state.queue.waiting == 0
 
 
 def test_who_is_refused_may_ask_again_for_as_long_as_anybody_else_and_no_longer(worker: Worker):
