@@ -16,7 +16,10 @@ from churn.scorecard import Floats, Ints
 LOWEST, HIGHEST, STEPS_A_UNIT = -15.0, 10.0, 100
 COARSER = 25  # steps in a bin of the stability index
 FEWEST_EXPECTED = 100  # churners of a model's customers; of fewer the estimate is a guess, and nothing goes by it
-MOST_ROUNDS, CLOSE_ENOUGH = 1_000, 1e-7  # of the EM, which creeps where scores tell little
+# The odds of a base rise or fall at most so many times. Beyond it the scores moved, and not the share of churners: by a
+# model that tells few apart, a fiftieth less of each probability is likeliest where nobody leaves at all.
+MOST_TIMES = 3.0
+HALVINGS = 40  # of the rates that may be, to find the likeliest
 
 _EDGES = np.linspace(LOWEST, HIGHEST, int((HIGHEST - LOWEST) * STEPS_A_UNIT) + 1)
 _CHANCE = probability((_EDGES[1:] + _EDGES[:-1]) / 2.0)
@@ -62,30 +65,32 @@ class Spread:
     def em_rate(self, trained_rate: float) -> float:
         """An estimate: the share of churners under which these scores are likeliest.
 
-        By expectation and maximisation (Saerens, Latinne and Decaestecker 2002, Neural Computation 14, 21-41). It
-        holds where the base has more or fewer churners of the same kinds as when the model learnt, and churners score
-        no other than they did. `trained_rate` is the rate that the model was calibrated to.
+        Where expectation and maximisation ends (Saerens, Latinne and Decaestecker 2002, Neural Computation 14, 21-41);
+        that creeps where scores tell little, so the same rate is found by halves. It holds where the base has more or
+        fewer churners of the same kinds as when the model learnt, and churners score no other than they did.
+        `trained_rate` is the rate that the model was calibrated to.
         """
-        mass, rate = shares(self.counts), trained_rate
-        for _ in range(MOST_ROUNDS):
-            churners = _CHANCE * rate / trained_rate
-            found = weighed(mass, churners / (churners + (1.0 - _CHANCE) * (1.0 - rate) / (1.0 - trained_rate)))
-            if abs(found - rate) < CLOSE_ENOUGH:
-                break
-            rate = found
-        return found
+        mass, churners, stayers = shares(self.counts), _CHANCE / trained_rate, (1.0 - _CHANCE) / (1.0 - trained_rate)
+        low, high = 0.0, 1.0
+        for _ in range(HALVINGS):
+            rate = (low + high) / 2.0
+            likelier_above = weighed(mass, (churners - stayers) / (rate * churners + (1.0 - rate) * stayers)) > 0.0
+            low, high = (rate, high) if likelier_above else (low, rate)
+        return (low + high) / 2.0
 
 
 def odds_by_em(log_odds: Floats, trained_rate: float) -> float:
-    """By what the odds of a model's customers are multiplied, by EM from their scores alone; 1 where these say nothing.
+    """By what the odds of a model's customers are multiplied, by EM from their scores alone.
 
+    1 where these say nothing: of too few, and where they would say more than `MOST_TIMES` times as much, or as little.
     `trained_rate` is the share of churners that the model was calibrated to.
     """
     spread = Spread.of(log_odds)
     if spread.customers * spread.mean < FEWEST_EXPECTED:
         return 1.0
     rate = spread.em_rate(trained_rate)
-    return rate / (1.0 - rate) / (trained_rate / (1.0 - trained_rate)) if 0.0 < rate < 1.0 else 1.0
+    odds = rate / (1.0 - rate) / (trained_rate / (1.0 - trained_rate))
+    return odds if 1.0 / MOST_TIMES <= odds <= MOST_TIMES else 1.0
 
 
 def rank_correlation(one: Floats, other: Floats) -> float | None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from churn.prior import Prior
-from churn.score_spread import odds_by_em
+from churn.score_spread import MOST_TIMES, odds_by_em
 from schemas.policy import Policy
 from schemas.scores import SCORES
 from store.lake import read_parquet
 from store.priors import prior_of
 from tasks.night import Result
+from tasks.progress import warned
 from tasks.scoring import model_of
 
 
@@ -25,4 +28,13 @@ def prior_for(scores: Result, policy: Policy) -> Prior | None:
     for digest in pc.unique(digests).to_pylist():
         theirs = rows["log_odds"].filter(pc.equal(digests, digest)).to_numpy()
         odds[digest] = odds_by_em(theirs, model_of(digest).base_rate)
+    _tell_where_not_taken(odds)
     return prior_of(odds)
+
+
+def _tell_where_not_taken(odds: Mapping[str, float]) -> None:
+    for digest in (digest for digest, times in odds.items() if times == 1.0):
+        warned(
+            f"contacts of the customers of model {digest[:12]} are valued by its scores as they are: those let expect "
+            f"too few churners, or odds more than {MOST_TIMES:g} times what it was learnt, or as few (em_rate)"
+        )

@@ -100,3 +100,11 @@ def test_em_says_by_what_the_odds_rose_where_twice_as_many_of_the_same_kinds_lea
     wanted = came / (1.0 - came) / (rate / (1.0 - rate))
     assert odds_by_em(shifted, rate) == pytest.approx(wanted, rel=0.05)
     assert odds_by_em(log_odds[:100], rate) == 1.0, "so few say nothing"
+
+
+@pytest.mark.parametrize("moved", [-0.1, -0.02, 0.05, 0.1])
+def test_scores_of_a_poor_model_that_moved_a_little_are_no_other_share_of_churners(moved: float) -> None:
+    log_odds = -4.0 + 0.5 * np.random.default_rng(5).standard_normal(400_000)
+    rate = float(probability(log_odds).mean())
+    assert odds_by_em(log_odds + moved, rate) == 1.0
+    assert odds_by_em(log_odds, rate) == pytest.approx(1.0, abs=0.05), "as many as it was calibrated to"

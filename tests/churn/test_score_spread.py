@@ -46,6 +46,15 @@ def test_em_finds_how_many_churners_a_base_has_that_the_model_took_for_fewer(log
     assert Spread.of(richer).em_rate(trained) == pytest.approx(true, rel=0.1)
 
 
+def test_the_rate_is_the_one_that_em_ends_at(log_odds: np.ndarray) -> None:
+    chance = probability(log_odds + 0.1)
+    trained = rate = float(probability(log_odds).mean())
+    for _ in range(3_000):
+        churners = chance * rate / trained
+        rate = float(np.mean(churners / (churners + (1.0 - chance) * (1.0 - rate) / (1.0 - trained))))
+    assert Spread.of(log_odds + 0.1).em_rate(trained) == pytest.approx(rate, rel=1e-3)
+
+
 def test_the_rank_correlation_is_that_of_the_textbooks_within_narrow_steps(log_odds: np.ndarray) -> None:
     other = log_odds + np.random.default_rng(7).standard_normal(len(log_odds))
     found = rank_correlation(log_odds, other)
