@@ -158,6 +158,8 @@ def _contradictions(policy: Policy) -> Iterator[str]:
         yield "teams: one of them, and no more, must be without `of`, for all whom the others do not have"
     if not policy.team_by and len(rest) < len(policy.teams):
         yield "teams: `of` means nothing without team_by"
+    if policy.prior_by_em and policy.challenger_traffic.share > 0:
+        yield "prior_by_em: not beside challenger_traffic, of whose customers no share of churners is estimated"
 
 
 def _without_effect(policy: Policy) -> Iterator[str]:

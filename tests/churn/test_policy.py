@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -125,6 +126,14 @@ UNFIT = [
     ("joined_on", "2026-01-01", "rule careful compares joined_on (date) with '2026-01-01'"),
 ]
 
+BOTH = {"prior_by_em": True, "challenger_traffic": {"share": 0.1, "unit": "customer"}}
+TOGETHER = [
+    # fields                            said
+    (BOTH, "prior_by_em: not beside challenger_traffic"),
+    (BOTH | {"prior_by_em": False}, ""),
+    (BOTH | {"challenger_traffic": {"share": 0}}, ""),
+]
+
 UNMEETABLE = [
     # condition                                          said
     ({"column": "mood", "above": 0}, "looks at mood, a column that a customer row does not have"),
@@ -180,6 +189,13 @@ def test_a_policy_that_contradicts_itself_is_refused(field: str, value: object, 
     with pytest.raises(PolicyError) as refused:
         parse_policy(SOUND | {field: value}, "shop.yaml")
     assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(("fields", "said"), TOGETHER)
+def test_what_does_not_go_together_is_refused(fields: dict[str, object], said: str) -> None:
+    refused = pytest.raises(PolicyError, match=said) if said else nullcontext()
+    with refused:
+        parse_policy(SOUND | fields, "shop.yaml")
 
 
 @pytest.mark.parametrize(("condition", "said"), UNMEETABLE)
