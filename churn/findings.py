@@ -190,11 +190,8 @@ def _level(row: Mapping[str, Any], forgone: float | None) -> Iterator[Finding]:
         f"of the customers of {row['as_of']} {row['observed']:.2%} left and {row['predicted']:.2%} were predicted: "
         f"{ratio:.2f} times as many ({low:.2f} to {high:.2f}).{order}"
     )
-    to_do = "Calibrate anew: a retraining sets the level by the newest matured month. The order of the list may stand."
-    remedy = Remedy.RETRAINING
-    if ratio < HARDLY_ANYBODY:
-        to_do = "Ask who delivers departures whether they came; once they did, look back on the night again."
-        remedy = Remedy.PEOPLE
+    anew = "Calibrate anew: a retraining sets the level by the newest matured month. The order of the list may stand."
+    to_do, remedy = _of_departures(ratio, "they", anew)
     size = abs(log(max(ratio, LEAST_RATIO))) / log(TOLERATED)
     sure = row["diagnosis"] in (Diagnosis.CALIBRATION, Diagnosis.BOTH)
     kind = AlarmKind.CALIBRATION
@@ -212,14 +209,29 @@ def _segments(everybody: Mapping[str, Any], segments: Sequence[Mapping[str, Any]
         ratio = row["observed_to_predicted"]
         error = (row["observed_to_predicted_high"] - ratio) / NORMAL_95
         sure = row["diagnosis"] != Diagnosis.TOO_FEW and abs(ratio - level) > limit * error
-        size = abs(log(max(ratio, LEAST_RATIO) / level)) / log(OF_A_SEGMENT)
         subject = f"{SEGMENT} {row['value']}"
         says = (
             f"{subject}: of its customers of {row['as_of']} {row['observed']:.2%} left and {row['predicted']:.2%} were "
             f"predicted: {ratio:.2f} times as many, and {everybody['observed_to_predicted']:.2f} of all"
         )
-        to_do = f"See the other nights of {row['value']} in backtest; where they say the same, retrain."
-        yield Finding(AlarmKind.CALIBRATION, subject, size, None, says, to_do, sure=sure, remedy=Remedy.RETRAINING)
+        again = f"See the other nights of {row['value']} in backtest; where they say the same, retrain."
+        to_do, remedy = _of_departures(ratio, f"those of {subject}", again)
+        size = _apart(ratio, level)
+        yield Finding(AlarmKind.CALIBRATION, subject, size, None, says, to_do, sure=sure, remedy=remedy)
+
+
+def _apart(ratio: float, level: float) -> float:
+    """How far a segment lies off all, and no farther than by itself: else a sound one is named for another's sake."""
+    off = max(ratio, LEAST_RATIO)
+    return min(abs(log(off)), abs(log(off / level))) / log(OF_A_SEGMENT)
+
+
+def _of_departures(ratio: float, whose: str, else_first: str) -> tuple[str, Remedy]:
+    """What to do first where so many times as many left as predicted, and whether a retraining does it."""
+    if ratio >= HARDLY_ANYBODY:
+        return else_first, Remedy.RETRAINING
+    asked = f"Ask who delivers departures whether {whose} came; once they did, look back on the night again."
+    return asked, Remedy.PEOPLE
 
 
 def _order(row: Mapping[str, Any]) -> Iterator[Finding]:

@@ -12,7 +12,8 @@ from churn.drift import Drift
 from churn.drift_price import Price
 from churn.findings import Finding, drift_findings, likeness_findings, matured_findings, profit_finding, reasons_finding
 from churn.likeness import Likeness
-from schemas.monitoring import AlarmKind, AlarmState, Diagnosis
+from churn.remedy import remedy_for
+from schemas.monitoring import AlarmKind, AlarmState, Diagnosis, Remedy
 
 FIRST = date(2026, 1, 1)
 
@@ -227,6 +228,7 @@ def test_a_wrong_level_is_called_so_with_what_it_means_in_money() -> None:
         (300.0, {"prepaid": 310.0, "postpaid": 295.0}, ["calibration"]),  # all of them alike
         (300.0, {"prepaid": 430.0, "postpaid": 280.0}, ["calibration", "segment prepaid"]),
         (280.0, {"prepaid": 280.0}, ["calibration"]),  # there is but one
+        (330.0, {"prepaid": 400.0, "postpaid": 200.0}, ["calibration"]),  # and the sound one is not named
     ],
 )
 def test_a_segment_that_leaves_otherwise_than_predicted_is_named_beside_all(
@@ -236,6 +238,19 @@ def test_a_segment_that_leaves_otherwise_than_predicted_is_named_beside_all(
     rows = [matured("all", "all", everybody, 0.02, whole)]
     rows += [matured("segment", name, left, 0.02, Diagnosis.SOUND) for name, left in segments.items()]
     assert [one.subject for one in sure(matured_findings(rows))] == named
+
+
+def test_a_segment_of_which_nobody_left_asks_for_its_departures_and_no_retraining() -> None:
+    rows = [matured("all", "all", 130.0, 0.02, Diagnosis.CALIBRATION)]
+    rows += [matured("segment", "prepaid", 0.0, 0.02, Diagnosis.CALIBRATION)]
+    rows += [matured("segment", "postpaid", 200.0, 0.02, Diagnosis.SOUND)]
+    found = sure(matured_findings(rows))
+    assert [(one.subject, one.remedy) for one in found] == [
+        ("calibration", "retraining"),
+        ("segment prepaid", "people"),
+    ]
+    assert found[1].to_do.startswith("Ask who delivers departures whether those of segment prepaid came")
+    assert remedy_for(found) is Remedy.PEOPLE
 
 
 def test_a_small_segment_that_leaves_otherwise_may_be_chance() -> None:
