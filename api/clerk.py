@@ -9,12 +9,12 @@ from __future__ import annotations
 import itertools
 import logging
 import socket
+import struct
 import subprocess
 import sys
 import time
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TooLate
-from contextlib import closing
 from multiprocessing.connection import Connection
 from threading import Lock, Thread
 from typing import Any
@@ -23,6 +23,7 @@ from churn.errors import StoreUnreachable
 
 DEADLINE = 25.0  # seconds, longer than any route waits; a process that takes longer over anything hangs
 TRIES = 2
+READS_SECONDS = 5.0  # in which the process takes what is written to it, also while it begins
 BEGINS_SECONDS = 2.0  # in which a process has begun, also on a busy machine
 
 log = logging.getLogger(__name__)
@@ -31,15 +32,17 @@ log = logging.getLogger(__name__)
 class Clerk:
     """Whoever of a worker's threads asks; there is at most one process at a time."""
 
-    def __init__(self, deadline: float = DEADLINE) -> None:
-        self._deadline = deadline
+    def __init__(self, deadline: float = DEADLINE, reads_within: float = READS_SECONDS) -> None:
+        self._deadline, self._reads_within = deadline, reads_within
         self._one_at_a_time = Lock()
+        self._closed = False
         self._desk: _Desk | None = None
 
     def ask(self, duty: str, *given: Any) -> Any:
         """What the desk fetches; raises the error of the family that it met there, RuntimeError for any other.
 
-        StoreUnreachable where it died of the question, or did not answer within the deadline.
+        StoreUnreachable where it died of the question, did not answer within the deadline, cannot be started, or where
+        the clerk is closed.
         """
         for _ in range(TRIES):
             try:
@@ -49,7 +52,7 @@ class Clerk:
         raise StoreUnreachable("the process that reads the lake ended twice", to_do="Ask again in a moment.")
 
     def begin(self) -> None:
-        """Begins the process, where it is not there, and does not wait for it."""
+        """Begins the process, where it is not there, and does not wait for it; raises as `ask` does where it cannot."""
         self._there()
 
     @property
@@ -63,14 +66,18 @@ class Clerk:
         return self._desk is not None and time.monotonic() - self._desk.began < BEGINS_SECONDS
 
     def close(self) -> None:
-        """Ends the process; it holds nothing that an orderly end would save."""
-        if self._desk:
-            self._desk.end()
+        """Ends the process for good; it holds nothing that an orderly end would save, and whoever waits is told."""
+        with self._one_at_a_time:
+            self._closed = True
+            if self._desk:
+                self._desk.end()
 
     def _there(self) -> _Desk:
         with self._one_at_a_time:
+            if self._closed:
+                raise StoreUnreachable("the service ends", to_do="Ask again in a moment.")
             if self._desk is None or self._desk.gone:
-                self._desk = _Desk()
+                self._desk = _Desk(self._reads_within)
             return self._desk
 
 
@@ -81,10 +88,15 @@ class _GoneError(Exception):
 class _Desk:
     """One process, and the questions that it has not answered yet."""
 
-    def __init__(self) -> None:
+    def __init__(self, reads_within: float) -> None:
         self.began = time.monotonic()
         self.gone = False
-        self._process, self._ends = _begun()
+        try:
+            self._process, self._ends = _begun(reads_within)
+        except OSError as refused:
+            log.error("the desk cannot be started", exc_info=refused)
+            told = "no process can be started that reads the lake"
+            raise StoreUnreachable(told, to_do="Ask again in a moment.") from None
         self._numbers = itertools.count()
         self._asked: dict[int, Future[Any]] = {}
         self._sending, self._changing = Lock(), Lock()
@@ -108,47 +120,68 @@ class _Desk:
             raise StoreUnreachable(f"no answer came in {seconds:.0f} seconds", to_do="Ask again in a moment.") from None
 
     def end(self) -> None:
+        with self._changing:
+            self.gone = True
         self._process.kill()
 
     def _send(self, question: tuple[int, str, tuple[Any, ...]]) -> None:
-        try:
-            with self._sending:
+        with self._sending:
+            try:
                 self._ends.send(question)
-        except OSError:
-            raise _GoneError from None
+            except OSError:  # nobody reads, or not in time; a question of which half is written cannot be continued
+                self.end()
+                raise _GoneError from None
 
     def _hear(self) -> None:
-        """Hands each answer to whoever waits for it, until the process is gone."""
-        with closing(self._ends):
+        """Hands each answer to whoever waits for it, until the process is gone or says what nobody can read."""
+        try:
             while (answer := _received(self._ends)) is not None:
                 number, value, error = answer
                 with self._changing:
                     awaited = self._asked.pop(number)
                 _settle(awaited, value, error)
-            with self._changing:
-                self.gone = True
+        finally:
+            self._leave()
+
+    def _leave(self) -> None:
+        """Tells all who wait that the process is gone."""
+        self.end()
+        with self._sending:  # or the socket's number could be another file's before it is written to
+            self._ends.close()
         for awaited in self._asked.values():
             awaited.set_exception(_GoneError())
         self._process.wait()
 
 
-def _begun() -> tuple[subprocess.Popen[bytes], Connection]:
-    """The process, out of reach of Ctrl-C, and our end of what leads to it; it ends where that is closed."""
+def _begun(reads_within: float) -> tuple[subprocess.Popen[bytes], Connection]:
+    """The process, out of reach of Ctrl-C, and our end of what leads to it; it ends where that is closed.
+
+    A write of ours fails with an OSError where nothing of it was read for so many seconds.
+    """
     ours, theirs = socket.socketpair()
-    with theirs:
+    with ours, theirs:
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(reads_within))
         process = subprocess.Popen(  # noqa: S603 - a module of ours
             [sys.executable, "-m", "api.desk", str(theirs.fileno())],
             stdin=subprocess.DEVNULL,
             pass_fds=[theirs.fileno()],
             process_group=0,
         )
-    return process, Connection(ours.detach())
+        return process, Connection(ours.detach())
+
+
+def _timeval(seconds: float) -> bytes:
+    """As the system wants it: whole seconds, and millionths."""
+    return struct.pack("ll", int(seconds), int(seconds % 1 * 1e6))
 
 
 def _received(ends: Connection) -> tuple[int, Any, Exception | None] | None:
     try:
         answer: tuple[int, Any, Exception | None] = ends.recv()
     except (EOFError, OSError):
+        return None
+    except Exception as failed:  # it cannot be made into what it was; its words may quote a customer
+        log.error("an answer of the desk cannot be read: %s", type(failed).__name__)
         return None
     return answer
 

@@ -108,6 +108,8 @@ def _answer(question: Question, send: Callable[[Answer], None]) -> None:
         send(answer)
     except OSError:
         log.info("the worker is gone")
+    except Exception as failed:  # the answer cannot be written, and nothing of it has been
+        send(Answer(question.number, error=_told(failed)))
 
 
 def _told(failed: Exception) -> Exception:

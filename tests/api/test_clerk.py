@@ -20,6 +20,7 @@ from api import desk
 from api.clerk import Clerk
 from churn.errors import ChurnError, SourceMismatch, SourceUnreachable, StoreUnreachable
 from store.one_row import Step, one_row
+from tests.api.odd_questions import Unreadable, Unwritable
 from tests.api.test_server import eventually
 from tests.house.test_house_rules import ROOT
 
@@ -37,8 +38,12 @@ def is_there(process: int) -> bool:
     """Whether it runs; one that has ended and that nobody has waited for yet does not."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the latter where it is reaped while it is read
         return False
+
+
+def files_open() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def test_what_is_fetched_beside_is_what_would_be_fetched_here(clerk: Clerk):
@@ -104,6 +109,61 @@ def test_one_that_hangs_is_replaced_after_the_deadline():
         clerk.ask("row", ONE_AND_ONE)
     assert eventually(lambda: not is_there(first))
     clerk.close()
+
+
+def test_an_answer_that_cannot_be_written_is_an_unforeseen_failure(clerk: Clerk):
+    with pytest.raises(RuntimeError, match=r"an unforeseen TypeError at the desk$"):
+        clerk.ask("row", Unwritable())
+    assert clerk.ask("row", ONE_AND_ONE)["two"] == 2
+
+
+def test_after_an_answer_that_cannot_be_read_others_are_answered(clerk: Clerk, caplog: pytest.LogCaptureFixture):
+    with pytest.raises(StoreUnreachable, match="ended twice"):
+        clerk.ask("row", Unreadable())
+    last = clerk.process
+    assert "cannot be read: ValueError" in caplog.text
+    assert "secret" not in caplog.text
+    assert clerk.ask("row", ONE_AND_ONE)["two"] == 2
+    assert not is_there(last)
+
+
+def test_one_that_does_not_read_what_is_asked_is_replaced():
+    clerk = Clerk(reads_within=0.5)
+    clerk.ask("row", ONE_AND_ONE)
+    first, long = clerk.process, [Step("SELECT length(?) AS long", ["x" * 1_000_000])]
+    os.kill(first, signal.SIGSTOP)
+    with ThreadPoolExecutor() as threads:
+        asked = [threads.submit(clerk.ask, "row", question) for question in (long, ONE_AND_ONE, long)]
+        assert [one.result(10) for one in asked] == [{"long": 1_000_000}, one_row(ONE_AND_ONE), {"long": 1_000_000}]
+    assert not is_there(first)
+    clerk.close()
+
+
+def test_where_none_can_be_started_the_lake_is_out_of_reach_until_one_can(
+    clerk: Clerk, monkeypatch: pytest.MonkeyPatch
+):
+    opened = files_open()
+    with monkeypatch.context() as broken:
+        broken.setattr(sys, "executable", "/nowhere/python")
+        for ask in (clerk.begin, lambda: clerk.ask("row", ONE_AND_ONE)):
+            with pytest.raises(StoreUnreachable, match="no process can be started"):
+                ask()
+    assert files_open() <= opened
+    assert clerk.ask("row", ONE_AND_ONE)["two"] == 2
+
+
+def test_whoever_waits_for_a_worker_that_ends_is_told_at_once_and_no_other_is_begun(clerk: Clerk):
+    clerk.ask("row", ONE_AND_ONE)
+    last = clerk.process
+    os.kill(last, signal.SIGSTOP)
+    with ThreadPoolExecutor() as threads:
+        asked = threads.submit(clerk.ask, "row", ONE_AND_ONE)
+        time.sleep(0.2)
+        clerk.close()
+        with pytest.raises(StoreUnreachable, match="the service ends"):
+            asked.result(2)
+    assert clerk.process == last
+    assert eventually(lambda: not is_there(last))
 
 
 def test_it_ends_where_nobody_asks_for_a_while():
