@@ -150,10 +150,13 @@ def keeping(engine: Engine, claim: Claim, *, lease: timedelta = LEASE, beat: tim
 
 def renew(engine: Engine, claim: Claim, lease: timedelta = LEASE) -> None:
     """Keeps the claim for another while, by the database's clock; Fenced if it was lost."""
-    with engine.begin() as connection:
-        if connection.dialect.name == "sqlite":
+    if engine.dialect.name == "sqlite":
+        with engine.begin() as connection:
             change_held(connection, claim, lease_until=database_now(connection) + lease)
-        elif not connection.scalar(sa.select(sa.func.renew_run(claim.run_id, lease.total_seconds()))):
+        return
+    # The server ends the transaction by itself: a process that stood still before it did would hold the row for ever.
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        if not connection.scalar(sa.select(sa.func.renew_run(claim.run_id, lease.total_seconds()))):
             raise lost(claim)
 
 

@@ -44,7 +44,7 @@ from store.partitions import (
     make_run_table,
     run_table,
 )
-from store.tables import CONNECT_SECONDS, FENCE
+from store.tables import CONNECT_SECONDS, FENCE, IDLE_SECONDS
 
 STREAMS = 2  # connections that load side by side: one core's worth of client and one of server for each two
 ATTACH_TRIES = 20
@@ -220,9 +220,11 @@ class _PostgresLoader(_Loader):
     __slots__ = ()
 
     def prepared(self) -> Self:
-        # The commit that publishes waits for the disk, and so for all that was committed before it.
         with closing(self.connection.cursor()) as cursor:
+            # The commit that publishes waits for the disk, and so for all that was committed before it.
             cursor.execute("SET synchronous_commit = off")
+            # Whoever takes the night over from a process that stands still waits no longer for what it holds.
+            cursor.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'")
         self.connection.commit()
         return self
 

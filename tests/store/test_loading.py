@@ -14,10 +14,10 @@ from churn.errors import Fenced
 from schemas.scores import SCORES
 from store import lake
 from store.claims import Claim
-from store.loading import Load
+from store.loading import Load, Way, loader
 from store.partitions import forget_rows
 from store.publication import Publisher
-from store.tables import FENCE, publication, scores
+from store.tables import FENCE, engine_for, publication, scores
 from tests.faults import nights
 from tests.faults.look_ups import looking_up
 from tests.faults.nights import Base
@@ -112,3 +112,19 @@ def abandon(publisher: Publisher, claim: Claim) -> None:
     with publisher.engine.begin() as connection:
         run = sa.update(publication).where(publication.c.run_id == claim.run_id)
         connection.execute(run.values(state="abandoned"))
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("way", list(Way))
+def test_a_load_that_stands_still_keeps_nobody_waiting_for_what_it_holds(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch, way: Way
+) -> None:
+    monkeypatch.setattr("store.loading.IDLE_SECONDS", 1)
+    engine = engine_for(postgres_url)
+    with loader(engine, way) as still:
+        assert still.holds(sa.select(sa.func.pg_advisory_xact_lock(1)))
+        with engine.begin() as other:
+            other.exec_driver_sql("SET LOCAL lock_timeout = '20s'")
+            other.execute(sa.select(sa.func.pg_advisory_xact_lock(1)))
+        with pytest.raises(Exception, match=r"terminat|closed|idle"):
+            still.commit()
