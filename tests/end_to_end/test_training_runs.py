@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -12,6 +14,7 @@ from store.settings import Settings
 from tests.api.service import TINY, Ask, promoted, running
 
 PATH = "/api/v1/training-runs"
+PATIENCE = 60.0  # seconds
 
 
 @pytest.fixture
@@ -34,7 +37,7 @@ def deploy(server: str, name: str = "retraining") -> str:
     """The deployment as prefect.yaml has it, with the form that its flow's parameters make."""
     from flows.retraining import retraining
 
-    flow = httpx.post(f"{server}/flows/", json={"name": retraining.name}).raise_for_status().json()
+    flow = posted(f"{server}/flows/", {"name": retraining.name})
     deployment = {
         "name": name,
         "flow_id": flow["id"],
@@ -42,7 +45,15 @@ def deploy(server: str, name: str = "retraining") -> str:
         "parameter_openapi_schema": retraining.parameters.model_dump(),
         "enforce_parameter_schema": True,
     }
-    return str(httpx.post(f"{server}/deployments/", json=deployment).raise_for_status().json()["id"])
+    return str(posted(f"{server}/deployments/", deployment)["id"])
+
+
+def posted(url: str, content: dict[str, Any]) -> Any:
+    """What the server answers, which says 503 while its own services hold its SQLite: its clients ask again, too."""
+    until = time.monotonic() + PATIENCE
+    while (answer := httpx.post(url, json=content)).status_code == 503 and time.monotonic() < until:
+        time.sleep(1)
+    return answer.raise_for_status().json()
 
 
 def test_a_training_run_is_asked_for_once_under_its_key_and_is_told_of(server: str, ask: Ask):
