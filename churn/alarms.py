@@ -58,8 +58,8 @@ class Past:
 def alarms_of(findings: Sequence[Finding], as_of: date, past: Past) -> list[Alarm]:
     """The findings that are alarms tonight, with their states; the largest first."""
     told = [alarm for finding in findings if (alarm := _alarm(finding, as_of, past)) is not None]
-    drifts = [alarm.finding for alarm in told if _explains(alarm)]
-    marked = [_explained(alarm, past) if _follows(alarm.finding, drifts) else alarm for alarm in told]
+    drifts = [alarm for alarm in told if _explains(alarm)]
+    marked = [_explained(one, past) if _follows(one.finding, _why(one, drifts, past)) else one for one in told]
     return sorted(marked, key=lambda alarm: -alarm.finding.size)
 
 
@@ -67,6 +67,16 @@ def _explains(alarm: Alarm) -> bool:
     """Whether people know of a feature that moved, and it is as large still as what they are told of."""
     known = alarm.state in (AlarmState.RAISED, AlarmState.GOING_ON)
     return alarm.finding.kind is AlarmKind.DRIFT and known and alarm.finding.size >= 1.0
+
+
+def _why(alarm: Alarm, drifts: Sequence[Alarm], past: Past) -> list[Finding]:
+    """The features that may be why: whose rows are in doubt, of those that moved on the night that the doubt began."""
+    last = past.standings.get(alarm.finding.key)
+    was_explained = last is not None and last.as_of == past.night_before and last.state is AlarmState.EXPLAINED
+    if alarm.finding.kind is AlarmKind.IDENTITY and not was_explained:
+        began = alarm.state is not AlarmState.GOING_ON
+        drifts = [drift for drift in drifts if began and drift.state is AlarmState.RAISED]
+    return [drift.finding for drift in drifts]
 
 
 def _follows(finding: Finding, drifts: Sequence[Finding]) -> bool:

@@ -127,6 +127,6 @@ def _payload(seen: Seen) -> dict[str, object]:
         "kind": largest.kind.value,
         "subject": largest.subject,
         "money": largest.money,
-        "remedy": remedy_for([alarm.finding for alarm in seen.new]).value,
+        "remedy": remedy_for([alarm.finding for alarm in seen.new], seen.alarms).value,
         "subjects": ", ".join(alarm.finding.subject for alarm in seen.new),
     }

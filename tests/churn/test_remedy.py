@@ -7,12 +7,13 @@ from datetime import date
 
 import pytest
 
+from churn.alarms import Alarm
 from churn.drift import Drift
 from churn.drift_price import Price
 from churn.findings import Finding, drift_findings, likeness_findings, profit_finding, reasons_finding
 from churn.likeness import Likeness
 from churn.remedy import remedy_for
-from schemas.monitoring import EVERYTHING, AlarmKind, Remedy
+from schemas.monitoring import EVERYTHING, AlarmKind, AlarmState, Remedy
 
 PRICE = Price(money=500.0, best=2_500.0, overlap=0.6)
 MOVED = Drift("usage", 0.0, 0.0, 0.0, 0.0, ks=0.3, psi=0.4, crowded=0.1, crowded_before=0.1)
@@ -52,3 +53,18 @@ TABLE = [
 @pytest.mark.parametrize(("found", "remedy"), TABLE)
 def test_a_retraining_starts_only_where_a_model_is_at_fault_and_no_feed(found: list[Finding], remedy: Remedy) -> None:
     assert remedy_for(found) is remedy
+
+
+@pytest.mark.parametrize(
+    ("state", "remedy"),
+    [
+        (AlarmState.GOING_ON, Remedy.PEOPLE),
+        (AlarmState.MUTED, Remedy.PEOPLE),
+        (AlarmState.COOLING_DOWN, Remedy.PEOPLE),
+        (AlarmState.EXPLAINED, Remedy.RETRAINING),  # the feature is why
+    ],
+)
+def test_while_rows_are_in_doubt_no_retraining_starts_on_them(state: AlarmState, remedy: Remedy) -> None:
+    [strangers] = STRANGERS
+    known = Alarm(strangers, state, date(2026, 1, 1))
+    assert remedy_for(drifted(MOVED), [known]) is remedy

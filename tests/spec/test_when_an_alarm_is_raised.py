@@ -107,6 +107,32 @@ def test_what_follows_from_a_feature_is_told_by_the_feature_as_far_as_that_expla
     assert {alarm.finding.kind: alarm.state for alarm in alarms_of(both, night(1), past)} == states
 
 
+IDENTITY_KEY = (AlarmKind.IDENTITY.value, "identity", "all")
+KNOWN, DOUBTED, EXPLAINED = (
+    Standing(DRIFT_KEY, FIRST, AlarmState.RAISED, FIRST),
+    Standing(IDENTITY_KEY, FIRST, AlarmState.RAISED, FIRST),
+    Standing(IDENTITY_KEY, FIRST, AlarmState.EXPLAINED, None),
+)
+
+
+@pytest.mark.parametrize(
+    ("standings", "state"),
+    [
+        ([], "explained"),  # both begin tonight
+        ([KNOWN], "raised"),  # the feature had moved before, and customers ranked as they did
+        ([KNOWN, EXPLAINED], "explained"),  # both go on
+        ([DOUBTED], "going on"),  # whose rows are in doubt is not cleared up by a feature that moves later
+    ],
+)
+def test_who_ranks_as_a_stranger_is_explained_by_features_that_moved_that_night_alone(
+    standings: list[Standing], state: str
+) -> None:
+    both = [finding(2.0), Finding(AlarmKind.IDENTITY, "identity", 1.5, 80.0, "it seems to be of others", "Compare.")]
+    past = Past({one.key: one for one in standings}, FIRST if standings else None)
+    states = {alarm.finding.kind: alarm.state for alarm in alarms_of(both, night(1), past)}
+    assert states[AlarmKind.IDENTITY] == state
+
+
 def drift(**sizes: float) -> Drift:
     nothing = {"missing": 0.0, "missing_before": 0.0, "unseen": 0.0, "unseen_before": 0.0}
     return Drift("usage", **(nothing | {"ks": 0.5, "psi": 4.0, "crowded": 0.3, "crowded_before": 0.3} | sizes))

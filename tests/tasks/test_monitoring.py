@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -11,11 +12,22 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from churn.alarms import Mute
+from churn.alarms import Alarm, Mute
 from churn.contract import arrow_schema
 from churn.errors import RequestError
+from churn.findings import Finding
 from schemas.columns import LogicalType
-from schemas.monitoring import ALARMS, BACKTEST, DECISIONS, FEATURES, SCORE_SPREADS, Diagnosis
+from schemas.monitoring import (
+    ALARMS,
+    BACKTEST,
+    DECISIONS,
+    FEATURES,
+    SCORE_SPREADS,
+    AlarmKind,
+    AlarmState,
+    Diagnosis,
+    Remedy,
+)
 from store import monitoring
 from store.publication import open_publisher
 from store.settings import Settings, current_settings
@@ -157,6 +169,20 @@ def test_a_night_in_doubt_is_no_measure_for_the_next_one(settings: Settings, dig
     nights = [customers(), wrong, wrong, customers()]
     seen = [watched(settings, night(number), rows, digest).alarms for number, rows in enumerate(nights)]
     assert [[alarm.state.value for alarm in alarms] for alarms in seen] == [[], ["raised"], ["going on"], []]
+
+
+def test_while_rows_are_in_doubt_the_event_of_another_alarm_starts_no_retraining(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[object] = []
+    monkeypatch.setattr(steps, "tell", lambda *_, payload, **__: told.append(payload["remedy"]))
+    doubt = Finding(AlarmKind.IDENTITY, "identity", 2.0, 80.0, "they seem to be of others", "Compare them.")
+    level = Finding(AlarmKind.CALIBRATION, "calibration", 2.0, None, "more left", "Retrain.", remedy=Remedy.RETRAINING)
+    known, new = Alarm(doubt, AlarmState.GOING_ON, night(0)), Alarm(level, AlarmState.RAISED, night(1))
+    seen = steps.Seen("telco", night(1), (known, new), (new,), settings.data, night(0))
+    for one in (seen, replace(seen, alarms=(new,))):
+        steps.tell_people(one)
+    assert told == ["people", "retraining"]
 
 
 def test_a_feature_that_moved_explains_that_customers_rank_otherwise(settings: Settings, digest: str) -> None:
