@@ -117,7 +117,10 @@ def likeness_findings(likeness: Likeness) -> Iterator[Finding]:
         f"the scores seem to be of other customers: the order of who was scored as of {likeness.as_of}, too, is "
         f"not what it was among {whose or least}; 1 is the same order and 0 that of strangers"
     )
-    to_do = "Compare the rows of three customers with the source: a join may go by a wrong key. Mend it, run it again."
+    to_do = (
+        "Compare the rows of three customers of both nights with the source: a join may go by a wrong key. Mend it and "
+        f"run that night again, be it the one of {likeness.as_of}. Of a new champion see its shadow, and mute this."
+    )
     kind, size = AlarmKind.IDENTITY, (1.0 - kept[least]) / (1.0 - ORDER_LOST)
     yield Finding(kind, kind.value, size, likeness.forgone, says, to_do)
 

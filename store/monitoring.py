@@ -110,12 +110,14 @@ def past_of(settings: Settings, contract: str, as_of: date) -> Past:
     return Past({one.key: one for one in standings}, night_before, mutes_of(settings, contract))
 
 
-def doubted_nights(settings: Settings, contract: str) -> frozenset[date]:
-    """The nights whose scores seemed to be of other customers, whether people were told of it or not."""
+def trusted_runs(settings: Settings, contract: str) -> frozenset[str]:
+    """The runs of scores that were watched, and did not seem to be of other customers: not by an alarm in any state."""
     engine = _engine(settings)
-    doubted = (alarms.c.contract == contract, alarms.c.kind == AlarmKind.IDENTITY.value)
+    same_night = (alarms.c.contract == decisions.c.contract, alarms.c.as_of == decisions.c.as_of)
+    doubted = sa.exists().where(*same_night, alarms.c.kind == AlarmKind.IDENTITY.value)
+    trusted = sa.select(decisions.c.run_id).where(decisions.c.contract == contract, ~doubted)
     with answering(engine), engine.connect() as connection:
-        return frozenset(connection.scalars(sa.select(alarms.c.as_of).where(*doubted)))
+        return frozenset(connection.scalars(trusted))
 
 
 def alarms_since(settings: Settings, contract: str, since: date) -> pa.Table:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
+from functools import cache
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,7 +25,6 @@ from store.decisions import snapshot_of
 from store.lake import UNREADABLE, read_parquet
 from store.publication import Publisher, open_publisher
 from store.runs import Run, published_runs, shown_run
-from store.settings import Settings
 from tasks.monitoring_runs import (
     FIRST_REASON,
     Published,
@@ -57,15 +58,17 @@ def a_month_ago(published: Published) -> tuple[Before | None, Mapping[str, float
 
 
 def last_undoubted(published: Published) -> Earlier | None:
-    """The scores of the newest night before by the same kinds of models, of which nobody doubts whose they are.
+    """The scores of the newest night before by the same kinds of models that was watched, and that nobody doubts.
 
-    After two months of doubt those of the newest at all: who has not mended it by then takes it for right. None where
-    there is no such night, or its files or models cannot be read.
+    Where there is none of two months those of the newest at all: who has not mended it by then takes it for right. None
+    where there is no such night, or its files or models cannot be read.
     """
-    kinds = _kinds(published.scores, published.settings)
+    kind_of = cache(lambda digest: load_model(digest, published.settings).manifest.kind)
+    kinds = _kinds(files_of(published.scores, SCORES.name), kind_of)
     for run in _scored_before(published):
-        try:
-            if _kinds(run, published.settings) == kinds:
+        files = files_of(run, SCORES.name)
+        try:  # one file is enough to pass over most nights after a change of kind
+            if _kinds(files[:1], kind_of) <= kinds and _kinds(files, kind_of) == kinds:
                 return _earlier(run)
         except (ArtifactRefused, *UNREADABLE) as failure:
             warned(f"{run}: nobody can say whether tonight's scores are of the same customers: {failure}")
@@ -82,23 +85,22 @@ def matured_apart(published: Published) -> list[dict[str, object]]:
 
 
 def _scored_before(published: Published) -> list[Run]:
-    """The runs of scores of the nights before, the newest first, those within two months without those in doubt."""
+    """The runs of scores of the nights before, the newest first: those of two months that are trusted, or else all."""
     publisher, base, as_of = open_publisher(published.settings), published.contract.name, published.night.as_of
-    doubted = monitoring.doubted_nights(published.settings, base)
-    before = {
-        run.unit.as_of: run
+    before = [
+        run
         for run in published_runs(publisher, base)
         if run.unit.kind == SCORES.name and run.shown and run.unit.as_of < as_of
-    }
-    sound = {night for night in before if night not in doubted and night >= as_of - LONGEST_DOUBT}
-    return [before[night] for night in sorted(sound or before, reverse=True)]
+    ]
+    trusted = monitoring.trusted_runs(published.settings, base)
+    sound = [run for run in before if run.run_id in trusted and run.unit.as_of >= as_of - LONGEST_DOUBT]
+    return sorted(sound or before, key=lambda run: run.unit.as_of, reverse=True)
 
 
-def _kinds(scores: Run, settings: Settings) -> frozenset[str]:
-    """The kinds of the models that scored."""
-    digests = read_parquet(files_of(scores, SCORES.name), ["model_digest"])["model_digest"]
-    told = pc.unique(digests.cast(pa.string())).to_pylist()
-    return frozenset(load_model(digest, settings).manifest.kind for digest in told)
+def _kinds(files: Sequence[Path], kind_of: Callable[[str], str]) -> frozenset[str]:
+    """The kinds of the models that scored who is in the files."""
+    digests = read_parquet(files, ["model_digest"])["model_digest"]
+    return frozenset(kind_of(digest) for digest in pc.unique(digests.cast(pa.string())).to_pylist())
 
 
 def _earlier(scores: Run) -> Earlier:

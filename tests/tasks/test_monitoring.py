@@ -171,6 +171,21 @@ def test_a_night_in_doubt_is_no_measure_for_the_next_one(settings: Settings, dig
     assert [[alarm.state.value for alarm in alarms] for alarms in seen] == [[], ["raised"], ["going on"], []]
 
 
+def test_a_wrong_night_that_nobody_watched_is_no_measure_for_the_right_one(settings: Settings, digest: str) -> None:
+    wrong = given_to_others(customers(), "prepaid")
+    watched(settings, night(0), customers(), digest)
+    publish_night(settings, night(1), wrong, digest)  # its watch failed
+    assert watched(settings, night(2), customers(), digest).alarms == ()
+    [alarm] = watched(settings, night(3), wrong, digest).new
+    assert alarm.finding.kind == "identity"
+
+
+def test_where_no_night_was_watched_the_newest_is_the_measure(settings: Settings, digest: str) -> None:
+    publish_night(settings, night(0), customers(), digest)
+    [alarm] = watched(settings, night(1), given_to_others(customers(), "prepaid"), digest).new
+    assert alarm.finding.kind == "identity"
+
+
 def test_while_rows_are_in_doubt_the_event_of_another_alarm_starts_no_retraining(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
