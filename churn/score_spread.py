@@ -19,6 +19,7 @@ FEWEST_EXPECTED = 100  # churners of a model's customers; of fewer the estimate 
 # The odds of a base rise or fall at most so many times. Beyond it the scores moved, and not the share of churners: by a
 # model that tells few apart, a fiftieth less of each probability is likeliest where nobody leaves at all.
 MOST_TIMES = 3.0
+TOLD_APART = 0.1  # of the spread that ranks have at most: where fewer are told apart, a few customers make the order
 HALVINGS = 40  # of the rates that may be, to find the likeliest
 
 _EDGES = np.linspace(LOWEST, HIGHEST, int((HIGHEST - LOWEST) * STEPS_A_UNIT) + 1)
@@ -94,13 +95,19 @@ def odds_by_em(log_odds: Floats, trained_rate: float) -> float:
 
 
 def rank_correlation(one: Floats, other: Floats) -> float | None:
-    """Spearman's correlation of two scores of the same customers, [customers]; None where one tells nobody apart.
+    """Spearman's correlation of two scores of the same customers, [customers]; None where one hardly tells any apart.
 
     Who is in the same narrow step counts as alike.
     """
     ranks = [_ranks(_steps(log_odds)) for log_odds in (one, other)]
     spreads = [float(rank @ rank) for rank in ranks]
-    return float(ranks[0] @ ranks[1]) / sqrt(spreads[0] * spreads[1]) if all(spreads) else None
+    told_apart = min(spreads) > TOLD_APART * _most_spread(len(one))
+    return float(ranks[0] @ ranks[1]) / sqrt(spreads[0] * spreads[1]) if told_apart else None
+
+
+def _most_spread(many: int) -> float:
+    """The sum of squares of the ranks of so many, of whom no two are alike."""
+    return many * (many * many - 1) / 12.0
 
 
 def _steps(log_odds: Floats) -> Ints:

@@ -65,3 +65,11 @@ def test_the_rank_correlation_is_that_of_the_textbooks_within_narrow_steps(log_o
 
 def test_scores_that_tell_nobody_apart_have_no_order(log_odds: np.ndarray) -> None:
     assert rank_correlation(log_odds, np.full(len(log_odds), -3.5)) is None
+
+
+def test_scores_that_tell_but_a_few_apart_have_no_order_either() -> None:
+    then, now = np.full((2, 400), -3.5)
+    then[:3], now[-3:] = -2.0, -2.0
+    assert rank_correlation(then, now) is None, "else three others would be strangers"
+    now[:200] = -2.0
+    assert rank_correlation(now, now) == pytest.approx(1.0)
