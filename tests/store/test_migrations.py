@@ -6,10 +6,12 @@ import logging
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
+from datetime import date
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -23,7 +25,7 @@ from store.migrations import HEAD, bring_up_to_date
 from store.registry import Promotion, Registry, Rollback, open_registry
 from store.registry_tables import registry_metadata
 from store.settings import Settings
-from store.tables import engine_for
+from store.tables import alone, engine_for
 from tests.faults.processes import PROCESSES
 
 # As the releases before the first migration made the tables.
@@ -125,6 +127,28 @@ def test_a_database_from_before_migrations_is_taken_over_without_loss(database_u
     assert [registry.register("telco", digest) for digest in ("aaaa", "bbbb")] == [4, 2]
     # In PostgreSQL the old tables had comments, too, which are not repeated here.
     assert [one for one in differences(engine) if "comment" not in str(one[0])] == []
+
+
+def test_sizes_of_an_older_release_stay_where_bins_tell_values_apart(database_url: str):
+    engine = engine_for(database_url)
+    with alone(engine) as connection:
+        command.upgrade(store.migrations._config(connection), "0019")
+    texts = dict.fromkeys(("contract", "place", "run_id"), "word") | {"as_of": date(2026, 1, 1)}
+    sizes = dict.fromkeys(("missing", "missing_before", "unseen", "unseen_before", "first_reason"), 0.0) | {"psi": 0.2}
+    told = [
+        {"feature": "a category", "mean": None, "ks": None},
+        {"feature": "a number", "mean": 1.0, "ks": 0.1},
+        {"feature": "a number without bins", "mean": 1.0, "ks": None},
+    ]
+    feature = sa.Table("monitoring_feature", sa.MetaData(), autoload_with=engine)
+    with engine.begin() as connection:
+        connection.execute(feature.insert(), [texts | sizes | one for one in told])
+        connection.exec_driver_sql("CREATE VIEW mine AS SELECT feature, psi FROM monitoring_feature")
+    bring_up_to_date(engine)
+    assert differences(engine) == []
+    with engine.connect() as connection:
+        kept = dict(connection.exec_driver_sql("SELECT feature, psi FROM mine").tuples().all())
+    assert kept == {"a category": 0.2, "a number": 0.2, "a number without bins": None}
 
 
 def test_processes_that_start_at_once_migrate_once(database_url: str):
