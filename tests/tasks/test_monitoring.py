@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -29,9 +30,11 @@ from schemas.monitoring import (
     Remedy,
 )
 from store import monitoring
+from store.lake import read_parquet
 from store.publication import open_publisher
 from store.settings import Settings, current_settings
 from tasks import monitoring as steps
+from tasks import monitoring_past
 from tasks.backtest import follow_up
 from tests.end_to_end.nights import living_in
 from tests.watched_nights import CAUSE, CUSTOMERS, IRRELEVANT, KEY, customers, publish_night, save_card, spoil
@@ -184,6 +187,28 @@ def test_where_no_night_was_watched_the_newest_is_the_measure(settings: Settings
     publish_night(settings, night(0), customers(), digest)
     [alarm] = watched(settings, night(1), given_to_others(customers(), "prepaid"), digest).new
     assert alarm.finding.kind == "identity"
+
+
+def test_nights_by_another_kind_of_model_are_passed_over_by_one_file_of_each(
+    settings: Settings, digest: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = save_card(settings, -3.0)
+    kinds = {digest: "scorecard", other: "boosted trees"}
+    named = {whose: SimpleNamespace(manifest=SimpleNamespace(kind=kind)) for whose, kind in kinds.items()}
+    monkeypatch.setattr(monitoring_past, "load_model", lambda whose, _: named[whose])
+    for number, scored_by in enumerate((digest, other, other)):
+        watched(settings, night(number), customers(), scored_by)
+    looked_at: list[int] = []
+
+    def counted(files: Sequence[Path], columns: list[str]) -> pa.Table:
+        looked_at.extend([len(files)] * (columns == ["model_digest"]))
+        return read_parquet(files, columns)
+
+    monkeypatch.setattr(monitoring_past, "read_parquet", counted)
+    watched(settings, night(3), customers(), digest)
+    [held_against] = set(monitoring.kept_night(settings, SCORE_SPREADS, "telco")["order_as_of"].to_pylist())
+    assert held_against == night(0)
+    assert looked_at == [2, 1, 1, 1, 2], "tonight, two nights by another kind, and the one that it is held against"
 
 
 def test_while_rows_are_in_doubt_the_event_of_another_alarm_starts_no_retraining(
