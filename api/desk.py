@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from schemas.contract import Contract
     from store.settings import Settings
 
-IDLE_SECONDS = 300.0  # after which nobody is expected to ask again soon
+IDLE_SECONDS = 3_600.0  # after which nobody is expected to ask again soon; whoever does may wait for it to start
 THREADS = 4  # as many as a worker asks at once: two live, two that may take longer
 MOST_MEMORY = 2 << 30  # bytes
 LAST_SECONDS = 5  # for what is under way when the worker is gone

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooLate
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from threading import Lock
@@ -24,7 +25,7 @@ from api.predictions import Prediction, Told
 from api.problems import in_sentences
 from api.recommended import as_decided
 from churn.changes import changed_features
-from churn.errors import ChurnError
+from churn.errors import ChurnError, StoreUnreachable
 from churn.lookup import score_one
 from schemas.contract import Contract
 from schemas.receipt import AgentReceipt, Receipt, Value
@@ -41,6 +42,7 @@ NIGHTS_KEPT = 4
 NOT_KEPT = "The night's snapshot is kept no longer, so that nothing tells what changed."
 NOT_THERE = "The source has no such customer any more."
 TOO_LATE = "The source did not answer in time. Where that stays so, give its tables an index on the customer's key."
+AWAY = "The source cannot be asked."
 CUT_OFF = "The source did not answer lately, and is asked again in a moment."
 BEGINS = "What reads the source has just been started. Ask again in a moment."
 
@@ -94,6 +96,11 @@ class Sight:
         self._kept: OrderedDict[str, Kept] = OrderedDict()
         self._one_at_a_time = Lock()
 
+    def begin(self) -> None:
+        """Begins what reads the source, so that it starts while others are asked; where it cannot, `live` says so."""
+        with suppress(StoreUnreachable):
+            self.clerk.begin()
+
     def live(self, score: RowMapping, champions: Champions, discretion: Discretion) -> LiveScore:
         """The customer's score now, and what changed since the stored one; else why it cannot be told.
 
@@ -108,9 +115,9 @@ class Sight:
                 return _untold(BEGINS)
             self._breaker.failed()
             return _untold(TOO_LATE)
-        except ChurnError as away:
+        except (ChurnError, RuntimeError) as failed:
             self._breaker.failed()
-            return _untold(f"The source cannot be asked. {in_sentences(away)}")
+            return _untold(_why_away(failed))
         self._breaker.succeeded()
         return _told(seen, champions, discretion) if isinstance(seen, _Seen) else _untold(seen)
 
@@ -173,6 +180,13 @@ def changes_told(
     """The features that differ, but for those whose values are not told."""
     changed = changed_features(contract, before, after)
     return [Change(**each._asdict()) for each in changed if discretion.tells(each.feature)]
+
+
+def _why_away(failed: ChurnError | RuntimeError) -> str:
+    if isinstance(failed, ChurnError):
+        return f"{AWAY} {in_sentences(failed)}"
+    log.error("a look at the source failed", exc_info=failed)
+    return AWAY  # what nobody foresaw is told without its words, which may quote a customer
 
 
 def _untold(because: str) -> LiveScore:

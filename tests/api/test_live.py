@@ -17,10 +17,12 @@ import pytest
 
 import store.live
 from api.app import create_app
-from api.live import CUT_OFF, NOT_KEPT, NOT_THERE, TOO_LATE
+from api.clerk import Clerk
+from api.live import AWAY, CUT_OFF, NOT_KEPT, NOT_THERE, TOO_LATE, Sight
 from churn.lookup import score_one
 from store.registry import Version
 from store.settings import Settings
+from store.tables import engine_for
 from tests import cards
 from tests.api.lists import DECIDED, publish_status
 from tests.api.service import TINY, Ask, publish, running, scored
@@ -118,6 +120,43 @@ def test_while_the_source_is_away_the_stored_score_stands_alone_and_says_why(ask
     assert answers[0]["live"]["because"].startswith("The source cannot be asked. It does not answer")
     assert answers[-1]["live"]["because"] == CUT_OFF, "after three failures it is left alone for a while"
     assert str(source) not in str(answers), "where the source is, is nobody's business"
+
+
+def test_where_nothing_can_be_started_that_reads_the_source_the_stored_score_stands_alone(
+    settings: Settings, champion: Version, source: Path, monkeypatch: pytest.MonkeyPatch
+):
+    publish_with_snapshot(settings, champion, ROWS, NIGHT)
+    app = create_app(settings, TINY.name)
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    told = f"{AWAY} No process can be started that reads the lake. Ask again in a moment."
+    with running(app) as ask:
+        app.state.sight.clerk = Clerk()
+        assert looked_up(ask)["live"] == {"score": None, "because": told, "changed": []}
+
+
+def test_a_failure_that_nobody_foresaw_leaves_the_stored_score_and_is_told_without_its_words(
+    asked: Ask, monkeypatch: pytest.MonkeyPatch
+):
+    def fails(*_: object) -> None:
+        raise RuntimeError("a secret")
+
+    monkeypatch.setattr(store.live.LiveSource, "row", fails)
+    assert looked_up(asked)["live"] == {"score": None, "because": AWAY, "changed": []}
+
+
+def test_what_reads_the_source_can_be_begun_early_and_where_it_cannot_nothing_fails(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    sight = Sight(settings, engine_for(settings.database_url))
+    with monkeypatch.context() as broken:
+        broken.setattr(sys, "executable", "/nowhere/python")
+        sight.begin()
+        assert sight.clerk.process is None
+    sight.begin()
+    first = sight.clerk.process
+    sight.begin()
+    assert sight.clerk.process == first is not None
+    sight.close()
 
 
 def test_a_source_that_hangs_keeps_nobody_waiting(asked: Ask, monkeypatch: pytest.MonkeyPatch):
