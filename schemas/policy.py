@@ -180,7 +180,8 @@ class Policy(Part):
     With `prior_by_em` contacts are worth what they would be if as many of each model's customers leave as the night's
     scores alone let expect (EM), and not as many as the model was calibrated to; published scores stay as they are. It
     is right where a base has more or fewer churners of the same kinds, and wrong where a model tells few of them apart:
-    see `em_rate` beside `matured_rate` in monitoring_score before it is switched on.
+    see `em_rate` beside `matured_rate` in monitoring_score before it is switched on. Beyond three times the odds, or
+    below a third, it is not taken; it cannot stand beside `challenger_traffic`.
 
     The list is the best there is, and the price of one more place exact, but for a household limit where members of a
     household have different teams or wait for a channel with a capacity: then who gives way to whom is sought step by
