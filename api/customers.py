@@ -121,6 +121,8 @@ def published_score(
     It is answered once the look stands in the log of look-ups, in one transaction with what was read. With `live` the
     source is asked for the customer as he is now; where it is away the stored score stands alone, and says why.
     """
+    if live:
+        sight.begin()
     with visit.engine.begin() as connection:
         score = visit.newest_score(connection, customer_id)
         decision = decision_about(connection, visit.contract, customer_id, score["as_of"])
