@@ -42,8 +42,8 @@ class Connection(H11Protocol):
         # asyncio does so only for sockets made for TCP by name, as those that uvicorn gives its workers are not.
         # Head and body of an answer are written apart: the body would wait 40 ms for the head to be confirmed.
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        # By itself asyncio makes room for 256 kB before each read. Where the heap has none free, glibc goes to the system
-        # for it and back: seen alone, a read then takes 17 microseconds instead of 2.
+        # By itself asyncio makes room for 256 kB before each read. Where the heap has none free, glibc goes to the
+        # system for it and back: seen alone, a read then takes 17 microseconds instead of 2.
         transport.max_size = READ_BYTES  # type: ignore[attr-defined]
         self._arrival = Arrival(time.monotonic())
         self._queue: Queue = self.app_state["queue"]
