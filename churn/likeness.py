@@ -53,7 +53,8 @@ def _orders_kept(tonight: Scores, then: Floats, known: Flags) -> dict[str, float
     """Within segments, since strangers in a segment of low risk rank below those of another still."""
     encoded = tonight.segment.cast(pa.string()).dictionary_encode()
     codes, names = np.asarray(encoded.indices), encoded.dictionary.to_pylist()
-    masks = {EVERYTHING: known} | {name: known & (codes == code) for code, name in enumerate(names)}
+    parts = {name: known & (codes == code) for code, name in enumerate(names)}
+    masks = parts | {EVERYTHING: known}  # in this order: who has no segment is called so, too
     kept = {
         name: rank_correlation(tonight.log_odds[mask], then[mask])
         for name, mask in masks.items()

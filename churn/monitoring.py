@@ -106,7 +106,10 @@ class Night:
         """What became of the latest matured night, by segment, and of all."""
         rows = [row for row in self.backtest if row["feature"] in (EVERYTHING, "segment")]
         newest = max((row["as_of"] for row in rows), default=None)
-        return {row["value"]: row for row in rows if row["as_of"] == newest}
+        everybody_last = sorted(
+            rows, key=lambda row: row["feature"] == EVERYTHING
+        )  # who has no segment is called so, too
+        return {row["value"]: row for row in everybody_last if row["as_of"] == newest}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -58,7 +58,8 @@ def spreads_of(scores: Scores) -> dict[str, Spread]:
     theirs = {
         name: Spread.of(scores.log_odds[codes == code]) for code, name in enumerate(encoded.dictionary.to_pylist())
     }
-    return {EVERYTHING: Spread.of(scores.log_odds)} | {name: theirs[name] for name in sorted(theirs)}
+    few = {name: theirs[name] for name in sorted(theirs) if name != EVERYTHING}  # who has no segment is not everybody
+    return {EVERYTHING: Spread.of(scores.log_odds)} | few
 
 
 def lists_of(scores: Scores, terms: Terms, before: Before | None) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from churn.conditions import NUMBERS, cannot_equal, contradictions, unmeetable
 from churn.errors import PolicyError
 from schemas.columns import Column, Role
 from schemas.contract import Contract
+from schemas.lift import ALL_ACTIONS
 from schemas.outreach import Status
 from schemas.policy import REASON, Action, Policy, Suppression
 
@@ -141,6 +142,8 @@ def _double_names(policy: Policy) -> Iterator[str]:
     for field, names in named.items():
         for name in (name for name, times in Counter(names).items() if times > 1):
             yield f"{field}: {name} is there twice"
+    if any(action.name == ALL_ACTIONS for action in policy.actions):
+        yield f"actions: {ALL_ACTIONS} stands for every action where the lift is told"
     for rule in policy.suppress:
         if rule.status in RESERVED:
             yield f"suppress: {rule.status} is a status of the program's own"

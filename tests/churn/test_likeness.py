@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -51,6 +52,15 @@ def test_strangers_within_segments_are_seen_although_segments_rank_as_they_did(t
     assert found.order_kept["all"] > 0.25
     assert max(abs(found.order_kept[name]) for name in ("postpaid", "prepaid")) < 0.1
     assert found.forgone > 0.0
+
+
+def test_customers_without_a_segment_do_not_speak_for_everybody(tonight: Scores) -> None:
+    """The name of everybody stands for their segment."""
+    names = [name if number % 8 else "all" for number, name in enumerate(tonight.segment.to_pylist())]
+    segment, then = pa.array(names), tonight.log_odds.copy()
+    then[::8] = np.random.default_rng(5).permutation(then[::8])
+    found = likeness_of(replace(tonight, segment=segment), Earlier(THEN, tonight.customer_id, then), TERMS)
+    assert found.order_kept["all"] > 0.8
 
 
 def test_who_was_not_there_says_nothing(tonight: Scores) -> None:

@@ -104,6 +104,19 @@ def test_estimates_go_by_the_latest_matured_night(usual: Night) -> None:
     assert 0.0 <= calibration.money < 0.05 * found.decision["expected_profit"][0].as_py(), "its list is the best still"
 
 
+def test_customers_without_a_segment_are_not_told_as_everybody(usual: Night) -> None:
+    """They are scored by the champion of all, whose name stands for their segment."""
+    few = np.arange(2_000) < 10
+    segment = pa.array(np.where(few, "all", usual.scores.segment.to_numpy(zero_copy_only=False)).tolist())
+    theirs = MATURED | {"feature": "segment", "observed": 0.5, "observed_to_predicted": 9.0, "customers": 10.0}
+    found = watch(replace(usual, scores=replace(usual.scores, segment=segment), backtest=[MATURED, theirs]))
+    customers = {row["segment"]: row["customers"] for row in found.scores.to_pylist()}
+    assert customers["all"] == 2_000
+    assert set(customers) == {"all", "postpaid", "prepaid"}
+    assert found.scores["matured_rate"][0].as_py() == 0.03
+    assert found.decision["observed_to_predicted"].to_pylist() == [1.5]
+
+
 def test_customers_of_whom_nobody_may_be_contacted_have_no_list(usual: Night) -> None:
     closed = replace(usual.scores, open=np.zeros(2_000, np.bool_))
     [row] = watch(replace(usual, scores=closed)).decision.to_pylist()

@@ -102,6 +102,7 @@ CONTRADICTIONS = [
     ("actions", [OFFER | {"causes": [when(column="visits")]}], "when: visits needs one of equals, missing, or limits"),
     ("actions", [OFFER | {"causes": [when(column="visits", equals=1, above=0)]}], "when: visits needs one of equals"),
     ("actions", [OFFER | {"causes": [when(column="visits", equals=1, missing=True)]}], "when: visits needs one of"),
+    ("actions", [OFFER | {"name": "all"}], "actions: all stands for every action where the lift is told"),
     ("channels", [{"name": "phone"}, {"name": "phone"}], "channels: phone is there twice"),
     ("teams", [{"name": "t", "capacity": 1}, {"name": "t", "capacity": 1}], "teams: t is there twice"),
     ("teams", [{"name": "t", "capacity": 1, "of": ["a"]}], "teams: `of` means nothing without team_by"),
