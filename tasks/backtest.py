@@ -78,7 +78,7 @@ def follow_up(contract: str, as_of: date) -> int:
     if not ready:
         return 0
     begun(STEP)
-    asked = _asked(tonight, ready, terms, told_until)
+    asked = _asked(tonight, ready, contract, told_until)
     return sum(_followed_up(run, asked, len(ready)) for run in ready)
 
 
@@ -133,11 +133,11 @@ def _told_until(publisher: Publisher, tonight: Run) -> datetime:
     return min(read_extract(_extract(publisher, tonight)).newest or tonight.unit.known_at, tonight.unit.known_at)
 
 
-def _asked(tonight: Run, ready: list[Run], terms: Contract, told_until: datetime) -> _Asked:
-    settings, known_at = current_settings(), tonight.unit.known_at
+def _asked(tonight: Run, ready: list[Run], contract: str, told_until: datetime) -> _Asked:
+    settings, terms, known_at = current_settings(), read_contract(contract), tonight.unit.known_at
     publisher = open_publisher(settings)
     since = ready[0].unit.as_of - timedelta(days=terms.horizon_days)
-    waves = [wave for wave in keep_waves.fn(terms.name) if since <= wave.as_of <= tonight.unit.as_of]
+    waves = [wave for wave in keep_waves.fn(contract) if since <= wave.as_of <= tonight.unit.as_of]
     events = events_since(settings, terms.name, since, known_at=known_at)
     departures = known_departures(_extract(publisher, tonight), terms, known_at)
     return _Asked(terms, publisher, settings, departures, members_of(waves, settings), events, told_until)
@@ -185,7 +185,7 @@ def _weights(scores: pa.Table, run: Run, asked: _Asked) -> Floats:
 
 
 def _told_apart_by(scores: pa.Table, run: Run, asked: _Asked) -> Iterator[tuple[str, pa.DictionaryArray]]:
-    """The categories by which a night's errors are looked for, where its customers are still kept."""
+    """The categories by which a night's errors are looked for, where its customers are still kept and had them."""
     snapshot = snapshot_of(run, asked.publisher.lake)
     features = asked.contract.features
     names = [column.name for column in features if column.allowed and not column.has(Role.SEGMENT)]
@@ -197,7 +197,7 @@ def _told_apart_by(scores: pa.Table, run: Run, asked: _Asked) -> Iterator[tuple[
     key = asked.contract.key
     rows = pa.concat_tables([base_rows(night, bucket, [key, *names]) for bucket in night.every_bucket])
     if rows[key].cast(pa.string()).equals(scores["customer_id"].cast(pa.string())):
-        for name in names:
+        for name in (name for name in names if name in rows.column_names):
             yield name, _encoded(rows[name])
 
 

@@ -159,7 +159,11 @@ def _kept(publisher: Publisher, run: Run, settings: Settings, contract: str) -> 
             log.warning("%s: its files cannot be read, so nobody can say what it saved: %s", run, failure)
             return None
         write_parquet(members, path)
-    return KeptWave(unit.as_of, path, keep_customers(publisher, scores, path, read_contract(contract)))
+    try:
+        return KeptWave(unit.as_of, path, keep_customers(publisher, scores, path, read_contract(contract)))
+    except (KeyError, *UNREADABLE) as failure:  # KeyError: their key had another name
+        log.warning("%s: its customers cannot be read, so nothing is learnt of them: %s", run, failure)
+        return KeptWave(unit.as_of, path)
 
 
 def _members(run: Run, scores: Run) -> pa.Table:

@@ -36,11 +36,12 @@ def with_customers(members: pa.Table, kept: Mapping[date, Path]) -> pa.Table:
 
 
 def _features(snapshot: Path, wanted: pa.Array, contract: Contract) -> pa.Table:
+    """Those features of today's contract that the night's had, too; KeyError where its key had another name."""
     names = [column.name for column in contract.features]
     parts = (read_parquet([file], [contract.key, *names]) for file in sorted(snapshot.glob("bucket=*.parquet")))
     chosen = [part.filter(pc.is_in(part[contract.key].cast(pa.string()), wanted)) for part in parts]
     rows = pa.concat_tables(chosen)
-    return rows.rename_columns([KEY, *names])
+    return rows.rename_columns([KEY if name == contract.key else name for name in rows.column_names])
 
 
 def _of_wave(members: pa.Table, as_of: date) -> pa.Table:
