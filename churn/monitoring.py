@@ -106,9 +106,8 @@ class Night:
         """What became of the latest matured night, by segment, and of all."""
         rows = [row for row in self.backtest if row["feature"] in (EVERYTHING, "segment")]
         newest = max((row["as_of"] for row in rows), default=None)
-        everybody_last = sorted(
-            rows, key=lambda row: row["feature"] == EVERYTHING
-        )  # who has no segment is called so, too
+        # Everybody last, since the segment of those who have none is called so, too.
+        everybody_last = sorted(rows, key=lambda row: row["feature"] == EVERYTHING)
         return {row["value"]: row for row in everybody_last if row["as_of"] == newest}
 
 

@@ -45,7 +45,8 @@ NIGHTS_TOGETHER = 3  # whose churners are counted together, to tell where more l
 def a_month_ago(published: Published) -> tuple[Before | None, Mapping[str, float]]:
     """The scores of a month ago and the first reasons of their best list, as tonight's policy would have them.
 
-    None where there is no such night, or its customers are not kept any more, or its files cannot be read.
+    None where there is no such night, or its customers are not kept any more or lack a column that causes look at, or
+    its files cannot be read.
     """
     runs = _a_month_before(published)
     if runs is None:
@@ -147,14 +148,18 @@ def _as_then(published: Published, scores: Run, listed: Run) -> tuple[Before | N
 
 
 def _causes_then(published: Published, scores: Run, columns: Sequence[str]) -> pa.Table | None:
-    """What causes look at of the customers of an earlier night, in the order of its scores."""
+    """What causes look at of the customers of an earlier night, in the order of its scores.
+
+    None where they are not kept any more, or lack one of the columns, which the contract did not have then.
+    """
     snapshot = snapshot_of(scores, open_publisher(published.settings).lake)
     if snapshot is None:
         return None
     buckets = len(list(snapshot.glob("bucket=*.parquet")))
     then = replace(published.night, as_of=scores.unit.as_of, snapshot=snapshot, buckets=buckets)
     names = [published.contract.key, *columns]  # a table without a column has no rows
-    return pa.concat_tables([base_rows(then, bucket, names) for bucket in then.every_bucket])
+    rows = pa.concat_tables([base_rows(then, bucket, names) for bucket in then.every_bucket])
+    return rows if set(names) <= set(rows.column_names) else None
 
 
 def _told_in_order(scores: pa.Table, listed: Run) -> pa.Table:

@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from store.artifacts import delete_model
-from store.lake import describe, write_manifest
+from store.lake import bucket_file, describe, read_parquet, write_manifest, write_parquet
 from store.monitoring import kept_backtest
 from store.publication import open_publisher
 from store.settings import Settings, current_settings
@@ -88,6 +88,19 @@ def test_a_night_whose_files_cannot_be_read_is_passed_over_and_the_others_are_to
     assert follow_up.fn("telco", MATURED + timedelta(days=1)) == 1
     assert "nobody can say what became of its scores: its files cannot be read" in caplog.text
     assert set(kept_backtest(settings, "telco", MATURED)["as_of"].to_pylist()) == {second}
+
+
+def test_a_night_from_before_the_contract_had_a_column_is_told_of_without_it(settings: Settings) -> None:
+    digest = save_card(settings)
+    then = publish_night(settings, FIRST, nobody_to_contact(), digest)
+    for bucket in then.every_bucket:
+        file = then.snapshot / bucket_file(bucket)
+        write_parquet(read_parquet([file]).drop_columns(["region"]), file)
+    publish_night(settings, MATURED, nobody_to_contact(), digest)
+    assert follow_up.fn("telco", MATURED) == 1
+    told = set(kept_backtest(settings, "telco", FIRST)["feature"].to_pylist())
+    assert {"all", "segment"} <= told
+    assert "region" not in told
 
 
 @pytest.mark.parametrize(("left", "as_many"), [("listed", 0), ("held_out", 1)])

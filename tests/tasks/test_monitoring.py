@@ -30,7 +30,7 @@ from schemas.monitoring import (
     Remedy,
 )
 from store import monitoring
-from store.lake import read_parquet
+from store.lake import bucket_file, read_parquet, write_parquet
 from store.publication import open_publisher
 from store.settings import Settings, current_settings
 from tasks import monitoring as steps
@@ -274,6 +274,16 @@ def test_files_of_a_month_ago_that_cannot_be_read_keep_no_alarm_of_tonight_from_
     seen = watched(settings, night(30), zeroed(customers(), KEY), digest)
     assert [alarm.finding.subject for alarm in seen.new] == [KEY]
     assert "tonight is held against no earlier night" in caplog.text
+
+
+def test_a_cause_may_look_at_a_column_that_a_month_ago_did_not_have(settings: Settings, digest: str) -> None:
+    then = publish_night(settings, night(0), customers(), digest)
+    for bucket in then.every_bucket:
+        file = then.snapshot / bucket_file(bucket)
+        write_parquet(read_parquet([file]).drop_columns([CAUSE]), file)
+    seen = watched(settings, night(30), zeroed(customers(), KEY), digest)
+    assert [alarm.finding.subject for alarm in seen.new] == [KEY]
+    assert monitoring.kept_night(settings, DECISIONS, "telco")["before_as_of"].to_pylist() == [None]
 
 
 def test_what_keeps_a_night_from_looking_back_keeps_no_alarm_from_being_told(
