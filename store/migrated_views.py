@@ -23,22 +23,7 @@ MIGRATED_VIEWS = tuple(view.name for view in migrated_views())
 def drop_views(connection: Connection) -> None:
     """Takes the views away that are there, so that their tables may change.
 
-    Those of store/views.py come back with the tables of runs, whose digest every migration changes.
+    Those of store/views.py come back with the tables of runs, see store/structure.py.
     """
     for name in sorted(set(sa.inspect(connection).get_view_names()) & {*MIGRATED_VIEWS, *OVER_MIGRATED_TABLES}):
         connection.exec_driver_sql(f"DROP VIEW {name}")
-
-
-def make_views(connection: Connection) -> None:
-    """Makes the views, with what they and their columns are where the database keeps that."""
-
-    def text(query: sa.ClauseElement) -> str:
-        return str(query.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True}))
-
-    for view in migrated_views():
-        connection.exec_driver_sql(f"CREATE VIEW {view.name} AS {text(view.query)}")
-        if connection.dialect.supports_comments:
-            told = {f"VIEW {view.name}": view.description}
-            told |= {f"COLUMN {view.name}.{name}": said for name, said in view.described().items()}
-            for what, said in told.items():
-                connection.exec_driver_sql(f"COMMENT ON {what} IS {text(sa.literal(said))}")

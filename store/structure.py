@@ -27,21 +27,21 @@ from store import (
 )
 from store.claims import lease_functions
 from store.migrated_views import migrated_views
-from store.migrations import bring_up_to_date
+from store.migrations import HEAD, migrate
 from store.partitions import attach_function
 from store.reshaping import make_tables
 from store.roles import OF_ROLES, grant_again
 from store.tables import TABLES_OF, alone, data_dictionary, metadata, structure
-from store.views import OVER_MIGRATED_TABLES, View, views
+from store.views import View, views
 
-_LITERAL = {"literal_binds": True}
 _DIGESTS: MutableMapping[str, str] = {}  # by dialect, since each engine has a dialect of its own
 
 
 def create_all(engine: Engine) -> None:
     """Gives the database the tables and views of this release, however many processes ask for it at once.
 
-    PublicationError where a newer release made tables that this one does not know.
+    PublicationError where a newer release made tables that this one does not know, RegistryError where one changed
+    those of the migrations. It is done whole or not at all: whoever dies at it leaves the database as it was.
     """
     wanted = _digest(engine.dialect)
     with engine.connect() as connection:
@@ -49,17 +49,16 @@ def create_all(engine: Engine) -> None:
             return
     with alone(engine) as connection:
         if _stored(connection) != wanted:
+            migrate(connection)
             _make(connection)
             connection.execute(sa.delete(structure))
             connection.execute(sa.insert(structure).values(digest=wanted))
-    bring_up_to_date(engine)
-    make_missing_views(engine)  # those that ask tables of the migrations, too
 
 
 def missing_views(connection: Connection) -> list[View]:
     """The views of this release that somebody dropped, or never made."""
     found = set(sa.inspect(connection).get_view_names())
-    return [view for view in views(connection.dialect.name) if view.name not in found]
+    return [view for view in _all_views(connection.dialect) if view.name not in found]
 
 
 def make_missing_views(engine: Engine) -> None:
@@ -69,7 +68,7 @@ def make_missing_views(engine: Engine) -> None:
             return
     with suppress(ProgrammingError), alone(engine) as connection:
         for view in missing_views(connection):
-            _execute(connection, _view_statements(view, connection.dialect))
+            _execute(connection, view.statements(connection.dialect))
         grant_again(connection)
 
 
@@ -80,7 +79,7 @@ def table_statements(dialect: Dialect) -> list[str]:
 
 def view_statements(dialect: Dialect) -> list[str]:
     """The statements that make the views, with their comments where the database keeps them."""
-    return [text for view in views(dialect.name) for text in _view_statements(view, dialect)]
+    return [text for view in _all_views(dialect) for text in view.statements(dialect)]
 
 
 def function_statements(dialect: Dialect) -> list[str]:
@@ -104,16 +103,8 @@ def _by_name(indices: Iterable[sa.Index]) -> list[sa.Index]:
     return sorted(indices, key=lambda index: str(index.name))
 
 
-def _view_statements(view: View, dialect: Dialect) -> Iterator[str]:
-    yield f"CREATE VIEW {view.name} AS {view.query.compile(dialect=dialect, compile_kwargs=_LITERAL)}"
-    if dialect.supports_comments:
-        yield f"COMMENT ON VIEW {view.name} IS {_literal(view.description, dialect)}"
-        for column, description in view.described().items():
-            yield f'COMMENT ON COLUMN {view.name}."{column}" IS {_literal(description, dialect)}'
-
-
-def _literal(text: str, dialect: Dialect) -> str:
-    return str(sa.literal(text).compile(dialect=dialect, compile_kwargs=_LITERAL))
+def _all_views(dialect: Dialect) -> tuple[View, ...]:
+    return (*views(dialect.name), *migrated_views())
 
 
 def _digest(dialect: Dialect) -> str:
@@ -125,8 +116,8 @@ def _digest(dialect: Dialect) -> str:
 
 def _digest_of_all(dialect: Dialect) -> str:
     statements = [*table_statements(dialect), *view_statements(dialect), *function_statements(dialect)]
-    words = [f"{said['relation']} {said['name']} {said['description']}" for said in _descriptions(dialect.name)]
-    return hashlib.sha256("\n".join([*statements, *words]).encode()).hexdigest()
+    words = [f"{said['relation']} {said['name']} {said['description']}" for said in _descriptions(dialect)]
+    return hashlib.sha256("\n".join([HEAD, *statements, *words]).encode()).hexdigest()
 
 
 def _stored(connection: Connection) -> str | None:
@@ -137,12 +128,10 @@ def _stored(connection: Connection) -> str | None:
 
 def _make(connection: Connection) -> None:
     dialect = connection.dialect
-    for name in set(sa.inspect(connection).get_view_names()) & {view.name for view in views(dialect.name)}:
+    for name in set(sa.inspect(connection).get_view_names()) & {view.name for view in _all_views(dialect)}:
         connection.exec_driver_sql(f"DROP VIEW {name}")
     make_tables(connection)
-    for view in views(dialect.name):
-        if view.name not in OVER_MIGRATED_TABLES:
-            _execute(connection, _view_statements(view, dialect))
+    _execute(connection, view_statements(dialect))
     _execute(connection, function_statements(dialect))
     _describe(connection)
     grant_again(connection)
@@ -156,14 +145,14 @@ def _execute(connection: Connection, statements: Iterable[str]) -> None:
 def _describe(connection: Connection) -> None:
     """Fills the data dictionary, which BI can ask in databases that keep no comments, too."""
     connection.execute(sa.delete(data_dictionary))
-    connection.execute(sa.insert(data_dictionary), list(_descriptions(connection.dialect.name)))
+    connection.execute(sa.insert(data_dictionary), list(_descriptions(connection.dialect)))
 
 
-def _descriptions(dialect: str) -> Iterator[dict[str, str | int]]:
+def _descriptions(dialect: Dialect) -> Iterator[dict[str, str | int]]:
     for table in (*metadata.sorted_tables, *_migrated()):
         columns = {column.name: str(column.comment) for column in table.columns}
         yield from _described("table", table.name, str(table.comment), columns)
-    for view in (*views(dialect), *migrated_views()):
+    for view in _all_views(dialect):
         yield from _described("view", view.name, view.description, view.described())
 
 

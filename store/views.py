@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Dialect
 
 from store.tables import (
     FENCE,
@@ -49,9 +50,21 @@ class View:
         """What each of its columns is, in order."""
         return {column.name: self._description(column) for column in self.query.selected_columns}
 
+    def statements(self, dialect: Dialect) -> Iterator[str]:
+        """The statements that make it, with its comments where the database keeps them."""
+        yield f"CREATE VIEW {self.name} AS {_compiled(self.query, dialect)}"
+        if dialect.supports_comments:
+            yield f"COMMENT ON VIEW {self.name} IS {_compiled(sa.literal(self.description), dialect)}"
+            for column, description in self.described().items():
+                yield f'COMMENT ON COLUMN {self.name}."{column}" IS {_compiled(sa.literal(description), dialect)}'
+
     def _description(self, column: sa.ColumnElement[Any]) -> str:
         own = self.columns.get(column.name)
         return own or next(str(base.comment) for base in column.base_columns if isinstance(base, sa.Column))
+
+
+def _compiled(query: sa.ClauseElement, dialect: Dialect) -> str:
+    return str(query.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
 
 
 @cache

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from churn.errors import RegistryError
-from store.migrated_views import drop_views, make_views
+from store.migrated_views import drop_views, migrated_views
 from store.roles import grant_again
 from store.tables import alone
 
@@ -41,7 +41,14 @@ def bring_up_to_date(engine: Engine) -> None:
         found = _number(connection)
     if found != HEAD:
         with alone(engine) as connection:
-            _migrate(connection)
+            migrate(connection)
+
+
+def migrate(connection: Connection) -> None:
+    """Does the steps that the database has not seen yet, in a transaction that is `alone`; RegistryError as above."""
+    found = _number(connection)
+    if found != HEAD:
+        _migrate(connection, found)
 
 
 def _number(connection: Connection) -> str | None:
@@ -51,17 +58,18 @@ def _number(connection: Connection) -> str | None:
     return connection.scalar(sa.select(_NUMBER.c.version_num))
 
 
-def _migrate(connection: Connection) -> None:
+def _migrate(connection: Connection, found: str | None) -> None:
     # Alembic costs a process 0.3 s, and a database changes once a release.
     from alembic import command
 
-    found, config = _number(connection), _config(connection)
+    config = _config(connection)
     _require_known(found, config, connection)
     if found is None and sa.inspect(connection).has_table("model_version"):
         command.stamp(config, FIRST)
     drop_views(connection)
     command.upgrade(config, HEAD)
-    make_views(connection)
+    for statement in (text for view in migrated_views() for text in view.statements(connection.dialect)):
+        connection.exec_driver_sql(statement)
     grant_again(connection)
 
 

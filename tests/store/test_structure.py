@@ -10,16 +10,18 @@ from datetime import date
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Engine
 
 from churn.errors import PublicationError
+from store import structure
 from store.code import ROOT
 from store.migrated_views import MIGRATED_VIEWS, migrated_views
 from store.migrations import bring_up_to_date
 from store.publication import open_publisher
 from store.roles import ROLES
 from store.settings import Settings
-from store.structure import create_all
+from store.structure import create_all, missing_views
 from store.tables import engine_for, metadata
 from store.views import views
 from tests.store.small_runs import publish
@@ -95,13 +97,45 @@ def test_a_second_time_changes_nothing(engine: Engine) -> None:
     assert set(dictionary(engine).values()) == {"mine"}
 
 
-def test_views_and_descriptions_of_another_release_are_made_anew(engine: Engine) -> None:
+@pytest.mark.parametrize(("view", "column"), [("score_history", "customer_id"), ("alarm_current", "subject")])
+def test_views_and_descriptions_of_another_release_are_made_anew(engine: Engine, view: str, column: str) -> None:
     with engine.begin() as connection:
         connection.execute(sa.text("UPDATE structure SET digest = 'of another release'"))
-        connection.execute(sa.text("DROP VIEW score_history"))
-        connection.execute(sa.text("CREATE VIEW score_history AS SELECT 1 AS one"))
+        connection.execute(sa.text(f"DROP VIEW {view}"))
+        connection.execute(sa.text(f"CREATE VIEW {view} AS SELECT 1 AS one"))
     create_all(engine)
-    assert "customer_id" in {column["name"] for column in sa.inspect(engine).get_columns("score_history")}
+    assert column in {column["name"] for column in sa.inspect(engine).get_columns(view)}
+    assert missing_views_in(engine) == []
+
+
+def missing_views_in(engine: Engine) -> list[str]:
+    with engine.connect() as connection:
+        return [view.name for view in missing_views(connection)]
+
+
+def test_a_release_with_another_query_of_a_view_has_another_shape(monkeypatch: pytest.MonkeyPatch) -> None:
+    of_this_one, dialect = structure._digest_of_all(sqlite.dialect()), sqlite.dialect()
+    of_view = {view.name: view for view in structure._all_views(dialect)}
+    for name in ("score_current", "alarm_current"):
+        others = of_view | {name: replace(of_view[name], query=of_view[name].query.limit(1))}
+        monkeypatch.setattr(structure, "_all_views", lambda _, others=others: tuple(others.values()))
+        assert structure._digest_of_all(dialect) != of_this_one
+
+
+def test_whoever_dies_while_the_tables_are_made_leaves_nothing_half_done(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    engine = engine_for(database_url)
+    with monkeypatch.context() as patched:
+        patched.setattr(structure, "_describe", dies)
+        with pytest.raises(KeyboardInterrupt):
+            create_all(engine)
+    assert sa.inspect(engine).get_table_names() == []
+    create_all(engine)
+    assert missing_views_in(engine) == []
 
 
 def test_a_database_whose_tables_a_newer_release_made_is_refused_and_left_as_it_is(database_url: str) -> None:
@@ -132,8 +166,10 @@ def test_the_shape_is_the_same_whatever_else_a_process_has_imported() -> None:
 def test_a_view_that_somebody_dropped_comes_back_with_the_next_claim(settings: Settings, database_url: str) -> None:
     publisher = open_publisher(replace(settings, database_url=database_url))
     with publisher.engine.begin() as connection:
-        connection.exec_driver_sql("DROP VIEW score_current")
+        for view in ("score_current", "alarm_current", "night_parity", "uplift_current"):
+            connection.exec_driver_sql(f"DROP VIEW {view}")
     publish(publisher, date(2026, 1, 1))
+    assert missing_views_in(publisher.engine) == []
     with publisher.engine.connect() as connection:
         assert connection.scalar(sa.text("SELECT count(*) FROM score_current")) == 40
 
