@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import socket
 import sys
 from functools import partial
 from typing import TYPE_CHECKING
@@ -54,9 +55,9 @@ def main() -> None:
 
     asked = _arguments()
     log_as_json()
-    clear_shared_folder(current_settings())
+    clear_shared_folder(current_settings(), asked.port)  # who holds the port owns the folder of its figures
     config = configuration(asked.contract, asked.host, asked.port, asked.workers)
-    Multiprocess(config, sockets=[config.bind_socket()]).run()
+    Multiprocess(config, sockets=[socket.socket(fileno=asked.line)]).run()
 
 
 def configuration(contract: str, host: str, port: int, workers: int) -> WorkerConfig:
@@ -100,6 +101,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--host", required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--workers", type=int, required=True)
+    parser.add_argument("--line", type=int, required=True, help="number of the file that is the socket")
     return parser.parse_args()
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import socket
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from churn.errors import RequestError
 from cli.terminal import terminal
 from store.contracts import SUFFIXES, read_contract
 from store.service_settings import keep_to_one_thread
@@ -24,14 +27,40 @@ def serve(
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that answer.")] = WORKERS,
 ) -> None:
     """Answer look-ups and predictions over HTTP until Ctrl-C; SIGHUP restarts the workers one by one."""
-    console = terminal()
-    console.print(f"http://{host}:{port} answers as soon as /health/ready says so.")
-    if current_settings().development:
-        console.print("Documentation: /docs. `churn user add NAME --role agent` makes somebody who may ask.")
-    keep_to_one_thread()
+    settings = current_settings()
     # The champion carries its own contract: the service need only know whose champion to ask for.
     base = read_contract(contract).name if Path(contract).suffix in SUFFIXES else contract
-    asked = ("--contract", base, "--host", host, "--port", str(port), "--workers", str(workers))
+    line = _listening(host, port)
+    console = terminal()
+    console.print(f"http://{host}:{port} answers as soon as /health/ready says so.")
+    if settings.development:
+        console.print("Documentation: /docs. `churn user add NAME --role agent` makes somebody who may ask.")
+    keep_to_one_thread()
+    asked = ("--contract", base, "--host", host, "--port", port, "--workers", workers, "--line", line.fileno())
     sys.stdout.flush()
     # This process has the libraries of the night in memory; the one that it becomes holds only what serves.
-    os.execv(sys.executable, [sys.executable, "-m", "api.server", *asked])  # noqa: S606 - no shell is wanted
+    os.execv(sys.executable, [sys.executable, "-m", "api.server", *map(str, asked)])  # noqa: S606 - no shell is wanted
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """The service's socket, which the program that this one becomes goes on holding; RequestError if it is not free."""
+    line = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        line.bind((host, port))
+        line.listen()  # at once, since two may hold an address as long as neither listens
+    except OSError as failed:
+        line.close()
+        raise _not_to_be_had(host, port, failed) from None
+    line.set_inheritable(True)
+    return line
+
+
+def _not_to_be_had(host: str, port: int, failed: OSError) -> RequestError:
+    if failed.errno == errno.EADDRINUSE:
+        return RequestError(
+            f"port {port} is taken", where="--port", to_do="Stop what listens there, or give another --port."
+        )
+    return RequestError(
+        f"{host}, port {port}: {failed.strerror}", where="--host, --port", to_do="Give an address of this machine."
+    )

@@ -11,9 +11,12 @@ from store.settings import Settings
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 
-def clear_shared_folder(settings: Settings) -> Path:
-    """An empty folder for the figures of the workers to be started: those of earlier ones would count for ever."""
-    folder = settings.data / "metrics"
+def clear_shared_folder(settings: Settings, port: int) -> Path:
+    """An empty folder for the figures of the workers of that port: those of earlier ones would count for ever.
+
+    Each port has its own, since services of several bases may run beside each other.
+    """
+    folder = settings.data / "metrics" / str(port)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     os.environ[VARIABLE] = str(folder)

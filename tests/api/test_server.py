@@ -210,7 +210,7 @@ def test_the_command_serves_a_contracts_champion_with_two_workers_and_ends_in_or
     lines = [json.loads(line) for line in told.splitlines() if line.startswith("{")]
     assert served.returncode == 0
     assert [line for line in lines if line["event"] == "Application startup complete."]
-    assert sorted(path.name for path in (settings.data / "metrics").iterdir())
+    assert list((settings.data / "metrics" / str(port)).iterdir())
 
 
 def says_200(port: int, asked: bytes) -> bool:
