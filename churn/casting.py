@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import StrEnum
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -180,6 +181,18 @@ _KINDS: tuple[tuple[Kind, Callable[[pa.DataType], bool]], ...] = (
 # The readers: each gives null for a value that it cannot read.
 
 
+def _text(text: pa.ChunkedArray, column: Column) -> pa.ChunkedArray:
+    """PostgreSQL keeps no zero byte, so that one would end the night where it is published, naming no customer."""
+    if all(np.frombuffer(letters, np.uint8).all() for letters in _letters_of(text)):
+        return text.cast(pa.string())
+    return _null_unless(pc.invert(pc.match_substring(text, "\0")), text)
+
+
+def _letters_of(text: pa.ChunkedArray) -> list[pa.Buffer]:
+    """The bytes of all values, one buffer a chunk: a hundred times sooner looked through than value by value."""
+    return [chunk.buffers()[-1] for chunk in text.chunks if chunk.nbytes and chunk.buffers()[-1]]
+
+
 def _as_it_is(values: pa.ChunkedArray, column: Column) -> pa.ChunkedArray:
     return values.cast(arrow_type(column), safe=False)
 
@@ -255,7 +268,7 @@ def _null_unless(holds: pa.ChunkedArray, values: pa.ChunkedArray) -> pa.ChunkedA
 
 
 _READERS: dict[tuple[Kind, LogicalType], Callable[[pa.ChunkedArray, Column], pa.ChunkedArray]] = {
-    (Kind.TEXT, LogicalType.STRING): _as_it_is,
+    (Kind.TEXT, LogicalType.STRING): _text,
     (Kind.TEXT, LogicalType.INTEGER): _whole_from_text,
     (Kind.TEXT, LogicalType.NUMBER): _number_from_text,
     (Kind.TEXT, LogicalType.BOOLEAN): _truth_from_text,
@@ -287,7 +300,7 @@ _ARROW: dict[LogicalType, pa.DataType] = {
 WORDS: dict[LogicalType, str] = {
     LogicalType.INTEGER: "whole numbers",
     LogicalType.NUMBER: "numbers",
-    LogicalType.STRING: "text",
+    LogicalType.STRING: "text without zero bytes",
     LogicalType.BOOLEAN: "yes or no",
     LogicalType.DATE: "dates such as 2026-01-31",
     LogicalType.TIMESTAMP: "moments such as 2026-01-31 23:00:00, without a time zone",

@@ -35,6 +35,7 @@ READABLE = [
     # the contract's type, what the source holds, what becomes of it
     ("string", [" DSL ", "", "  ", None], ["DSL", None, None, None]),
     ("string", [1, 2], ["1", "2"]),
+    ("string", pa.array(["a", "b", "c"])[1:], ["b", "c"]),
     ("integer", ["7", "7.0", "-3", " "], [7, 7, -3, None]),
     ("integer", [7.0, float("nan")], [7, None]),
     ("number", ["29.85", "1e3", "+5", ".5", ""], [29.85, 1000.0, 5.0, 0.5, None]),
@@ -66,6 +67,7 @@ UNREADABLE = [
     ("timestamp", ["2026-01-31 25:00:00", "2026-01-31 23:00:00"], "1 of 2 values are not moments"),
     ("timestamp", ["2026-01-31 23:00:00Z"], "1 of 1 values are not moments"),
     ("date", [20260131], "1 of 1 values are not dates"),
+    ("string", ["DSL", None, "D\0L"], "1 of 3 values are not text without zero bytes, such as 'D\\x00L' (C2)"),
     ("number", ["a", "b", "c", "d"], "4 of 4 values are not numbers, such as 'a' (C0), 'b' (C1), 'c' (C2)"),
 ]
 
