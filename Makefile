@@ -1,8 +1,8 @@
 # The project's commands. `make night` and `make test` are all a newcomer needs: each does its own set-up.
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
-# The rooms find their data below the checkout, wherever make was called from.
-export CHURN_HOME := $(CURDIR)
+# The rooms find their data below the checkout, wherever make was called from, unless the environment says otherwise.
+export CHURN_HOME ?= $(CURDIR)
 
 .PHONY: help setup night serve up down screenshots test test-faults check fix lock clean
 
