@@ -12,6 +12,7 @@ from prefect.artifacts import create_image_artifact, create_markdown_artifact
 from churn.alarms import Alarm, alarms_of
 from churn.monitoring import alarm_rows, watch, with_alarms
 from churn.monitoring_page import history_svg, night_html, night_markdown
+from churn.night import LATEST, date_of
 from churn.remedy import remedy_for
 from schemas.monitoring import ALARMS, BACKTEST, DECISIONS, FEATURES, OF_A_NIGHT, SCORE_SPREADS, AlarmState
 from store import monitoring
@@ -33,8 +34,11 @@ STEP = "watch the night"
 class Seen:
     """What watching a night came to: the alarms, those of it and of earlier nights that people were not told of, the
     page, and the last date whose horizon was over by what was known that night.
+
+    `contract` is what the contract is read by, its name or the path of its file, and `base` its own name.
     """
 
+    contract: str
     base: str
     as_of: date
     alarms: tuple[Alarm, ...]
@@ -45,8 +49,8 @@ class Seen:
 
 @step("choose the night of {contract} to watch")
 def chosen_night(contract: str, as_of: str | None) -> date:
-    """The date that was asked for, or the newest published night; RequestError where it has no list."""
-    asked = None if as_of in (None, "latest") else date.fromisoformat(str(as_of))
+    """The date that was asked for, or the newest published night; RequestError where it is none or has no list."""
+    asked = None if as_of in (None, LATEST) else date_of(str(as_of))
     return published_night(contract, asked).night.as_of
 
 
@@ -73,7 +77,7 @@ def watch_night(contract: str, as_of: date) -> Seen:
     page = monitoring.keep_page(html, base, as_of, settings)
     muted = {alarm.finding.key for alarm in alarms if alarm.state is AlarmState.MUTED}
     new = tuple(one for one in monitoring.untold(settings, base, as_of) if one.finding.key not in muted)
-    return Seen(base, as_of, alarms, new, page, until)
+    return Seen(contract, base, as_of, alarms, new, page, until)
 
 
 @step("tell what changed decisions")
@@ -120,7 +124,7 @@ def _payload(seen: Seen) -> dict[str, object]:
     """The event's words: the largest alarm, and the names of all that are new."""
     largest = seen.new[0].finding
     return {
-        "contract": seen.base,
+        "contract": seen.contract,
         "as_of": seen.as_of,
         "why": largest.says,
         "to_do": largest.to_do,

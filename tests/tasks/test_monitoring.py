@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+import schemas
 from churn.alarms import Alarm, Mute
 from churn.contract import arrow_schema
 from churn.errors import RequestError
@@ -219,10 +220,21 @@ def test_while_rows_are_in_doubt_the_event_of_another_alarm_starts_no_retraining
     doubt = Finding(AlarmKind.IDENTITY, "identity", 2.0, 80.0, "they seem to be of others", "Compare them.")
     level = Finding(AlarmKind.CALIBRATION, "calibration", 2.0, None, "more left", "Retrain.", remedy=Remedy.RETRAINING)
     known, new = Alarm(doubt, AlarmState.GOING_ON, night(0)), Alarm(level, AlarmState.RAISED, night(1))
-    seen = steps.Seen("telco", night(1), (known, new), (new,), settings.data, night(0))
+    seen = steps.Seen("telco", "telco", night(1), (known, new), (new,), settings.data, night(0))
     for one in (seen, replace(seen, alarms=(new,))):
         steps.tell_people(one)
     assert told == ["people", "retraining"]
+
+
+def test_the_event_names_a_contract_that_is_a_file_by_its_path_since_a_retraining_reads_it(
+    settings: Settings, digest: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[object, object]] = []
+    monkeypatch.setattr(steps, "tell", lambda *_, about, payload: told.append((about, payload["contract"])))
+    file = str(Path(schemas.__path__[0]) / "contracts" / "telco.yaml")
+    publish_night(settings, night(0), zeroed(customers(), KEY), digest)
+    steps.tell_people(steps.watch_night.fn(file, night(0)))
+    assert told == [("telco", file)]
 
 
 def test_a_feature_that_moved_explains_that_customers_rank_otherwise(settings: Settings, digest: str) -> None:
