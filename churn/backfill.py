@@ -6,6 +6,7 @@ from collections.abc import Collection
 from datetime import date, timedelta
 
 from churn.errors import RequestError
+from churn.night import date_of
 
 DAY = timedelta(days=1)
 MOST_NIGHTS = 400  # a year and a month; a range that is longer has a slip in it
@@ -18,7 +19,7 @@ def nights_between(first: str, last: str, *, today: date) -> tuple[date, ...]:
     RequestError where a text is no date, where the last comes before the first or is not over yet, or where there are
     more than 400.
     """
-    begin, end = _date(first, "first"), _date(last, "last")
+    begin, end = date_of(first, "first"), date_of(last, "last")
     if end >= today:
         raise RequestError(f"{end} is not over", where="last", to_do=f"Give {today - DAY} or an earlier date.")
     if end < begin:
@@ -58,7 +59,7 @@ def nights_to_list(listed: Collection[date], until: date, *, today: date) -> tup
 
 def caught_up_until(asked: str | None, *, today: date) -> date:
     """The date that was asked for, or today; RequestError where it is no date, or still to come."""
-    until = today if asked is None else _date(asked, "until")
+    until = today if asked is None else date_of(asked, "until")
     if until > today:
         raise RequestError(f"{until} has not come yet", where="until", to_do=f"Give {today} or an earlier date.")
     return until
@@ -66,10 +67,3 @@ def caught_up_until(asked: str | None, *, today: date) -> date:
 
 def _days(first: date, last: date) -> tuple[date, ...]:
     return tuple(first + days * DAY for days in range((last - first).days + 1))
-
-
-def _date(text: str, where: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise RequestError(f"{text!r} is no date", where=where, to_do="Give one such as 2026-01-01.") from None

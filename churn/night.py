@@ -73,6 +73,12 @@ def matured_months(known_at: datetime, *, first: date, horizon_days: int) -> tup
     return tuple(reversed(months))
 
 
+def require_night(asked: str | None) -> None:
+    """RequestError where a night is asked for by what is no date, nor the word for the latest."""
+    if asked not in (None, LATEST):
+        date_of(str(asked))
+
+
 def date_of(text: str, where: str = "as_of") -> date:
     """The date that the text gives; RequestError, naming `where` it was given, if it is none."""
     try:

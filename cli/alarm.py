@@ -10,6 +10,7 @@ from rich.table import Table
 
 from churn.alarms import Mute
 from churn.errors import RequestError
+from churn.night import date_of
 from cli.terminal import terminal
 from schemas.monitoring import EVERYTHING
 from store.contracts import read_contract
@@ -30,7 +31,7 @@ def list_(
     since: Annotated[str | None, typer.Option(help=f"First night. Default: {DAYS_SHOWN} days ago.")] = None,
 ) -> None:
     """Show the alarms of the last nights: what happened, what it costs, and what to do first."""
-    day = _day(since, "--since") if since else _today() - timedelta(days=DAYS_SHOWN)
+    day = date_of(since, "--since") if since else _today() - timedelta(days=DAYS_SHOWN)
     base, console = read_contract(contract).name, terminal(unbroken=True)
     rows = alarms_since(current_settings(), base, day).to_pylist()
     for row in rows:
@@ -50,7 +51,7 @@ def mute_(
     contract: Contract = "telco",
 ) -> None:
     """Tell nobody of this alarm until a date; each night still writes it down, as muted. A later mute replaces it."""
-    day, base = _day(until, "--until"), read_contract(contract).name
+    day, base = date_of(until, "--until"), read_contract(contract).name
     if day - _today() > LONGEST_MUTE:
         raise RequestError(
             f"{day} is more than {LONGEST_MUTE.days} days ahead", where="--until", to_do="Mute it for a while only."
@@ -72,10 +73,3 @@ def mutes(contract: Contract = "telco") -> None:
 
 def _today() -> date:
     return datetime.now(current_settings().zone).date()
-
-
-def _day(text: str, where: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise RequestError(f"{text!r} is no date", where=where, to_do="Write it as 2026-01-01.") from None

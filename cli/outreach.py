@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +15,7 @@ from rich.table import Table
 from churn.errors import PolicyError, RequestError
 from churn.handover import handed_over
 from churn.lift_figures import COLUMNS, cells
+from churn.night import date_of, require_night
 from cli.nights import Policy, Source, flow_shown, kept_apart
 from cli.terminal import terminal
 from schemas.interventions import Event
@@ -89,7 +89,7 @@ def list_(
 ) -> None:
     """List what was written back of a list's contacts, counted by action and event."""
     base = read_contract(contract).name
-    day = _date(as_of) if as_of else _published(open_publisher(current_settings()), base, None).unit.as_of
+    day = date_of(as_of, "--as-of") if as_of else _published(open_publisher(current_settings()), base, None).unit.as_of
     events = wave_events(current_settings(), base, day)
     if as_json:
         typer.echo(json.dumps(events.to_pylist(), default=str, indent=1))
@@ -107,6 +107,7 @@ def lift(
     policy: Policy = None,
 ) -> None:
     """Tell what the lists saved: churn of the listed against those held out, once their horizon is over."""
+    require_night(as_of)
     console = terminal()
     with flow_shown(console):
         from flows.outcomes import outcomes
@@ -145,19 +146,12 @@ def _policy_of(shown: Published) -> PolicyInForce | None:
 
 def _published(publisher: Publisher, base: str, as_of: str | None) -> Published:
     kind = OUTREACH.name
-    shown = publisher.published(base, kind, _date(as_of)) if as_of else publisher.current(base, kind)
+    shown = publisher.published(base, kind, date_of(as_of, "--as-of")) if as_of else publisher.current(base, kind)
     if shown is None:
         raise RequestError(
             "no list was published", where=f"{base}, as of {as_of or 'any date'}", to_do="`churn outreach` decides one."
         )
     return shown
-
-
-def _date(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise RequestError(f"{text!r} is no date", where="as_of", to_do="Give one such as 2026-01-01.") from None
 
 
 def _tell_refusals(refused: tuple[Refusal, ...]) -> None:

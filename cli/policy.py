@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from churn.errors import RequestError
+from churn.night import date_of
 from churn.policy import require_columns
 from cli.terminal import terminal
 from store.contracts import read_contract
@@ -46,17 +45,10 @@ def dry_run(
     contract: Contract = "telco",
 ) -> None:
     """Show what the list of a published night would have been, beside the one that is there; writes nothing."""
-    day = _day(as_of)
+    day = date_of(as_of, "--as-of")
     from tasks.policy_trial import tried_on
 
     _show(terminal(), tried_on(contract, file, day))
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise RequestError(f"{text!r} is no date", where="--as-of", to_do="Write it as 2026-01-01.") from None
 
 
 def _show(console: Console, trial: Trial) -> None:

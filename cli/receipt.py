@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
 from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from churn.errors import RequestError
+from churn.night import date_of
 from churn.receipt import for_agent
 from cli.terminal import terminal
 from schemas.receipt import AgentReceipt, Decision, Receipt, Score
@@ -33,7 +32,7 @@ def receipt(
     from store.receipts import receipts_of  # brings the compiler of look-ups, which --help need not wait for
 
     base = read_contract(contract)
-    (made,) = receipts_of(current_settings(), base, [customer], _day(as_of) if as_of else None)
+    (made,) = receipts_of(current_settings(), base, [customer], date_of(as_of, "--as-of") if as_of else None)
     told = for_agent(made, base) if agent else made
     if layout == "json":
         typer.echo(told.model_dump_json(indent=1))
@@ -41,13 +40,6 @@ def receipt(
         _show(terminal(), told)
     else:
         _show_to_agent(terminal(), told)
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise RequestError(f"{text!r} is no date", where="--as-of", to_do="Write it as 2026-01-01.") from None
 
 
 def _show(console: Console, made: Receipt) -> None:

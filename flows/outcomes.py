@@ -23,6 +23,7 @@ def outcomes(
 
     Where the lot shows that it pays, lists leave those alone from then on whom an action drives away.
     """
+    steps.require_wave(as_of)
     waves = steps.keep_waves(contract)
     extract = intake.extract_source(contract, source)
     measured = steps.measure(contract, waves, extract, known_at, policy)

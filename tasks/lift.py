@@ -17,7 +17,7 @@ from churn.drawings import LiftPoint, lift_plot
 from churn.errors import PolicyError, RequestError
 from churn.lift import lifts
 from churn.lift_figures import Lift, lift_markdown, lift_rows
-from churn.night import LATEST, chosen_known_at
+from churn.night import LATEST, chosen_known_at, date_of, require_night
 from churn.outcomes import IN_SCORES, MEMBERS, entries, matured, wave_members, with_contacts, with_departures
 from churn.spending import Cost, Terms
 from schemas.lift import ALL_ACTIONS, Scope
@@ -87,6 +87,11 @@ class Measured:
     def with_learnt(self, learnt: Sequence[str]) -> Measured:
         """The same, with what the waves taught."""
         return replace(self, learnt=tuple(learnt))
+
+
+def require_wave(as_of: str | None) -> None:
+    """RequestError where a wave is asked for by what is no date: said before all is measured, and not after it."""
+    require_night(as_of)
 
 
 @step("keep who was in the waves of {contract}", again_after=SOON)
@@ -227,7 +232,7 @@ def asked_for(measured: Measured, as_of: str | None) -> Measured:
         return measured
     waves = [one for one in measured.lifts if one.scope is Scope.WAVE]
     newest = max((one.first_as_of for one in waves), default=None)
-    wanted = newest if as_of == LATEST else date.fromisoformat(as_of)
+    wanted = newest if as_of == LATEST else date_of(as_of)
     chosen = tuple(one for one in waves if one.first_as_of == wanted)
     if not chosen:
         raise RequestError(

@@ -44,6 +44,7 @@ def test_the_help_of_dates_says_what_they_are_for() -> None:
 REFUSED_AT_ONCE = [
     ("night --contract nobody", ContractError, "nobody: there is no contract of that name"),
     ("night --as-of 2099-13-01", RequestError, "as_of: '2099-13-01' is no date"),
+    ("lift --as-of 2026-02-30", RequestError, "as_of: '2026-02-30' is no date"),
     ("score --known-at 2099-01-01T00:00", RequestError, "known_at: 2099-01-01 00:00:00 has not come yet"),
     ("outreach --policy nobody", PolicyError, "nobody: cannot be read"),
     ("train --gate nobody", PolicyError, "nobody"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -173,6 +174,8 @@ def test_one_wave_may_be_asked_for(home: Publisher, extract: Extract) -> None:
     publish_wave(home, NEXT, listed=[8], held_out=[10])
     found = measured(extract)
     assert [one.first_as_of for one in steps.asked_for(found, "2025-11-01").lifts] == [FIRST]
+    with pytest.raises(RequestError, match="'2025-11-31' is no date"):
+        steps.asked_for(found, "2025-11-31")
     assert [one.first_as_of for one in steps.asked_for(found, "latest").lifts] == [NEXT]
     with pytest.raises(RequestError, match="the newest that can is 2025-11-02"):
         steps.asked_for(found, "2025-11-03")
@@ -181,3 +184,11 @@ def test_one_wave_may_be_asked_for(home: Publisher, extract: Extract) -> None:
 def test_without_any_list_there_is_nothing_to_compare(home: Publisher, extract: Extract) -> None:
     found = measured(extract)
     assert (found.lifts, found.waiting) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("asked", "refused"), [(None, False), ("latest", False), ("2026-02-28", False), ("2026-02-30", True)]
+)
+def test_a_date_that_is_none_is_refused_before_anything_is_measured(asked: str | None, refused: bool) -> None:
+    with pytest.raises(RequestError, match="is no date") if refused else nullcontext():
+        steps.require_wave(asked)

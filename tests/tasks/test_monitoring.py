@@ -277,6 +277,11 @@ def test_the_list_is_held_against_that_of_an_earlier_night(settings: Settings, d
     assert segments[0]["psi"] == 0.0
 
 
+def test_a_night_to_watch_that_is_no_date_is_refused() -> None:
+    with pytest.raises(RequestError, match="as_of: '2026-02-30' is no date"):
+        steps.chosen_night.fn("telco", "2026-02-30")
+
+
 @pytest.mark.parametrize("harm", ["damaged", "gone"])
 def test_files_of_a_month_ago_that_cannot_be_read_keep_no_alarm_of_tonight_from_being_told(
     settings: Settings, digest: str, harm: str, caplog: pytest.LogCaptureFixture
