@@ -32,7 +32,7 @@ from store.partitions import attach_function
 from store.reshaping import make_tables
 from store.roles import OF_ROLES, grant_again
 from store.tables import TABLES_OF, alone, data_dictionary, metadata, structure
-from store.views import View, views
+from store.views import View, of_ours_alone, views
 
 _DIGESTS: MutableMapping[str, str] = {}  # by dialect, since each engine has a dialect of its own
 
@@ -40,14 +40,15 @@ _DIGESTS: MutableMapping[str, str] = {}  # by dialect, since each engine has a d
 def create_all(engine: Engine) -> None:
     """Gives the database the tables and views of this release, however many processes ask for it at once.
 
-    PublicationError where a newer release made tables that this one does not know, RegistryError where one changed
-    those of the migrations. It is done whole or not at all: whoever dies at it leaves the database as it was.
+    PublicationError where a newer release made tables that this one does not know, or where somebody's own view stands
+    on one of ours; RegistryError where a newer release changed the tables of the migrations. It is done whole or not at
+    all: whoever dies at it leaves the database as it was.
     """
     wanted = _digest(engine.dialect)
     with engine.connect() as connection:
         if _stored(connection) == wanted:
             return
-    with alone(engine) as connection:
+    with alone(engine) as connection, of_ours_alone():
         if _stored(connection) != wanted:
             migrate(connection)
             _make(connection)

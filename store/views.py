@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from types import MappingProxyType
@@ -10,7 +11,9 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import DBAPIError
 
+from churn.errors import PublicationError
 from store.tables import (
     FENCE,
     LAPSED,
@@ -30,6 +33,7 @@ from store.tables import (
 _BEHIND_AFTER_HOURS = 30
 
 _OF_THE_RUN = ("contract", "run_id", "known_at", "revision", "published_at")
+_STILL_ASKED = "2BP01"  # dependent_objects_still_exist
 _AGE = "Hours since the rows were published, by the database's clock"
 _STALE = "Whether a newer night is due by now, by the database's clock"
 # The table as store/parity_tables.py has it, which needs this module.
@@ -61,6 +65,22 @@ class View:
     def _description(self, column: sa.ColumnElement[Any]) -> str:
         own = self.columns.get(column.name)
         return own or next(str(base.comment) for base in column.base_columns if isinstance(base, sa.Column))
+
+
+@contextmanager
+def of_ours_alone() -> Iterator[None]:
+    """PublicationError where what is dropped inside has to stay, as a view that is not of ours asks it."""
+    try:
+        yield
+    except DBAPIError as failed:
+        told = getattr(failed.orig, "diag", None)  # of PostgreSQL's driver alone
+        if told is None or told.sqlstate != _STILL_ASKED:
+            raise
+        raise PublicationError(
+            f"a view of your own stands on one of ours: {', '.join(told.message_detail.splitlines())}",
+            where="the database of CHURN_DATABASE_URL",
+            to_do="Drop it, run this again, then make it anew: a release may change the columns that it asks for.",
+        ) from None
 
 
 def _compiled(query: sa.ClauseElement, dialect: Dialect) -> str:

@@ -22,6 +22,7 @@ from churn.errors import RegistryError
 from store.migrated_views import drop_views, migrated_views
 from store.roles import grant_again
 from store.tables import alone
+from store.views import of_ours_alone
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -35,12 +36,13 @@ _NUMBER = sa.table("alembic_version", sa.column("version_num", sa.String))
 def bring_up_to_date(engine: Engine) -> None:
     """Does the steps that the database has not seen yet, in one transaction, however many processes ask at once.
 
-    RegistryError where a newer release than this one has changed the database.
+    RegistryError where a newer release than this one has changed the database, PublicationError where somebody's own
+    view stands on one of ours.
     """
     with engine.connect() as connection:
         found = _number(connection)
     if found != HEAD:
-        with alone(engine) as connection:
+        with alone(engine) as connection, of_ours_alone():
             migrate(connection)
 
 

@@ -20,7 +20,7 @@ import store.access_tables
 import store.intervention_tables
 import store.migrations
 import store.monitoring_tables
-from churn.errors import RegistryError
+from churn.errors import PublicationError, RegistryError
 from store.migrations import HEAD, bring_up_to_date
 from store.registry import Promotion, Registry, Rollback, open_registry
 from store.registry_tables import registry_metadata
@@ -149,6 +149,22 @@ def test_sizes_of_an_older_release_stay_where_bins_tell_values_apart(database_ur
     with engine.connect() as connection:
         kept = dict(connection.exec_driver_sql("SELECT feature, psi FROM mine").tuples().all())
     assert kept == {"a category": 0.2, "a number": 0.2, "a number without bins": None}
+
+
+@pytest.mark.postgres
+def test_a_view_of_somebody_s_own_on_one_of_ours_is_named_before_a_step(postgres_url: str):
+    engine = engine_for(postgres_url)
+    with alone(engine) as connection:
+        command.upgrade(store.migrations._config(connection), "0019")
+        connection.exec_driver_sql("CREATE VIEW alarm_current AS SELECT subject FROM alarm")
+        connection.exec_driver_sql("CREATE VIEW mine AS SELECT subject FROM alarm_current")
+    with pytest.raises(PublicationError, match="view mine depends on view alarm_current"):
+        bring_up_to_date(engine)
+    assert numbers(engine) == ["0019"]
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DROP VIEW mine")
+    bring_up_to_date(engine)
+    assert numbers(engine) == [HEAD]
 
 
 def test_processes_that_start_at_once_migrate_once(database_url: str):

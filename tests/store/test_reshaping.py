@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -137,6 +138,18 @@ def test_a_column_that_is_new_or_may_be_empty_now_is_so_without_a_row_being_lost
     with engine.connect() as connection:
         assert not {name for name in missing if connection.scalar(sa.text(f"SELECT {name} FROM score_current")) is None}
     assert count(publisher, "scores") == 101
+
+
+def test_a_view_of_somebody_s_own_lets_sqlite_gain_a_column(settings: Settings, tmp_path: Path) -> None:
+    engine = engine_for(f"sqlite:///{tmp_path / 'earlier.db'}")
+    make_without(engine, ("band",))
+    with engine.begin() as connection:
+        add_run(connection, ("band",), ())
+        connection.exec_driver_sql("CREATE VIEW score_current AS SELECT customer_id FROM scores")
+        connection.exec_driver_sql("CREATE VIEW mine AS SELECT customer_id FROM score_current")
+    run = published(opened(engine, settings), FIRST)
+    with engine.connect() as connection:
+        assert connection.scalar(sa.text("SELECT count(*) FROM mine")) == run.rows
 
 
 def add_run(connection: sa.Connection, missing: Iterable[str], strict: Iterable[str]) -> None:

@@ -148,6 +148,24 @@ def test_a_database_whose_tables_a_newer_release_made_is_refused_and_left_as_it_
     assert sa.inspect(engine).get_table_names() == ["publication"]
 
 
+@pytest.mark.postgres
+@pytest.mark.parametrize("ours", ["score_current", "alarm_current"])
+def test_a_view_of_somebody_s_own_on_one_of_ours_is_named_where_it_is_in_the_way(
+    postgres_with_tables: str, ours: str
+) -> None:
+    engine = engine_for(postgres_with_tables)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"CREATE VIEW bi_report AS SELECT contract FROM {ours}")
+        connection.exec_driver_sql("UPDATE structure SET digest = 'of another release'")
+    with pytest.raises(PublicationError, match=f"view bi_report depends on view {ours}") as refused:
+        create_all(engine)
+    assert refused.value.to_do.startswith("Drop it")
+    with engine.begin() as connection:
+        assert connection.exec_driver_sql("SELECT * FROM bi_report").all() == []
+        connection.exec_driver_sql("DROP VIEW bi_report")
+    create_all(engine)
+
+
 def test_every_table_and_column_says_what_it_is() -> None:
     for table in metadata.sorted_tables:
         assert table.comment
