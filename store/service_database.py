@@ -9,12 +9,12 @@ from datetime import date
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Engine, make_url
+from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
 from churn.errors import StoreUnreachable
-from store.tables import engine_for
+from store.tables import address_of, engine_for
 
 CONNECTIONS = 4  # as many as threads look up
 MORE_CONNECTIONS = 8  # that other kinds of work may have opened for a while, so that look-ups need not wait for theirs
@@ -65,12 +65,13 @@ def _hear(*_: Any) -> None:
 
 
 def _impatient(url: str) -> Engine:
-    if make_url(url).get_backend_name() == "sqlite":
+    address = address_of(url)
+    if address.get_backend_name() == "sqlite":
         engine = engine_for(url)
         sa.event.listen(engine, "connect", lambda opened, entry: opened.execute(_BUSY))
         return engine
     return sa.create_engine(
-        url,
+        address,
         pool_size=CONNECTIONS,
         max_overflow=MORE_CONNECTIONS,
         pool_timeout=STATEMENT_SECONDS,

@@ -66,8 +66,8 @@ def read_settings(env: Mapping[str, str]) -> Settings:
     return Settings(
         data=data,
         artifacts=_folder(env, "CHURN_ARTIFACTS", home / "artifacts"),
-        database_url=env.get("CHURN_DATABASE_URL", f"sqlite:///{data / 'churn.db'}"),
-        source_url=env.get("CHURN_SOURCE_URL", f"sqlite:///{data / 'source' / 'telco.db'}"),
+        database_url=env.get("CHURN_DATABASE_URL") or f"sqlite:///{data / 'churn.db'}",
+        source_url=env.get("CHURN_SOURCE_URL") or f"sqlite:///{data / 'source' / 'telco.db'}",
         zone=_zone(env),
         due=_time(env, "CHURN_DUE", DEFAULT_DUE),
         cores=_count(env, "CHURN_CORES", os.cpu_count() or 1),
@@ -101,7 +101,7 @@ def settle_libraries(settings: Settings, *, quiet: bool = False) -> None:
     for name, value in (library_environment(settings) | (FOR_A_PERSON if quiet else {})).items():
         os.environ.setdefault(name, value)
     # Prefect's server cannot open its database in a folder that is not there, and only says that it timed out.
-    _make_folder(Path(os.environ["PREFECT_HOME"]))
+    make_folder(Path(os.environ["PREFECT_HOME"]), "CHURN_DATA, or PREFECT_HOME where it is set")
 
 
 def library_environment(settings: Settings) -> dict[str, str]:
@@ -116,13 +116,14 @@ def library_environment(settings: Settings) -> dict[str, str]:
     }
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path, where: str) -> None:
+    """Makes the folder unless it is there; SettingsError names `where` it was asked for."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as failed:
         raise SettingsError(
             f"the folder {folder} cannot be made: {failed.strerror}",
-            where="CHURN_DATA, or PREFECT_HOME where it is set",
+            where=where,
             to_do="Name a folder that this user may write to.",
         ) from None
 

@@ -22,6 +22,6 @@ def source_url(source: str) -> URL:
     """The URL of a source; SourceMissing where it cannot be read as one."""
     try:
         return make_url(source)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # the latter of a port that is no number
         kind = source.partition("://")[0]  # the rest may hold a password
         raise SourceMissing(f"this {kind} URL cannot be read as one", to_do="Mend the URL.") from None

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine, make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 from sqlalchemy.sql.functions import FunctionElement
 
-from churn.errors import StoreUnreachable
+from churn.errors import SettingsError, StoreUnreachable
 from schemas.columns import Column, LogicalType, Table
 from schemas.outreach import OUTREACH, STATUSES, TEAMS
 from schemas.quarantine import QUARANTINE
 from schemas.scores import SCORES
 from store.masking import without_password
+from store.settings import make_folder
 
 FENCE = "fence"
 IN_FLIGHT = ("claimed", "staged")
@@ -165,14 +166,38 @@ TABLES_OF: Mapping[str, tuple[sa.Table, ...]] = MappingProxyType(
 
 
 def engine_for(url: str) -> Engine:
-    """An engine on SQLite or PostgreSQL whose connections close when they are given back."""
-    address = make_url(url)
+    """An engine on SQLite or PostgreSQL whose connections close when they are given back.
+
+    SettingsError where the URL is of neither, or the folder of SQLite's file cannot be made.
+    """
+    address = address_of(url)
     if address.get_backend_name() != "sqlite":
         return sa.create_engine(address, poolclass=NullPool, connect_args={"connect_timeout": CONNECT_SECONDS})
-    Path(str(address.database)).parent.mkdir(parents=True, exist_ok=True)
+    make_folder(Path(str(address.database)).parent, "CHURN_DATABASE_URL")
     engine = sa.create_engine(address, poolclass=NullPool, connect_args={"timeout": BUSY_SECONDS})
     sa.event.listen(engine, "connect", _set_up_sqlite)
     return engine
+
+
+def address_of(url: str) -> URL:
+    """The URL as SQLAlchemy takes it, also in the form that every other program of PostgreSQL takes.
+
+    SettingsError where it is of neither SQLite nor PostgreSQL; it is not repeated, as it may hold a password.
+    """
+    with suppress(ArgumentError, ValueError):
+        address = make_url(url)
+        if address.drivername in ("postgres", "postgresql"):
+            address = address.set(drivername="postgresql+psycopg")
+        # A password with an @ that is not written as %40 ends at that @, and its rest is taken for the host's.
+        if address.drivername == "postgresql+psycopg" and "@" not in (address.host or ""):
+            return address
+        if address.drivername in ("sqlite", "sqlite+pysqlite") and address.database not in (None, "", ":memory:"):
+            return address
+    raise SettingsError(
+        "it names neither a file of SQLite nor a PostgreSQL database",
+        where="CHURN_DATABASE_URL",
+        to_do="Write sqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE, an @ in a password as %40.",
+    )
 
 
 def _set_up_sqlite(connection: Any, entry: ConnectionPoolEntry) -> None:
