@@ -13,8 +13,7 @@ from sqlalchemy.engine import RowMapping
 
 from api.answers import ModelStamp, Reason
 from api.limits import limited
-from api.live import InSight, LiveScore
-from api.models import Place
+from api.live import Glancing, LiveScore
 from api.paths import CUSTOMER, PART_OF_CUSTOMER
 from api.visits import REFUSALS, CustomerId, Visit, Visiting
 from api.visits import Database as Database
@@ -109,20 +108,14 @@ class Trend(BaseModel):
 
 
 @router.get(CUSTOMER, dependencies=[Depends(limited("lookups"))], responses=REFUSALS)
-def published_score(
-    customer_id: CustomerId,
-    visit: Visiting,
-    sight: InSight,
-    place: Place,
-    live: Live = False,
-) -> PublishedScore:
+def published_score(customer_id: CustomerId, visit: Visiting, glance: Glancing, live: Live = False) -> PublishedScore:
     """The customer's score in the newest published night, however old that is, and what the outreach list says.
 
     It is answered once the look stands in the log of look-ups, in one transaction with what was read. With `live` the
     source is asked for the customer as he is now; where it is away the stored score stands alone, and says why.
     """
     if live:
-        sight.begin()
+        glance.sight.begin()
     with visit.engine.begin() as connection:
         score = visit.newest_score(connection, customer_id)
         decision = decision_about(connection, visit.contract, customer_id, score["as_of"])
@@ -131,8 +124,8 @@ def published_score(
         visit.look.record(connection, "lookup", customer_id)
     if not live:
         return answer
-    now = sight.live(score, place.pinned, visit.discretion)
-    return answer.model_copy(update={"live": now.as_decided(decision)})
+    now = glance.at(score, visit.discretion).as_decided(decision)
+    return answer.model_copy(update={"live": now})
 
 
 @router.get(f"{PART_OF_CUSTOMER}/history", dependencies=[Depends(limited("lookups"))], responses=REFUSALS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,10 +18,11 @@ from fastapi import Depends, Request
 from pydantic import BaseModel, Field
 from sqlalchemy.engine import Engine, RowMapping
 
+from api.admission import arrival_of
 from api.breaker import Breaker
 from api.clerk import Clerk
 from api.discretion import Discretion
-from api.models import Champions
+from api.models import ChampionPlace, Champions, Place
 from api.predictions import Prediction, Told
 from api.problems import in_sentences
 from api.recommended import as_decided
@@ -35,13 +37,19 @@ if TYPE_CHECKING:
     from store.live import Kept
     from store.one_row import Row, Step
 
-PATIENCE = 0.75  # seconds; the look-up itself has one
+PATIENCE, LEAST_PATIENCE = 0.75, 0.05  # seconds
+# Seconds after the question came. The look-up itself has one: where it gives up, the stored score is lost, too, and
+# three of those cut off everybody's look-ups, though the database is well.
+LAST_MOMENT = 0.8
 THREADS = 2  # that a source which hangs can take
 NIGHTS_KEPT = 4
 
 NOT_KEPT = "The night's snapshot is kept no longer, so that nothing tells what changed."
 NOT_THERE = "The source has no such customer any more."
-TOO_LATE = "The source did not answer in time. Where that stays so, give its tables an index on the customer's key."
+TOO_LATE = (
+    "The source did not answer in time. Ask again; if it keeps happening, check that its tables have an index on the "
+    "customer's key."
+)
 AWAY = "The source cannot be asked."
 CUT_OFF = "The source did not answer lately, and is asked again in a moment."
 BEGINS = "What reads the source has just been started. Ask again in a moment."
@@ -101,15 +109,17 @@ class Sight:
         with suppress(StoreUnreachable):
             self.clerk.begin()
 
-    def live(self, score: RowMapping, champions: Champions, discretion: Discretion) -> LiveScore:
+    def live(
+        self, score: RowMapping, champions: Champions, discretion: Discretion, *, patience: float = PATIENCE
+    ) -> LiveScore:
         """The customer's score now, and what changed since the stored one; else why it cannot be told.
 
-        Both as far as whoever looks is told of them.
+        Both as far as whoever looks is told of them. `patience` is how many seconds the source has to answer.
         """
         if not self._breaker.lets_in():
             return _untold(CUT_OFF)
         try:
-            seen = self._threads.submit(self._look, score, champions.contract).result(PATIENCE)
+            seen = self._threads.submit(self._look, score, champions.contract).result(patience)
         except TooLate:
             if self.clerk.begins:
                 return _untold(BEGINS)
@@ -200,3 +210,29 @@ async def sight(request: Request) -> Sight:
 
 
 InSight = Annotated[Sight, Depends(sight)]
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """A look at one customer in the source, for a request that came at `asked_at` by the monotonic clock."""
+
+    sight: Sight
+    place: ChampionPlace
+    asked_at: float
+
+    @property
+    def patience(self) -> float:
+        """Seconds that the source may take: what the rest of the look-up has left of its own."""
+        return max(LEAST_PATIENCE, min(PATIENCE, self.asked_at + LAST_MOMENT - time.monotonic()))
+
+    def at(self, score: RowMapping, discretion: Discretion) -> LiveScore:
+        """As `Sight.live`, by the champions of now."""
+        return self.sight.live(score, self.place.pinned, discretion, patience=self.patience)
+
+
+async def glance(request: Request, sight: InSight, place: Place) -> Glance:
+    """A look for whoever asks now."""
+    return Glance(sight, place, arrival_of(request.scope).at)
+
+
+Glancing = Annotated[Glance, Depends(glance)]

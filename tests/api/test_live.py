@@ -16,9 +16,10 @@ import pyarrow.compute as pc
 import pytest
 
 import store.live
+from api import live
 from api.app import create_app
 from api.clerk import Clerk
-from api.live import AWAY, CUT_OFF, NOT_KEPT, NOT_THERE, TOO_LATE, Sight
+from api.live import AWAY, CUT_OFF, LEAST_PATIENCE, NOT_KEPT, NOT_THERE, PATIENCE, TOO_LATE, Glance, Sight
 from churn.lookup import score_one
 from store.registry import Version
 from store.settings import Settings
@@ -165,6 +166,28 @@ def test_a_source_that_hangs_keeps_nobody_waiting(asked: Ask, monkeypatch: pytes
     began = time.monotonic()
     assert looked_up(asked)["live"]["because"] == TOO_LATE
     assert time.monotonic() - began < 2.0
+
+
+def test_a_source_that_hangs_leaves_the_rest_of_the_look_up_its_time(
+    settings: Settings, champion: Version, source: Path, monkeypatch: pytest.MonkeyPatch
+):
+    publish_with_snapshot(settings, champion, ROWS, NIGHT)
+    app = create_app(settings, TINY.name)
+    for lane in app.state.lanes:
+        lane.seconds = 3.0
+    with running(app) as ask:
+        looked_up(ask)
+        monkeypatch.setattr(store.live.LiveSource, "row", lambda *_: time.sleep(5))
+        monkeypatch.setattr(live, "PATIENCE", 4.0)
+        assert looked_up(ask)["live"]["because"] == TOO_LATE
+
+
+@pytest.mark.parametrize(
+    ("gone", "left"), [(0.0, PATIENCE), (0.3, 0.5), (0.7, 0.1), (0.9, LEAST_PATIENCE), (5.0, LEAST_PATIENCE)]
+)
+def test_the_source_has_the_time_that_the_database_left(gone: float, left: float):
+    asked_at = time.monotonic() - gone
+    assert Glance(None, None, asked_at).patience == pytest.approx(left, abs=0.02)
 
 
 def test_without_a_snapshot_nothing_tells_what_changed(settings: Settings, champion: Version, source: Path):
