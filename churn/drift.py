@@ -95,13 +95,24 @@ def restored(feature: Feature, bins: Bins, reference: Sequence[float], dice: np.
 
 
 def values_of(feature: Feature, bins: Bins) -> pa.Array:
-    """A value for each bin: of a number zero where it lies in the bin, else the middle; null of the others. [rows]."""
+    """A value for each bin: of a number zero where it lies in the bin, else the middle; null of the others. [rows].
+
+    Of a whole number it is a whole one in the bin, where there is one.
+    """
     if feature.kind is Kind.CATEGORY:
         return pa.array([None, *feature.categories, None], pa.string()).take(pa.array(bins))
-    edges = np.concatenate([feature.cuts[:1] - 1.0, feature.cuts, feature.cuts[-1:] + 1.0])
-    middles = (edges[:-1] + edges[1:]) / 2.0 if len(feature.cuts) else np.zeros(1)
+    middles = _middles(feature) if len(feature.cuts) else np.zeros(1)
     middles[np.searchsorted(feature.cuts, 0.0, side="right")] = 0.0
     return pa.array([None, *middles.tolist()], pa.float64()).take(pa.array(bins))
+
+
+def _middles(feature: Feature) -> Floats:
+    """The middle of each bin of known values; the outer ones are taken to be as wide as those beside them."""
+    cuts = feature.cuts
+    first, last = (cuts[1] - cuts[0], cuts[-1] - cuts[-2]) if len(cuts) > 1 else (1.0, 1.0)
+    edges = np.array([cuts[0] - first, *cuts, cuts[-1] + last])
+    middles = (edges[:-1] + edges[1:]) / 2.0
+    return middles if feature.kind is Kind.NUMBER else np.asarray(np.maximum(np.floor(middles), np.ceil(edges[:-1])))
 
 
 def _known(spread: Floats) -> Floats:

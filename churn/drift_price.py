@@ -191,7 +191,7 @@ def _causes_as_before(part: Part, moved: Ints, feature: Feature, mended: Bins) -
     if feature.name not in part.causes.column_names:
         return pa.table({})
     values, column = values_of(feature, mended), part.causes.schema.field(feature.name)
-    if pa.types.is_boolean(column.type):  # a whole number may stay between two: it is above one and below the other
+    if pa.types.is_boolean(column.type):
         values = values.cast(column.type)
     rows = part.causes.take(pa.array(moved))
     return rows.set_column(rows.column_names.index(feature.name), feature.name, values)

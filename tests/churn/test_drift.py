@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -161,11 +162,22 @@ def test_who_is_called_for_what_he_does_not_have_is_called_in_vain() -> None:
     assert (found.best, found.money) == (0.0, 50.0), "fifty contacts, at one each"
 
 
-def priced_by_causes(ages: list[int], before: list[float]) -> Price:
+@pytest.mark.parametrize("asked", [{"equals": 2}, {"at_least": 2, "at_most": 2}, {"above": 1, "below": 3}])
+def test_a_whole_number_that_a_cause_asks_for_is_met_by_its_bin(asked: dict[str, int]) -> None:
+    """The column went to zero, and a quarter had 2 before."""
+    two = Cause(name="two", when=(Condition(column="handset_age", **asked),), keeps=0.3)
+    action, years = CALL.model_copy(update={"causes": (two,)}), replace(HANDSETS, cuts=np.array([1.0, 2.0, 3.0]))
+    found = priced_by_causes([0] * 100, [0.0, 0.25, 0.25, 0.25, 0.25], years, action)
+    assert (found.share, found.money > 0.0) == (1.0, True)
+
+
+def priced_by_causes(
+    ages: list[int], before: list[float], feature: Feature = HANDSETS, action: Action = UPGRADE
+) -> Price:
     """The price of the age of handsets to a list of fifty of these hundred customers, who are all alike but for it."""
     rows, many = pa.table({"handset_age": ages}), len(ages)
-    card = Scorecard(0.0, (HANDSETS,), (), 0.5)
-    terms = Terms((UPGRADE,), 50)
+    card = Scorecard(0.0, (feature,), (), 0.5)
+    terms = Terms((action,), 50)
     customers = Customers(np.zeros(many), np.full(many, 300.0), np.ones(many, np.bool_), keep_by(rows, terms.actions))
     part = Part("all", card, {"handset_age": before}, np.arange(many), bins_of(card, rows), rows)
     return prices(Base(customers, (part,)), terms)["all", "handset_age"]
@@ -174,6 +186,17 @@ def priced_by_causes(ages: list[int], before: list[float]) -> Price:
 def test_a_bin_stands_for_a_value_in_it_and_for_zero_where_that_is_in_it() -> None:
     assert values_of(NUMBER, np.array([0, 1, 2, 3], np.uint16)).to_pylist() == [None, 0.0, 1.5, 2.5]
     assert values_of(PLAN, np.array([0, 1, 2, 3], np.uint16)).to_pylist() == [None, "P1", "P2", None]
+
+
+def test_a_bin_of_whole_numbers_stands_for_a_whole_one() -> None:
+    lines = Feature("lines", Kind.WHOLE, "lines", cuts=np.array([1.0, 2.0, 4.6, 5.2, 6.0]))
+    assert values_of(lines, np.arange(7, dtype=np.uint16)).to_pylist() == [None, 0.0, 1.0, 3.0, 5.0, 6.0, 6.0]
+    yes_no = Feature("paused", Kind.YES_NO, "paused", cuts=np.array([0.5]))
+    assert values_of(yes_no, np.arange(3, dtype=np.uint16)).to_pylist() == [None, 0.0, 1.0]
+    no_cuts = Feature("lines", Kind.WHOLE, "lines")
+    handsets = values_of(HANDSETS, np.arange(4, dtype=np.uint16)).to_pylist()
+    assert handsets == [None, 0.0, 200.0, 400.0], "the last bin begins at 300 and stands for more"
+    assert values_of(no_cuts, np.arange(2, dtype=np.uint16)).to_pylist() == [None, 0.0]
 
 
 def test_an_action_is_meant_for_who_has_its_reason_and_may_be_for_whom_nobody_has_told_one() -> None:
