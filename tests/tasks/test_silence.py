@@ -19,6 +19,7 @@ from tasks.server import Server
 RUN = "11111111-1111-1111-1111-111111111111"
 LONG_AGO, NOW = {"timestamp": "2026-01-01T00:00:00Z"}, {"timestamp": "9999-01-01T00:00:00Z"}
 MARK = f"{silence.BEGUN_WITH}={RUN}"
+TWO_LOOKS, MANY_LOOKS = silence.PAUSE / 2, 5 * silence.PAUSE  # seconds of patience
 
 
 class Standing:
@@ -50,11 +51,24 @@ class Standing:
             yield Server(client)
 
 
+class Clock:
+    """On which time passes between two looks alone, however long a look takes on a busy machine."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
 @pytest.fixture
 def standing(monkeypatch: pytest.MonkeyPatch) -> Standing:
     there = Standing()
     monkeypatch.setattr(silence, "open_server", there.opened)
-    monkeypatch.setattr(silence, "PAUSE", 0.01)
+    monkeypatch.setattr(silence, "time", Clock())
     return there
 
 
@@ -68,13 +82,13 @@ def process() -> Iterator[subprocess.Popen[bytes]]:
 
 def test_a_run_that_is_heard_of_no_more_is_marked_as_crashed(standing: Standing) -> None:
     standing.beats = ["2026-01-01T00:00:00+00:00"]
-    assert silence.end_if_dead.fn(RUN, 0.05)
+    assert silence.end_if_dead.fn(RUN, MANY_LOOKS)
     assert standing.told == ["CRASHED"]
 
 
 def test_a_run_that_beats_again_is_left_alone(standing: Standing) -> None:
     standing.beats = ["9999-01-01T00:00:00+00:00"]
-    assert not silence.end_if_dead.fn(RUN, 0.05)
+    assert not silence.end_if_dead.fn(RUN, MANY_LOOKS)
     assert standing.told == []
 
 
@@ -82,16 +96,16 @@ def test_a_run_whose_process_lives_is_left_alone_although_it_cannot_be_heard(
     standing: Standing, process: subprocess.Popen[bytes]
 ) -> None:
     standing.run["infrastructure_pid"] = str(process.pid)
-    assert not silence.end_if_dead.fn(RUN, 0.05)
+    assert not silence.end_if_dead.fn(RUN, MANY_LOOKS)
     process.kill()
     process.wait()
-    assert silence.end_if_dead.fn(RUN, 0.05)
+    assert silence.end_if_dead.fn(RUN, MANY_LOOKS)
     assert standing.told == ["CRASHED"]
 
 
 def test_a_run_whose_worker_died_before_it_began_is_handed_out_again(standing: Standing) -> None:
     standing.run["state_type"] = "PENDING"
-    assert silence.end_if_dead.fn(RUN, 0.05)
+    assert silence.end_if_dead.fn(RUN, MANY_LOOKS)
     assert standing.told == ["SCHEDULED"]
 
 
@@ -101,19 +115,19 @@ def test_a_run_that_begins_or_ends_between_the_last_two_looks_is_left_alone(
     standing: Standing, state: str, moved: dict[str, Any]
 ) -> None:
     standing.run["state_type"], standing.later = state, moved
-    assert not silence.end_if_dead.fn(RUN, 0.005)
+    assert not silence.end_if_dead.fn(RUN, TWO_LOOKS)
     assert standing.told == []
 
 
 def test_a_dead_run_that_is_asked_to_stop_meanwhile_is_stopped(standing: Standing) -> None:
     standing.later = {"state_type": "CANCELLING", "state": NOW}
-    assert silence.end_if_dead.fn(RUN, 0.005)
+    assert silence.end_if_dead.fn(RUN, TWO_LOOKS)
     assert standing.told == ["CANCELLED"]
 
 
 def test_a_run_whose_end_the_server_refuses_is_not_said_to_be_dead(standing: Standing) -> None:
     standing.status = "ABORT"
-    assert not silence.end_if_dead.fn(RUN, 0.005)
+    assert not silence.end_if_dead.fn(RUN, TWO_LOOKS)
 
 
 @pytest.mark.parametrize(("state", "told"), [("CANCELLING", ["CANCELLED"]), ("COMPLETED", []), ("SCHEDULED", [])])
@@ -121,7 +135,7 @@ def test_who_was_to_be_stopped_is_stopped_and_who_ended_or_waits_stays_so(
     standing: Standing, state: str, told: list[str]
 ) -> None:
     standing.run["state_type"] = state
-    assert silence.end_if_dead.fn(RUN, 0.05) == bool(told)
+    assert silence.end_if_dead.fn(RUN, MANY_LOOKS) == bool(told)
     assert standing.told == told
 
 
