@@ -6,18 +6,16 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel
 
 from churn.casting import EXAMPLES, WORDS, cast_table, names_of, reads, unread
 from churn.errors import RequestError, SourceMismatch
-from churn.metrics import Floats, Labels, auc
+from churn.training.leaks import LEAK_AUC, auc_alone
 from schemas.columns import Column, LogicalType, Role, Table
 from schemas.contract import Contract, TrainingFacts
 
-LEAK_AUC = 0.95  # no honest column alone tells leavers from stayers so well
 MOST_CATEGORIES = 20  # beyond it a text column is drafted without a list of allowed values
 ID_SHARE = 0.5  # of the rows; a text with more different values names a row rather than describing it
 KEY_NAME = "customer_id"
@@ -218,21 +216,12 @@ def _finding(values: pa.ChunkedArray, column: Column, label: pa.ChunkedArray) ->
 
 
 def _auc_alone(values: pa.ChunkedArray, column: Column, label: pa.ChunkedArray) -> float:
-    """How well the column orders leavers above stayers, in its better direction; each text counts as its own rate."""
-    known = pc.and_(pc.is_valid(values), pc.is_valid(label)).to_numpy()
-    labels = label.fill_null(0).to_numpy()[known]
+    """How well the column alone tells leavers from stayers, as a training measures it: being blank may tell, too."""
+    known = pc.is_valid(label)
+    labels = label.filter(known).to_numpy()
     if not 0 < labels.sum() < len(labels):
         return 0.5
-    scores = _scores(values.filter(pa.array(known)), column, labels)
-    area = auc(labels, scores)
-    return max(area, 1.0 - area)
-
-
-def _scores(values: pa.ChunkedArray, column: Column, labels: Labels) -> Floats:
-    if column.logical_type is not LogicalType.STRING:
-        return np.asarray(values.cast(pa.float64()))
-    codes = np.asarray(values.combine_chunks().dictionary_encode().indices)
-    return np.asarray((np.bincount(codes, labels) / np.bincount(codes))[codes])
+    return auc_alone(pa.table({column.name: values.filter(known)}), column, labels)
 
 
 def _without(table: Table, suspects: tuple[Suspect, ...]) -> Table:

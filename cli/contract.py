@@ -10,7 +10,6 @@ from rich.table import Table as Grid
 
 from churn.dictionary import HEADS, column_facts, dictionary_page
 from churn.errors import SourceMismatch
-from churn.inference import draft_contract
 from cli.terminal import terminal
 from schemas.columns import Table
 from schemas.contract import Contract
@@ -66,7 +65,8 @@ def infer(
     to: Annotated[Path | None, typer.Option(help="File for the draft; the terminal if none is given.")] = None,
 ) -> None:
     """Draft a contract from data that has none, and name what looks suspicious in it."""
-    # The database drivers import pandas, which the other commands start without.
+    # The database drivers import pandas, and what drafts imports the training: the other commands start without.
+    from churn.inference import draft_contract
     from store.source_names import source_name
     from store.undescribed import read_rows
 

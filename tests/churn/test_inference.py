@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -62,6 +63,34 @@ def test_what_looks_suspicious_is_named_and_not_learnt_from():
     )
     assert draft.contract.training.leaks == ("goodbye_gift",)
     assert draft.contract.training.base_rate == 0.25
+
+
+def of_many(name: str) -> pa.Table:
+    """Seven thousand customers, of whom one in twenty left, and one column beside."""
+    dice, many = np.random.default_rng(3), 7_000
+    left = dice.random(many) < 0.05
+    columns = {
+        "final_fee": [float(dice.integers(5, 90)) if gone else None for gone in left],
+        "churn_reason": [("price", "network", "moved")[dice.integers(3)] if gone else None for gone in left],
+        "last_call": np.where(left, 50.0, 100.0 * dice.integers(0, 2, many)) + dice.normal(0.0, 5.0, many),
+        "postcode": [f"D{dice.integers(3_000)}" for _ in left],
+        "lines": dice.integers(1, 4, many),
+    }
+    return pa.table({name: columns[name], "left": left.astype(np.int64)})
+
+
+@pytest.mark.parametrize("name", ["final_fee", "churn_reason", "last_call"])
+def test_what_only_leavers_have_knows_the_future(name):
+    draft = draft_contract(of_many(name), "many", label="left")
+    assert draft.contract.training.leaks == (name,), "in the middle of its range, or as it is blank for all others"
+    assert not draft.contract.features
+
+
+@pytest.mark.parametrize("name", ["postcode", "lines"])
+def test_a_column_that_means_nothing_is_no_suspect_however_many_values_it_has(name):
+    draft = draft_contract(of_many(name), "many", label="left")
+    assert name not in [suspect.column for suspect in draft.suspects]
+    assert [feature.name for feature in draft.contract.features] == [name]
 
 
 def test_without_a_key_one_is_made_and_duplicates_are_counted():
