@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from uvicorn.config import STARTUP_FAILURE, Config
 from uvicorn.supervisors.multiprocess import Multiprocess
 
-from churn.errors import ChurnError
+from churn.errors import ChurnError, SettingsError
 from store.metrics import clear_shared_folder
 from store.process_memory import do_without, keep_one_heap
 from store.settings import current_settings
@@ -57,7 +57,10 @@ def main() -> None:
     log_as_json()
     clear_shared_folder(current_settings(), asked.port)  # who holds the port owns the folder of its figures
     config = configuration(asked.contract, asked.host, asked.port, asked.workers)
-    Multiprocess(config, sockets=[socket.socket(fileno=asked.line)]).run()
+    workers = Multiprocess(config, sockets=[socket.socket(fileno=asked.line)])
+    workers.run()
+    if any(worker.exitcode == STARTUP_FAILURE for worker in workers.processes):
+        sys.exit(SettingsError.exit_code)
 
 
 def configuration(contract: str, host: str, port: int, workers: int) -> WorkerConfig:

@@ -13,9 +13,14 @@ import typer
 
 from churn.errors import RequestError
 from cli.terminal import terminal
+from store.answer_shelves import open_shelf
+from store.audit import audit_key
 from store.contracts import SUFFIXES, read_contract
-from store.service_settings import keep_to_one_thread
-from store.settings import current_settings
+from store.keyring import open_keyring
+from store.rate_limits import open_buckets
+from store.service_database import service_engine
+from store.service_settings import current_service_settings, keep_to_one_thread
+from store.settings import Settings, current_settings
 
 WORKERS = 2
 
@@ -28,6 +33,7 @@ def serve(
 ) -> None:
     """Answer look-ups and predictions over HTTP until Ctrl-C; SIGHUP restarts the workers one by one."""
     settings = current_settings()
+    _require_environment(settings)
     # The champion carries its own contract: the service need only know whose champion to ask for.
     base = read_contract(contract).name if Path(contract).suffix in SUFFIXES else contract
     line = _listening(host, port)
@@ -40,6 +46,15 @@ def serve(
     sys.stdout.flush()
     # This process has the libraries of the night in memory; the one that it becomes holds only what serves.
     os.execv(sys.executable, [sys.executable, "-m", "api.server", *map(str, asked)])  # noqa: S606 - no shell is wanted
+
+
+def _require_environment(settings: Settings) -> None:
+    """SettingsError where no worker would start, which could tell it to its log alone."""
+    engine = service_engine(settings.database_url)
+    open_keyring(settings)
+    audit_key(settings)
+    open_buckets(settings, engine)
+    open_shelf(current_service_settings().answer_cache, settings)
 
 
 def _listening(host: str, port: int) -> socket.socket:

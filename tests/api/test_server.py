@@ -22,6 +22,7 @@ from api import connections
 from api.admission import QUEUE
 from api.app import create_app
 from api.connections import Connection
+from churn.errors import SettingsError
 from store.registry import Version
 from store.service_settings import ServiceSettings
 from store.settings import Settings
@@ -211,6 +212,18 @@ def test_the_command_serves_a_contracts_champion_with_two_workers_and_ends_in_or
     assert served.returncode == 0
     assert [line for line in lines if line["event"] == "Application startup complete."]
     assert list((settings.data / "metrics" / str(port)).iterdir())
+
+
+def test_where_no_worker_can_start_the_service_ends_as_for_a_wrong_variable(settings: Settings):
+    program = "from api import server; server.START_SECONDS = 1; server.main()"
+    environment = {**os.environ, "CHURN_HOME": str(settings.data.parent), "CHURN_MODE": "production"}
+    with socket.create_server(("127.0.0.1", 0)) as line:
+        here = ("--host", "127.0.0.1", "--port", str(line.getsockname()[1]), "--line", str(line.fileno()))
+        command = [sys.executable, "-c", program, "--contract", TINY.name, "--workers", "1", *here]
+        kept = (line.fileno(),)
+        done = subprocess.run(command, cwd=ROOT, env=environment, pass_fds=kept, capture_output=True, text=True)
+    assert done.returncode == SettingsError.exit_code
+    assert "CHURN_TOKEN_KEYS: no key is named" in done.stdout
 
 
 def says_200(port: int, asked: bytes) -> bool:

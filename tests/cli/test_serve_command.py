@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from churn.errors import RequestError
+from churn.errors import RequestError, SettingsError
 from cli.serve import serve
 from store.settings import Settings
 
@@ -35,3 +35,31 @@ def test_a_port_that_is_taken_is_said_before_anything_is_announced(taken: int, c
 def test_an_address_of_another_machine_is_said():
     with pytest.raises(RequestError, match=r"192\.0\.2\.1, port 8000: Cannot assign"):
         serve("telco", "192.0.2.1", 8000, 1)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("CHURN_DATABASE_URL", "nonsense"),
+        ("CHURN_DATABASE_URL", "mysql://desk:secret@host/churn"),
+        ("CHURN_POLL_SECONDS", "often"),
+        ("CHURN_CORS_ORIGINS", "*"),
+        ("CHURN_ANSWER_CACHE", "paper"),
+        ("CHURN_AUDIT_KEY", "short"),
+        ("CHURN_TOKEN_KEYS", "/nowhere/keys"),
+    ],
+)
+def test_a_wrong_variable_is_said_before_anything_is_announced(
+    variable: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError, match=variable) as refused:
+        serve("telco", HERE, 8000, 1)
+    assert "secret" not in str(refused.value)
+    assert capsys.readouterr().out == ""
+
+
+def test_outside_of_development_there_is_no_key_by_default(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("CHURN_MODE", "production")
+    with pytest.raises(SettingsError, match="CHURN_TOKEN_KEYS: no key is named"):
+        serve("telco", HERE, 8000, 1)
