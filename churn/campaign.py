@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from schemas.policy import Policy
 
 CONTACTS_KNOWN = 20  # how firmly the chance that an offer keeps a churner is known: as after so many contacts
+MOST_REFUSING = 400  # of a chance so small more are needed; binomials beyond a thousand are no floating-point numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +70,8 @@ def campaign_of(policy: Policy, contract: Contract, rows: pa.Table, weights: Flo
             where=f"policy {policy.name}",
             to_do="Mend the costs or customer_value: without money no model can be told from another.",
         )
-    accepting = min(max(round(CONTACTS_KNOWN * keep), 1), CONTACTS_KNOWN - 1)
     reached = policy.capacity * contract.horizon_days / float(weights.sum())
-    return Campaign(value, offer, contact, accepting, CONTACTS_KNOWN - accepting, min(reached, 1.0))
+    return Campaign(value, offer, contact, *_accepting_and_refusing(keep), min(reached, 1.0))
 
 
 def best_campaign(curve: Curve, campaign: Campaign = PUBLISHED) -> Profit:
@@ -126,6 +126,12 @@ def _mean_value(policy: Policy, contract: Contract, rows: pa.Table, weights: Flo
     if not known.any():
         return PUBLISHED.customer_value
     return float(np.average(values[known], weights=weights[known])) * months * wanted.multiplier
+
+
+def _accepting_and_refusing(keep: float) -> tuple[int, int]:
+    """Whole numbers of contacts, about CONTACTS_KNOWN or as many more as a small chance needs to be told from none."""
+    accepting = max(round(CONTACTS_KNOWN * keep), 1)
+    return accepting, min(max(round(accepting * (1.0 - keep) / keep), 1), MOST_REFUSING)
 
 
 def _candidates(curve: Curve) -> Floats:

@@ -6,8 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from churn.campaign import PUBLISHED, Campaign, campaign_of
+from churn.campaign import PUBLISHED, Campaign, best_campaign, campaign_of
 from churn.errors import PolicyError
+from churn.ranking import curve_of
 from schemas.policy import Action, Channel, CustomerValue, Policy, Team
 from tests import cards
 
@@ -39,6 +40,21 @@ def test_costs_and_chances_are_the_mean_of_the_actions_and_the_value_is_that_of_
     rows = customers([10.0, 30.0] * 500)
     found = campaign_of(policy((4.0, 0.0, 0.2), (2.0, 1.0, 0.3)), cards.contract(), rows, np.ones(1_000))
     assert found == Campaign(240.0, 3.0, 0.5, accepting=5, refusing=15, capacity=0.3)
+
+
+@pytest.mark.parametrize(
+    ("keeps", "accepting", "refusing"),
+    [(0.3, 6, 14), (0.19, 4, 17), (0.07, 1, 13), (0.02, 1, 49), (1e-4, 1, 400), (1, 20, 1)],
+)
+def test_the_chance_that_an_offer_keeps_a_churner_is_that_of_the_policy(
+    keeps: float, accepting: int, refusing: int
+) -> None:
+    found = campaign_of(policy((4.0, 0.0, keeps)), cards.contract(), customers([10.0]), np.ones(1))
+    assert (found.accepting, found.refusing) == (accepting, refusing)
+    risk = np.linspace(-1.0, 1.0, 400)
+    best = best_campaign(curve_of((risk > 0.5).astype(np.int64), risk), found)
+    assert 0.0 <= best.profit <= 400.0
+    assert 0.0 <= best.share <= 1.0
 
 
 def test_a_customer_who_stands_for_several_counts_as_often():
