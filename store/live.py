@@ -30,6 +30,7 @@ from store.one_row import Ask, Row, Step, one_row
 from store.runs import shown_run
 from store.service_database import CONNECT_SECONDS, STATEMENT_SECONDS
 from store.settings import Settings
+from store.tables import session_options
 
 DAYS_BEHIND = 2  # a base whose newest night is older than this may lack the months since
 MOST_FACTS = 5_000  # of one customer in one table
@@ -127,7 +128,7 @@ class LiveSource:
             file = f"sqlite:///file:{quote(str(Path(str(url.database)).resolve()))}?mode=ro&uri=true"
             return sa.create_engine(file, poolclass=NullPool)
         if url.get_backend_name() == "postgresql":
-            patience = {"connect_timeout": CONNECT_SECONDS, "options": _READ_ONLY}
+            patience = {"connect_timeout": CONNECT_SECONDS, "options": session_options(url, _READ_ONLY)}
             return sa.create_engine(url.set(drivername="postgresql+psycopg"), poolclass=NullPool, connect_args=patience)
         return sa.create_engine(url, poolclass=NullPool)
 

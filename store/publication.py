@@ -59,6 +59,7 @@ from store.tables import (
     current_pointer,
     engine_for,
     night_pointer,
+    permitted,
     publication,
 )
 from store.totals import differing, totals_of_files, totals_of_table
@@ -85,10 +86,10 @@ class Published:
 def open_publisher(settings: Settings) -> Publisher:
     """The publisher of the settings' database and lake; makes the tables that are not there, and `_CURRENT` true.
 
-    StoreUnreachable where the database does not answer.
+    StoreUnreachable where the database does not answer, SettingsError where its user may not make them.
     """
     engine = engine_for(settings.database_url)
-    with answering(engine):
+    with answering(engine), permitted():
         create_all(engine)
     publisher = Publisher(engine, Lake(settings.lake), Due(settings.due, settings.zone))
     with suppress(SQLAlchemyError, OSError):  # not everybody may write the files, or read the pointers

@@ -24,7 +24,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from churn.errors import SettingsError
 from store.migrated_views import MIGRATED_VIEWS
-from store.tables import TABLES_OF, alone, database_role
+from store.tables import TABLES_OF, alone, database_role, permitted
 from store.views import views
 
 LOADER, PUBLISHER, READER, AUDITOR, SERVICE = ROLES = ("loader", "publisher", "reader", "auditor", "service")
@@ -79,12 +79,13 @@ OF_ROLES = frozenset(name for names in FUNCTIONS.values() for name in names)
 def grant_roles(engine: Engine, prefix: str = "churn") -> dict[str, str]:
     """Makes the roles `<prefix>_loader` and so on with their rights and no others; gives the name of each.
 
-    It may be repeated. What a release makes later is granted as it is made. SettingsError in SQLite.
+    It may be repeated. What a release makes later is granted as it is made. SettingsError in SQLite, and where the
+    database's user may make no roles.
     """
     if engine.dialect.name == "sqlite":
         raise SettingsError("SQLite has no roles", where="CHURN_DATABASE_URL", to_do="Use PostgreSQL, or no roles.")
     names = {role: f"{prefix}_{role}" for role in ROLES}
-    with alone(engine) as connection:
+    with permitted(), alone(engine) as connection:
         for role, name in names.items():
             _make(connection, name)
             _remember(connection, role, name)
@@ -114,9 +115,10 @@ def _make(connection: Connection, name: str) -> None:
 
 
 def _grant(connection: Connection, role: str, name: str) -> None:
+    schema = _quoted(connection, connection.scalar(sa.text("SELECT current_schema()")))
     for sort in ("TABLES", "SEQUENCES", "FUNCTIONS"):
-        connection.exec_driver_sql(f"REVOKE ALL ON ALL {sort} IN SCHEMA public FROM {name}")
-    connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA public TO {name}")
+        connection.exec_driver_sql(f"REVOKE ALL ON ALL {sort} IN SCHEMA {schema} FROM {name}")
+    connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA {schema} TO {name}")
     for rights, relations in GRANTS[role]:
         found = _found(connection, relations)
         if found:  # what a later migration makes is granted with it
@@ -124,7 +126,7 @@ def _grant(connection: Connection, role: str, name: str) -> None:
     for function in FUNCTIONS.get(role, ()):
         connection.exec_driver_sql(f"GRANT EXECUTE ON FUNCTION {function} TO {name}")
     if role == LOADER:
-        connection.exec_driver_sql(f"GRANT CREATE ON SCHEMA public TO {name}")
+        connection.exec_driver_sql(f"GRANT CREATE ON SCHEMA {schema} TO {name}")
         # The owner takes a partition over when it is attached, and may only take from roles that he is a member of.
         connection.exec_driver_sql(f"GRANT {name} TO CURRENT_USER")
 

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
 from churn.errors import StoreUnreachable
-from store.tables import address_of, engine_for
+from store.tables import address_of, engine_for, session_options
 
 CONNECTIONS = 4  # as many as threads look up
 MORE_CONNECTIONS = 8  # that other kinds of work may have opened for a while, so that look-ups need not wait for theirs
@@ -78,7 +78,7 @@ def _impatient(url: str) -> Engine:
         pool_pre_ping=True,  # after the server was restarted all connections of the pool are dead
         connect_args={
             "connect_timeout": CONNECT_SECONDS,
-            "options": f"-c statement_timeout={STATEMENT_SECONDS * 1000}",
+            "options": session_options(address, f"-c statement_timeout={STATEMENT_SECONDS * 1000}"),
             "tcp_user_timeout": STATEMENT_SECONDS * 1000,  # a line that swallows everything
         },
     )

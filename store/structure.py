@@ -87,7 +87,8 @@ def function_statements(dialect: Dialect) -> list[str]:
     """The statements that make the functions, which PostgreSQL alone has."""
     if dialect.name == "sqlite":
         return []
-    safe = "SET LOCAL search_path = public, pg_temp"  # so that nobody's temporary table stands in for one of ours
+    # So that nobody's temporary table stands in for one of ours.
+    safe = "SELECT set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true)"
     loaded = (table for tables in TABLES_OF.values() for table in tables)
     made = [attach_function(loaded), *lease_functions()]
     return [safe, *made, f"REVOKE ALL ON FUNCTION {', '.join(sorted(OF_ROLES))} FROM PUBLIC"]

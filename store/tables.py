@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine, make_url
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError, OperationalError, ProgrammingError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 from sqlalchemy.sql.functions import FunctionElement
@@ -32,6 +32,7 @@ CONNECT_SECONDS = 10
 BUSY_SECONDS = 30
 IDLE_SECONDS = 60
 _HOURS_A_DAY = 24
+_NOT_PERMITTED = ("42501", "3F000")  # insufficient_privilege; invalid_schema_name, where search_path names none
 _LOCK = 0x636875726E  # "churn": the name of our one advisory lock in PostgreSQL
 
 metadata = sa.MetaData()
@@ -200,6 +201,11 @@ def address_of(url: str) -> URL:
     )
 
 
+def session_options(address: URL, own: str) -> str:
+    """What sessions of PostgreSQL begin with: what the URL asks for, such as a search_path, and then our own."""
+    return f"{address.query.get('options', '')} {own}".strip()
+
+
 def _set_up_sqlite(connection: Any, entry: ConnectionPoolEntry) -> None:
     """Readers beside one writer, and a commit that outlives a loss of power."""
     for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
@@ -248,6 +254,23 @@ def answering(engine: Engine) -> Iterator[None]:
             where=engine.url.set(query={}).render_as_string(hide_password=True),  # the query may hold one, too
             to_do="Check that the database runs and that CHURN_DATABASE_URL is right, then run it again.",
         ) from failed
+
+
+@contextmanager
+def permitted() -> Iterator[None]:
+    """SettingsError where the database's user may not do what is done inside, or has no schema to do it in."""
+    try:
+        yield
+    except ProgrammingError as failed:
+        if getattr(failed.orig, "sqlstate", "") not in _NOT_PERMITTED:
+            raise
+        reason = str(failed.orig).partition("\n")[0]
+        raise SettingsError(
+            f"its user may not do that: {reason}",
+            where="CHURN_DATABASE_URL",
+            to_do="Name a user who owns the tables and may CREATE in their schema; `churn storage grant` asks for "
+            "CREATEROLE, too.",
+        ) from None
 
 
 def _reason(failed: OperationalError, url: URL) -> str:

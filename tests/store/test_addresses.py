@@ -11,7 +11,7 @@ from churn.errors import SettingsError, SourceMissing
 from store.service_database import service_engine
 from store.settings import read_settings
 from store.source_names import source_url
-from store.tables import address_of, engine_for
+from store.tables import address_of, engine_for, session_options
 from tests.command import churn_here
 
 TAKEN = {
@@ -61,6 +61,12 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path):
 
 def test_variables_that_are_set_to_nothing_are_not_set():
     assert read_settings({"CHURN_DATABASE_URL": "", "CHURN_SOURCE_URL": ""}) == read_settings({})
+
+
+def test_what_a_url_asks_of_its_sessions_stays_beside_what_the_service_asks():
+    asked = "postgresql://db/churn?options=-csearch_path%3Dchurn"
+    assert session_options(make_url(asked), "-c own=1") == "-csearch_path=churn -c own=1"
+    assert session_options(make_url("postgresql://db/churn"), "-c own=1") == "-c own=1"
 
 
 def test_a_source_at_a_port_that_is_no_number_is_refused_without_its_password():

@@ -48,6 +48,7 @@ from tests.store.test_handovers import REACHED
 from tests.store.test_publication import D1, FIRST, SECOND, made_of, published, seen, write
 from tests.watched_nights import customers, publish_night, save_card
 
+SYSTEM = "information_schema"
 REFUSALS = ("permission denied", "must be owner", "cannot update view", "cannot delete from view")
 
 pytestmark = pytest.mark.postgres
@@ -180,13 +181,21 @@ def superuser(postgres_url: str) -> Engine:
 
 
 @pytest.fixture
-def owner(superuser: Engine, settings: Settings) -> Iterator[Publisher]:
+def schema() -> str:
+    """The schema of the tables."""
+    return "public"
+
+
+@pytest.fixture
+def owner(superuser: Engine, schema: str, settings: Settings) -> Iterator[Publisher]:
     """Who owns the database and may make roles, and is no superuser."""
     name, password = f"churn{secrets.token_hex(4)}_owner", secrets.token_hex(8)
     with superuser.begin() as connection:
         connection.exec_driver_sql(f"CREATE ROLE {name} LOGIN CREATEROLE PASSWORD '{password}'")
         connection.exec_driver_sql(f"ALTER DATABASE {superuser.url.database} OWNER TO {name}")
-        connection.exec_driver_sql(f"ALTER SCHEMA public OWNER TO {name}")
+        connection.exec_driver_sql(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
+        connection.exec_driver_sql(f'ALTER SCHEMA "{schema}" OWNER TO {name}')
+        connection.exec_driver_sql(f'ALTER DATABASE {superuser.url.database} SET search_path = "{schema}"')
     url = superuser.url.set(username=name, password=password).render_as_string(hide_password=False)
     there = replace(settings, database_url=url)
     open_registry(there)
@@ -245,7 +254,10 @@ def outcome(user: Publisher, statement: str) -> str:
         return "done"
 
 
-def test_loader_and_publisher_publish_a_night_together(owner: Publisher, users: dict[str, Publisher]) -> None:
+@pytest.mark.parametrize("schema", ["public", "Churn"])
+def test_loader_and_publisher_publish_a_night_together(
+    superuser: Engine, schema: str, owner: Publisher, users: dict[str, Publisher]
+) -> None:
     publisher, loader = users["publisher"], users["loader"]
     claim = publisher.claim(SECOND, made_of("k"))
     assert isinstance(claim, Claim)
@@ -254,6 +266,25 @@ def test_loader_and_publisher_publish_a_night_together(owner: Publisher, users: 
     loader.load(claim)
     run = publisher.publish(claim)
     assert seen(users["reader"]) == {(SECOND.as_of, run.run_id, 100)}
+    there = sa.inspect(superuser)
+    assert [name for name in there.get_schema_names() if there.get_table_names(name) and name != SYSTEM] == [schema]
+
+
+def test_whoever_may_make_nothing_is_told_which_variable_names_him(
+    superuser: Engine, owner: Publisher, settings: Settings
+) -> None:
+    name, password = f"churn{secrets.token_hex(4)}_nobody", secrets.token_hex(8)
+    with superuser.begin() as connection:
+        connection.exec_driver_sql(f"CREATE ROLE {name} LOGIN PASSWORD '{password}'")
+    nobody = as_user(owner, name, password)
+    try:
+        with pytest.raises(SettingsError, match="CHURN_DATABASE_URL: its user may not do that: permission denied"):
+            open_publisher(replace(settings, database_url=url_of(nobody)))
+        with pytest.raises(SettingsError, match="CREATEROLE"):
+            grant_roles(nobody.engine, name)
+    finally:
+        with superuser.begin() as connection:
+            connection.exec_driver_sql(f"DROP ROLE {name}")
 
 
 def test_a_publisher_claims_a_night_although_he_cannot_make_a_view_that_somebody_dropped(
