@@ -9,12 +9,13 @@ import typer
 from rich.table import Table as Grid
 
 from churn.dictionary import HEADS, column_facts, dictionary_page
-from churn.errors import SourceMismatch
+from churn.errors import RequestError, SourceMismatch
 from cli.terminal import terminal
 from schemas.columns import Table
 from schemas.contract import Contract
 from schemas.odcs_text import contract_text
-from store.contracts import read_contract, write_page
+from store.contracts import read_contract
+from store.exports import export_file
 
 app = typer.Typer(
     help="Check, show, document and draft the contracts that say what a customer row is.", no_args_is_help=True
@@ -62,7 +63,7 @@ def infer(
         str, typer.Option(help="The column with a customer's money a month, as the source or the draft calls it.")
     ] = "",
     table: Annotated[str, typer.Option(help="The table, where the source has several.")] = "customers",
-    to: Annotated[Path | None, typer.Option(help="File for the draft; the terminal if none is given.")] = None,
+    to: Annotated[Path | None, typer.Option(help="New file for the draft; the terminal if none is given.")] = None,
 ) -> None:
     """Draft a contract from data that has none, and name what looks suspicious in it."""
     # The database drivers import pandas, and what drafts imports the training: the other commands start without.
@@ -70,6 +71,8 @@ def infer(
     from store.source_names import source_name
     from store.undescribed import read_rows
 
+    if to and to.exists():  # a person has gone on with it by now
+        raise RequestError("it is there already", where=str(to), to_do="Name another file, or remove it first.")
     rows, name = read_rows(source, table), to.stem if to else "draft"
     try:
         draft = draft_contract(rows, name, key=key, label=label, value=value)
@@ -85,7 +88,7 @@ def _deliver(page: str, to: Path | None) -> None:
     if to is None:
         typer.echo(page, nl=False)
     else:
-        write_page(page, to)
+        export_file(page, to)
         typer.echo(f"Written to {to}")
 
 

@@ -60,9 +60,3 @@ def _text(path: Path) -> str:
         raise ContractError(
             f"byte {failed.start} is not UTF-8", where=str(path), to_do="Save the file as UTF-8."
         ) from None
-
-
-def write_page(text: str, path: Path) -> None:
-    """Writes a page of text, making the folder that it goes to."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")

@@ -5,7 +5,7 @@ import sqlite3
 import pytest
 from typer.testing import CliRunner
 
-from churn.errors import ContractError, SourceMismatch
+from churn.errors import ContractError, RequestError, SourceMismatch
 from cli.contract import app
 from store.contracts import read_contract
 
@@ -40,6 +40,19 @@ def test_the_dictionary_goes_to_a_file(tmp_path):
     assert run("dictionary", "iranian", "--to", str(page)) == f"Written to {page}\n"
     assert "| call_failures | `Call  Failure` |" in page.read_text()
     assert page.read_text() == run("dictionary", "iranian")
+
+
+def test_a_page_that_cannot_be_written_is_a_wrong_parameter(tmp_path):
+    with pytest.raises(RequestError, match="it cannot be written: Is a directory"):
+        run("dictionary", "iranian", "--to", str(tmp_path))
+
+
+def test_a_draft_that_somebody_has_gone_on_with_is_not_replaced(tmp_path):
+    completed = tmp_path / "shop.yaml"
+    completed.write_text("completed by hand")
+    with pytest.raises(RequestError, match=r"shop\.yaml: it is there already"):
+        run("infer", str(tmp_path / "shop.csv"), "--label", "gone", "--to", str(completed))
+    assert completed.read_text() == "completed by hand"
 
 
 def test_a_draft_from_a_database_is_a_sound_contract_and_names_its_suspects(tmp_path):
