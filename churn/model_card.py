@@ -55,7 +55,7 @@ class Measure(NamedTuple):
 
 
 _AMONG = "so many times the average share of churners among them"
-_IN_MONEY = "in money, with customers worth 200, an offer 10 and a contact 1; more is better"
+_IN_MONEY = "in money, by the terms that the training's table names; more is better"
 _OF_HUNDRED = (".2f", " %")
 _A_CUSTOMER = (".2f", " a customer")
 
@@ -67,7 +67,7 @@ MEASURES = {
     "lift_10": Measure("lift of the first 10 %", _AMONG, ".2f", " times"),
     "empc": Measure("profit of the best campaign (EMPC)", _IN_MONEY, *_A_CUSTOMER),
     "empc_share": Measure("share that the best campaign contacts", "neither good nor bad", *_OF_HUNDRED),
-    "profit_at_capacity": Measure("profit of contacting the first 10 %", _IN_MONEY, *_A_CUSTOMER),
+    "profit_at_capacity": Measure("profit of contacting as many as capacity allows", _IN_MONEY, *_A_CUSTOMER),
     "observed": Measure("share that left", "as it came", *_OF_HUNDRED),
     "predicted": Measure("share predicted to leave", "should be the share that left", *_OF_HUNDRED),
     "predicted_to_observed": Measure("predicted against observed", "1 at best; above, risks are put too high"),

@@ -15,6 +15,7 @@ from churn.model_card import MEASURES, NOT_FOR, importance, model_markdown, mode
 from churn.scorecard import Scorecard
 from schemas.manifest import (
     CalibrationPoint,
+    CampaignEntry,
     EstimatorEntry,
     FallbackEntry,
     Figure,
@@ -188,6 +189,15 @@ def test_it_says_how_the_model_came_about(page):
         "prepaid 12 100",
     ):
         assert fact in page.text, fact
+
+
+def test_money_is_told_by_the_terms_that_it_was_reckoned_by():
+    money = CampaignEntry(customer_value=523.0, offer_cost=4, contact_cost=2, accepting=4, refusing=17, capacity=0.37)
+    told = model_markdown(manifest(campaign=money), DIGEST)
+    assert "a customer worth 523.00" in told
+    assert "worth 200" not in told
+    assert "contacting the first 10 %" not in told, "it is as many as the teams reach: 37 %"
+    assert "profit of contacting as many as capacity allows" in told
 
 
 def test_it_says_what_the_model_must_not_be_used_for(page):
