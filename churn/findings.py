@@ -28,6 +28,8 @@ REASONS_MOVED = 0.40  # of the first reasons on the list
 ORDER_LOST = 0.5
 # Of the values of a feature that are called so, at most so many are by chance (Benjamini and Hochberg 1995).
 BY_CHANCE = 0.01
+# Of the years of a sound model, at most so many raise an alarm by chance; a year is as many looks as it has months.
+CHANCE_IN_A_YEAR, LOOKS_IN_A_YEAR = 0.05, 12
 HARDLY_ANYBODY = 0.25  # times as many churners as predicted: no month is so quiet, and a feed may be broken
 # Times as many, or as few, left of a segment against those predicted, the level of all apart where that is wrong, too.
 # Of 84 nights of a simulated year the most was 1.22: nights of one month say nearly the same, and one of them chance.
@@ -196,9 +198,20 @@ def _level(row: Mapping[str, Any], forgone: float | None) -> Iterator[Finding]:
     anew = "Calibrate anew: a retraining sets the level by the newest matured month. The order of the list may stand."
     to_do, remedy = _of_departures(ratio, "they", anew)
     size = abs(log(max(ratio, LEAST_RATIO))) / log(TOLERATED)
-    sure = row["diagnosis"] in (Diagnosis.CALIBRATION, Diagnosis.BOTH)
+    sure = row["diagnosis"] in (Diagnosis.CALIBRATION, Diagnosis.BOTH) and _is_no_chance(row)
     kind = AlarmKind.CALIBRATION
     yield Finding(kind, kind.value, size, forgone, says, to_do, sure=sure, remedy=remedy)
+
+
+def _is_no_chance(row: Mapping[str, Any]) -> bool:
+    """Whether so many, or so few, leave of a sound model less often than in one of twenty years.
+
+    A night's own interval is of one look, as a gate takes; an alarm is looked for on every night of a year.
+    """
+    limit = NormalDist().inv_cdf(1.0 - CHANCE_IN_A_YEAR / LOOKS_IN_A_YEAR / 2.0)
+    expected = max(row["predicted"] * row["customers"], 1e-9)
+    stands_for = row["squares"] / row["churners"] if row["churners"] else 1.0
+    return bool(abs(row["observed_to_predicted"] - 1.0) > limit * sqrt(stands_for / expected))
 
 
 def _segments(everybody: Mapping[str, Any], segments: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:

@@ -232,6 +232,23 @@ def test_a_level_that_wavers_about_its_limit_is_one_alarm() -> None:
     assert [alarm.state for alarm in alarms_of(found, night(1), past)] == [AlarmState.GOING_ON]
 
 
+@pytest.mark.parametrize(
+    ("churners", "predicted", "each_stands_for", "raised"),
+    [
+        (332.0, 385.0, 1.0, False),  # the lowest of seven nights of a sound month: 2.7 standard errors
+        (472.0, 376.0, 1.0, True),  # the first month after a price rise: 4.9
+        (472.0, 376.0, 4.0, False),  # the same, where one who was held out stands for four
+        (1_200.0, 1_000.0, 1.0, True),
+    ],
+)
+def test_a_level_that_one_sound_year_in_twenty_has_by_chance_raises_nothing(
+    churners: float, predicted: float, each_stands_for: float, raised: bool
+) -> None:
+    row = matured("all", "all", churners, predicted / 10_000, Diagnosis.CALIBRATION)
+    found = sure(matured_findings([row | {"squares": each_stands_for * churners}]))
+    assert bool(found) is raised, "each night is a look, and each month one of its own"
+
+
 def test_a_night_of_which_nobody_left_asks_for_the_departures() -> None:
     [found] = sure(matured_findings([matured("all", "all", 0.0, 0.02, Diagnosis.CALIBRATION) | {"auc": None}]))
     assert found.to_do.startswith("Ask who delivers departures")
