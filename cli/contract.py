@@ -11,7 +11,7 @@ from rich.table import Table as Grid
 from churn.dictionary import HEADS, column_facts, dictionary_page
 from churn.errors import RequestError, SourceMismatch
 from cli.terminal import terminal
-from schemas.columns import Table
+from schemas.columns import Role, Table
 from schemas.contract import Contract
 from schemas.odcs_text import contract_text
 from store.contracts import read_contract
@@ -23,6 +23,9 @@ app = typer.Typer(
 
 _SHOWN = ("column", "type", "unit", "values", "role", "notes")
 
+# By every policy that names no column for it itself, as the default names none.
+WORTHLESS = "no column says what a customer is worth, so no list will name anybody"
+
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A contract that ships (telco), or the path of a YAML file.")]
 
 
@@ -31,6 +34,8 @@ def check(file: Annotated[str, typer.Argument(metavar="FILE", help="The path of 
     """Say whether a contract is sound; if not, each line and the rule that it breaks."""
     contract = read_contract(file)
     typer.echo(f"{file} is sound: {_summary(contract)}.")
+    if contract.one(Role.VALUE) is None:
+        typer.echo(f"{WORTHLESS}: give a column the role value.", err=True)
 
 
 @app.command()
@@ -82,6 +87,8 @@ def infer(
     _deliver(contract_text(draft.contract), to)
     for suspect in draft.suspects:
         typer.echo(f"suspect: {f'{suspect.column} ' if suspect.column else ''}{suspect.finding}", err=True)
+    if not value:
+        typer.echo(f"{WORTHLESS}: see --value.", err=True)
 
 
 def _deliver(page: str, to: Path | None) -> None:

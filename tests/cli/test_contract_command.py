@@ -29,6 +29,14 @@ def test_a_wrong_contract_ends_with_its_line_and_rule(tmp_path):
         run("check", str(wrong))
 
 
+def test_a_contract_that_does_not_say_what_a_customer_is_worth_is_warned_of(tmp_path):
+    worthless = tmp_path / "worthless.yaml"
+    worthless.write_text(read_contract("ibm_telco").text.replace("[value, feature]", "feature"))
+    said = run("check", str(worthless))
+    assert "is sound" in said
+    assert "so no list will name anybody: give a column the role value." in said
+
+
 def test_a_contract_is_shown_with_the_tables_that_it_is_built_from():
     shown = run("show", "telco")
     assert "6 source tables" in shown
@@ -68,6 +76,7 @@ def test_a_draft_from_a_database_is_a_sound_contract_and_names_its_suspects(tmp_
         "infer", f"sqlite:///{database}", "--table", "shoppers", "--key", "id", "--label", "gone", "--to", str(draft)
     )
     assert "suspect: refund alone gives AUC 1.000" in told
+    assert "so no list will name anybody: see --value." in told
     contract = read_contract(str(draft))
     assert [column.name for column in contract.features] == ["visits"]
     assert contract.training.leaks == ("refund",)
