@@ -2,10 +2,10 @@
 
 Lists are made on the nights of each month's first week. Who comes onto one lives on as the simulator's truth has it
 under the action that he was listed for; nobody else does. After each month's last night the outcomes of all waves that
-are over are measured by what is known then. What a night's watching raises an alarm for starts a retraining, as the
-automation does: only where a retraining is the remedy. Who passes the gate is promoted. The telecom is 24 months old at
-the end, so that its price rise and its competitor fall into the year. The policy is the one that ships, but for its
-holdout: one in fifty of so few customers would show nothing within a year.
+are over are measured by what is known then. A retraining follows each Sunday's night, as its schedule has it, and any
+other night whose watching raises an alarm that a retraining mends, as the automation does. What passes the gate is
+promoted. The telecom is 24 months old at the end, so that its price rise and its competitor fall into the year. The
+policy is the one that ships, but for its holdout: one in fifty of so few customers would show nothing within a year.
 
 A year that was broken off goes on where it was: give the same folder as --home.
 """
@@ -29,6 +29,7 @@ import pyarrow.parquet as pq
 
 MONTHS, YEAR = 24, 12
 NIGHTS = 7  # of each month, from its first on
+SUNDAY = 6  # retraining's schedule, as a weekday
 LEAVES_ON = 20  # day of the month on which those leave whom a call drives away, or who were kept for a month
 Told = dict[str, Any]
 
@@ -133,7 +134,7 @@ def _firsts(simulation: Any) -> np.ndarray:
 
 
 def _lived(telecom: Telecom, night: date) -> Told:
-    """Runs the night, lets the listed live on as the truth has it, and retrains where an alarm asks for it."""
+    """Runs the night, lets the listed live on as the truth has it, and retrains on Sundays and where an alarm asks."""
     from flows.nightly import nightly
 
     began = time.monotonic()
@@ -151,7 +152,8 @@ def _lived(telecom: Telecom, night: date) -> Told:
         "alarms": [f"{row['kind']}: {row['says']}" for row in alarms],
         "remedy": _remedy(alarms),
     }
-    return told | (_retrained(telecom.source, night) if told["remedy"] == "retraining" else {})
+    due = night.weekday() == SUNDAY or told["remedy"] == "retraining"
+    return told | (_retrained(telecom.source, night) if due else {})
 
 
 def _champion() -> int:

@@ -48,6 +48,7 @@ def page_of(year: Year) -> str:
 def _head(year: Year) -> str:
     trained = [one for one in year.nights if "trained" in one]
     alarms, promoted = sum(len(one["alarms"]) for one in year.nights), sum(one["promoted"] for one in trained)
+    asked = sum(one["remedy"] == "retraining" for one in trained)
     kept, money, believed = (year.sum(name) for name in ("truly_kept", "true_money", "expected_money"))
     share = year.sum("held_out") / (year.sum("held_out") + year.sum("entered"))
     title = "A year" if len(year.months) == IN_A_YEAR else f"{len(year.months)} months"
@@ -58,7 +59,8 @@ def _head(year: Year) -> str:
             f" competitor comes in the seventh. On {len(year.nights)} nights, the first of each month, lists were made"
             " by the flows that make them everywhere; who came onto one lived on as the simulator's truth has it for"
             " the action that he was listed for.",
-            f"Alarms: {alarms}. Retrainings that they started: {len(trained)}. Promotions: {promoted}."
+            f"Alarms: {alarms}. Retrainings: {len(trained)}, of which alarms started {asked} and Sundays the others."
+            f" Promotions: {promoted}."
             f" {year.sum('entered'):,.0f} customers came onto a list, {year.sum('held_out'):,.0f} ({share:.0%}) were"
             f" held out by lot. The lists believed that they would earn {believed:,.0f} EUR; by the truth they kept"
             f" {kept:,.1f} customers and earned {money:,.0f} EUR, {money / believed:.0%} of it.",
@@ -157,7 +159,8 @@ def _of_night(one: Told) -> Iterator[str]:
         yield f"- {one['night']}: no retraining, since people have to look first"
     if "trained" in one:
         became = "became champion" if one["promoted"] else f"was refused: {one['refused']}"
-        yield f"- {one['night']}: version {one['trained']} was trained and {became}"
+        why = "for the alarm" if one["remedy"] == "retraining" else "as on every Sunday"
+        yield f"- {one['night']}: version {one['trained']} was trained {why} and {became}"
 
 
 def _lift(year: Year) -> str:
