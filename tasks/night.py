@@ -173,8 +173,8 @@ class Result:
 class Summary:
     """What a person wants to know of a night: counts, the top of the list, its teams, and where everything is.
 
-    `objections` are the gate's to champions that score all the same. `parity` says in words whether the service scores
-    the night's customers alike; it is empty where nobody asked.
+    `objections` are the gate's to champions that score all the same, and why the list cannot name anybody. `parity`
+    says in words whether the service scores the night's customers alike; it is empty where nobody asked.
     """
 
     night: Night

@@ -13,10 +13,13 @@ from prefect.artifacts import create_link_artifact, create_table_artifact
 from churn.metrics import Evaluation
 from churn.scoring import BANDS
 from churn.segments import ALL
+from schemas.columns import Role
+from schemas.contract import Contract
 from schemas.outreach import OUTREACH, STATUSES, TEAMS
 from schemas.quarantine import QUARANTINE
 from schemas.scores import SCORES
 from store.artifacts import model_folder
+from store.contracts import read_contract
 from store.lake import read_parquet
 from store.parity import kept_parity
 from store.registry import Event, open_registry
@@ -28,6 +31,7 @@ from tasks.night_page import show_night
 from tasks.orchestrator import worth_no_failure
 from tasks.step import step
 
+WORTHLESS = "the list names nobody: no column of the contract has the role value, which says what a customer is worth"
 TOP = 10  # places of the list that a summary shows
 
 
@@ -45,7 +49,10 @@ def report_night(night: Night, scores: Result, outreach: Result, evaluation: Eva
         places=_places(night, scores, outreach),
         teams=tuple(_teams(outreach)),
         evaluation=evaluation,
-        objections=objections_to(open_registry(current_settings()).history(night.base, None)),
+        objections=(
+            *objections_to(open_registry(current_settings()).history(night.base, None)),
+            *without_worth(read_contract(night.contract), outreach.rows),
+        ),
         parity=str(kept_parity(current_settings(), scores.run_id) or ""),
     )
     show_night(summary)
@@ -60,6 +67,11 @@ def objections_to(history: Sequence[Event]) -> tuple[str, ...]:
         for segment, event in last.items()
         if event.overridden
     )
+
+
+def without_worth(contract: Contract, listed: int) -> tuple[str, ...]:
+    """Why an empty list is empty, where the contract does not say what a customer is worth."""
+    return () if listed or contract.one(Role.VALUE) else (WORTHLESS,)
 
 
 @step("show the scores")
