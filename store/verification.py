@@ -150,9 +150,17 @@ def table_rows(engine: Engine, table: sa.Table, fence: int) -> Iterator[pa.Table
 
 
 def file_rows(files: Iterable[Path], schema: Table) -> Iterator[pa.Table]:
-    """The files' rows, a file at a time, as the schema's columns; dictionaries are written out."""
+    """The files' rows, a file at a time, as the schema's columns; dictionaries are written out.
+
+    A column that is younger than the run, and so in none of its files, is null, as it is in the table.
+    """
+    wanted = arrow_schema(schema)
     for file in files:
-        yield read_parquet([file]).select(schema.names).cast(arrow_schema(schema))
+        rows = read_parquet([file])
+        for field in wanted:
+            if field.name not in (*rows.column_names, *schema.primary_key):
+                rows = rows.append_column(field, pa.nulls(len(rows), field.type))
+        yield rows.select(schema.names).cast(wanted)
 
 
 def digest_of(parts: Iterable[pa.Table], schema: Table) -> RowsDigest:

@@ -17,7 +17,7 @@ from store.partitions import forget_rows
 from store.publication import CURRENT, Publisher, open_publisher
 from store.rebuilding import rebuild_files, rebuild_side, rebuild_tables, rebuild_views
 from store.runs import Run, published_runs
-from store.settings import read_settings
+from store.settings import Settings, read_settings
 from store.tables import TABLES_OF
 from store.verification import (
     SCHEMAS,
@@ -220,6 +220,29 @@ def test_a_table_is_compared_though_the_manifest_is_damaged(publisher: Publisher
     assert {where for _, _, where, _ in told(publisher)} == {"file manifest.json", "table scores"}
     (run.folder / lake.MANIFEST).write_bytes(whole)
     rebuild_tables(publisher, run)
+
+
+def test_a_run_of_a_release_that_knew_a_column_less_is_as_it_was_published(settings: Settings) -> None:
+    publisher = open_publisher(settings)
+    publish(publisher, D1)
+    run = newest(publisher)
+    forget_column(publisher, run, "region")
+    run = newest(publisher)
+    assert verify_run(publisher, run) == ()
+    assert rebuild_tables(publisher, run) == ("scores", "quarantine")
+    assert verify_run(publisher, run) == ()
+
+
+def forget_column(publisher: Publisher, run: Run, column: str) -> None:
+    """Leaves the run of scores as a release has left it that did not know the column."""
+    for path in (run.folder / "scores").iterdir():
+        lake.write_parquet(lake.read_parquet([path]).drop_columns([column]), path)
+    facts = lake.read_manifest(run.folder).facts
+    (run.folder / lake.MANIFEST).unlink()
+    digest = lake.write_manifest(lake.describe(run.folder, facts), run.folder)
+    with publisher.engine.begin() as connection:
+        connection.execute(sa.text(f"UPDATE scores SET {column} = NULL"))
+        connection.execute(sa.text("UPDATE publication SET manifest_sha256 = :digest"), {"digest": digest})
 
 
 def test_a_view_that_is_gone_is_missed_and_made_again(publisher: Publisher) -> None:
