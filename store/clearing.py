@@ -20,7 +20,7 @@ from schemas.retention import Retention
 from store.access_tables import job
 from store.claims import database_now
 from store.jobs import KEPT, jobs_beside
-from store.lake import Lake, sync
+from store.lake import Lake, bytes_in, sync
 from store.partitions import drop_quietly, fences_in
 from store.publication import Publisher
 from store.retention import Going, what_goes
@@ -59,15 +59,11 @@ def _old_jobs(publisher: Publisher, *, dry_run: bool) -> Iterator[Going]:
     if not sa.inspect(publisher.engine).has_table(job.name):
         return
     jobs = jobs_beside(publisher.engine, publisher.lake.root)
-    folders = [(folder, _bytes_in(folder)) for folder in jobs.old()]
+    folders = [(folder, bytes_in(folder)) for folder in jobs.old()]
     if not dry_run:
         jobs.forget_old()
     for folder, size in folders:
         yield Going(f"job {folder.name}", f"ended more than {KEPT.days} days ago", folder, size)
-
-
-def _bytes_in(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _retire(engine: Engine, going: Going) -> None:

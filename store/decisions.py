@@ -82,9 +82,17 @@ def snapshot_of(scores: Run, lake: Lake) -> Path | None:
     """The newest snapshot of the run's facts that was there when the run began; other code may have made others."""
     place = lake.snapshot(scores.unit.contract, scores.unit.as_of, scores.unit.known_at, "")
     manifests = sorted(place.parent.glob(f"{place.name}*/{MANIFEST}"), key=lambda path: path.stat().st_mtime)
-    same = [path for path in manifests if read_manifest(path.parent).facts.get("extract") == scores.extract_digest]
+    same = [path for path in manifests if scores.extract_digest and _extract_of(path.parent) == scores.extract_digest]
     began = [path for path in same if path.stat().st_mtime <= _seconds(scores)]
     return (began or same)[-1].parent if same else None
+
+
+def _extract_of(snapshot: Path) -> str | None:
+    """The digest of the extract that the snapshot was made of; None where its manifest is gone or damaged."""
+    try:
+        return str(read_manifest(snapshot).facts["extract"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def _first_fence(publisher: Publisher, run: Run) -> int:

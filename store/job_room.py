@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import time
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
+
+from store.lake import bytes_in
 
 LOOK_AGAIN_SECONDS = 10.0  # of all workers each looks for itself
 
@@ -26,16 +26,7 @@ class JobRoom:
         """Whether there is room for so many bytes more, which then counts as taken."""
         with self._counting:
             if time.monotonic() >= self._look_at:
-                self._taken, self._look_at = _bytes_in(self.root), time.monotonic() + LOOK_AGAIN_SECONDS
+                self._taken, self._look_at = bytes_in(self.root), time.monotonic() + LOOK_AGAIN_SECONDS
             fits = self._taken + size <= self.most
             self._taken += size if fits else 0
         return fits
-
-
-def _bytes_in(root: Path) -> int:
-    held = 0
-    for folder, _, files in os.walk(root):  # passes over folders that go meanwhile
-        for name in files:
-            with suppress(FileNotFoundError):
-                held += (Path(folder) / name).stat().st_size
-    return held

@@ -261,6 +261,19 @@ def read_manifest(folder: Path) -> Manifest:
     return Manifest(tuple(ManifestFile(**file) for file in content["files"]), content["facts"])
 
 
+def bytes_in(path: Path) -> int:
+    """The bytes of a file, or of all files below a folder, but for those that go meanwhile."""
+    found = [path, *(Path(folder) / name for folder, _, names in os.walk(path) for name in names)]
+    return sum(map(_bytes_of, found))
+
+
+def _bytes_of(path: Path) -> int:
+    try:
+        return path.stat().st_size if path.is_file() else 0
+    except FileNotFoundError:
+        return 0
+
+
 def differences(manifest: Manifest, folder: Path) -> list[str]:
     """The manifest's files that are missing or have other bytes; empty where the folder is as it was written."""
     return [file.path for file in manifest.files if not _as_written(folder / file.path, file.sha256)]

@@ -19,7 +19,7 @@ from schemas.retention import Retention
 from store.claims import database_now, under_way
 from store.decisions import LIST, origins_of, snapshot_of
 from store.handovers import waves_sent
-from store.lake import Lake
+from store.lake import Lake, bytes_in
 from store.partitions import run_table
 from store.publication import DRAFTS, Publisher
 from store.runs import Run, published_runs
@@ -145,12 +145,12 @@ def _out_of_sight(publisher: Publisher, connection: Connection, retention: Reten
         rows, size = _kept_in_tables(connection, row.kind, row.fence)
         if rows or size or folder.is_dir():
             why = "readers lost sight of it before"
-            yield Going(what, why, folder, size + _bytes_in(folder), rows, row.run_id, row.fence)
+            yield Going(what, why, folder, size + bytes_in(folder), rows, row.run_id, row.fence)
 
 
 def _run_going(connection: Connection, run: Run, why: str) -> Going:
     rows, size = _kept_in_tables(connection, run.unit.kind, run.fence)
-    freed = size + _bytes_in(run.folder)
+    freed = size + bytes_in(run.folder)
     return Going(str(run), why, run.folder, freed, rows, run.run_id, run.fence, in_sight=True)
 
 
@@ -174,8 +174,7 @@ def _workings(lake: Lake, retention: Retention, in_use: set[str], told_of: set[P
     oldest = time.time() - timedelta(days=retention.working_days).total_seconds()
     why = f"it is more than {retention.working_days} days old"
     for base in _folders(lake.root / "extracts"):
-        *earlier, _ = sorted(_folders(base), key=_written)
-        for folder in earlier:
+        for folder in sorted(_folders(base), key=_written)[:-1]:
             if _written(folder) < oldest and not any(digest.startswith(folder.name) for digest in in_use):
                 yield _folder_going(f"extract {base.name}/{folder.name}", why, folder)
     for night in (night for base in _folders(lake.root / "snapshots") for night in _folders(base)):
@@ -203,11 +202,7 @@ def _leftovers(lake: Lake, retention: Retention, in_flight: set[str]) -> Iterato
 
 
 def _folder_going(what: str, why: str, folder: Path) -> Going:
-    return Going(what, why, folder, _bytes_in(folder))
-
-
-def _bytes_in(folder: Path) -> int:
-    return sum(path.stat().st_size for path in _all_in(folder) if path.is_file())
+    return Going(what, why, folder, bytes_in(folder))
 
 
 def _written(folder: Path) -> float:

@@ -260,6 +260,15 @@ def test_what_runs_were_made_from_goes_by_age_but_for_each_newest_extract_and_th
     assert not lake.extract("telco", other).exists()
 
 
+def test_a_folder_that_is_odd_is_passed_by(embedded: Publisher) -> None:
+    publish(embedded, FIRST, customers=FEW)
+    publish(embedded, FIRST, kind="outreach", customers=FEW)
+    (embedded.lake.root / "extracts" / "telco").mkdir(parents=True)
+    (snapshot_of(embedded, FIRST) / "manifest.json").write_text('{"files": [')
+    assert gone(embedded) == []
+    assert decision_of(embedded, "telco", FIRST).snapshot is None
+
+
 def test_what_nobody_finished_goes_and_what_somebody_writes_stays(embedded: Publisher) -> None:
     staging = embedded.lake.staging
     grown_old(filled(staging / "extract-dead"))
