@@ -20,6 +20,7 @@ from api.limits import limited
 from api.models import ChampionPlace, Place
 from api.problems import described, in_sentences
 from api.security import Principal, require
+from api.versions import LARGEST_VERSION, SEE_MODELS
 from api.visits import Database
 from churn.contract import parse_contract
 from churn.errors import ArtifactRefused, NoChampion, PromotionRefused, RegistryError
@@ -33,7 +34,6 @@ from store.settings import Settings
 
 router = APIRouter(prefix="/api/v1/models", tags=["models"])
 
-LARGEST_VERSION = 2**31 - 1  # as the registry's column has it
 REFUSALS = described(
     HTTPStatus.UNAUTHORIZED,
     HTTPStatus.FORBIDDEN,
@@ -240,7 +240,8 @@ def _refusals_told() -> Iterator[None]:
     except (NoChampion, ArtifactRefused) as refused:
         raise HTTPException(HTTPStatus.CONFLICT, in_sentences(refused)) from None
     except RegistryError as unknown:
-        raise HTTPException(HTTPStatus.NOT_FOUND, in_sentences(unknown)) from None
+        told = f"{unknown.what[:1].upper()}{unknown.what[1:]}. {SEE_MODELS}"  # what to do is said of the command line
+        raise HTTPException(HTTPStatus.NOT_FOUND, told) from None
     except ProgrammingError:
         # The database's own role for the service moves nobody, so that who breaks into the service does not either.
         raise HTTPException(HTTPStatus.FORBIDDEN, MAY_NOT) from None

@@ -123,7 +123,9 @@ def test_a_version_whose_files_were_changed_is_not_promoted(asked: Ask, settings
 
 
 def test_a_version_that_is_not_there_is_not_found(asked: Ask):
-    assert promote(asked, 99, 1).status_code == 404
+    unknown = promote(asked, 99, 1)
+    assert unknown.status_code == 404
+    assert unknown.json()["detail"] == "There is no version 99. GET /api/v1/models names those that are there."
 
 
 @pytest.mark.parametrize("segment", ["al", "%F0%9F%92%A9", "'; DROP TABLE alias; --"])
