@@ -85,12 +85,15 @@ FEATURES = Table(
         _column(
             "forgone",
             _NUMBER,
-            "What the list forgoes because of it, in money a list; null of no scorecard",
+            "Money that tonight's list loses because the feature drifted; null where the model is no scorecard",
             may_lack=True,
         ),
         _column("forgone_share", _NUMBER, "The same, of what the best list would earn", may_lack=True),
         _column(
-            "overlap", _NUMBER, "Share of the list, were the feature as before, that is on tonight's", may_lack=True
+            "overlap",
+            _NUMBER,
+            "Share of the list that it would be, had the feature not drifted, that is also on tonight's",
+            may_lack=True,
         ),
         _column("first_reason", _NUMBER, "Share of the best list whose first reason it is"),
         _column("first_reason_before", _NUMBER, "The same of the best list of a month ago", may_lack=True),
@@ -120,7 +123,7 @@ SCORE_SPREADS = Table(
             "Rank correlation of the scores of who was scored on an earlier night, too; null of too few",
             may_lack=True,
         ),
-        _column("order_as_of", _DATE, "That night: the last whose customers nobody doubts", may_lack=True),
+        _column("order_as_of", _DATE, "That night: the last that was watched and that nobody doubts", may_lack=True),
         _column("expected_auc", _NUMBER, "Estimate: the AUC, if probabilities are right", may_lack=True),
         _column(
             "expected_rate",
@@ -131,7 +134,8 @@ SCORE_SPREADS = Table(
         _column(
             "em_rate",
             _NUMBER,
-            "Estimate: the share of churners by EM from the scores alone (Saerens 2002)",
+            "Estimate: the share of churners by EM from the scores alone (Saerens 2002); null of a segment that has no "
+            "champion of its own",
             may_lack=True,
         ),
         _column("matured_rate", _NUMBER, "Share that left of the latest night whose horizon is over", may_lack=True),
@@ -151,9 +155,17 @@ DECISIONS = Table(
         _column("open", _INTEGER, "Customers whom no rule of suppression keeps from being contacted"),
         _column("expected_profit", _NUMBER, "What the best list of so many would earn, by tonight's scores, in money"),
         _column("before_as_of", _DATE, "Night of about a month ago that this one is compared with", may_lack=True),
-        _column("expected_profit_before", _NUMBER, "What that night's would, by its scores, in money", may_lack=True),
         _column(
-            "overlap_before", _NUMBER, "Share of the list by its scores that is on the list by tonight's", may_lack=True
+            "expected_profit_before",
+            _NUMBER,
+            "What the best list of that night would have earned by its own scores, in money",
+            may_lack=True,
+        ),
+        _column(
+            "overlap_before",
+            _NUMBER,
+            "Share of the list that its scores would give tonight that is also on tonight's list",
+            may_lack=True,
         ),
         _column(
             "reasons_moved", _NUMBER, "Share of first reasons of the best list that are others than then", may_lack=True
@@ -194,7 +206,7 @@ BACKTEST = Table(
         _column(
             "squares",
             _NUMBER,
-            "Squares of the numbers of customers that churners stand for, their sum: churners where each is one",
+            "Sum of the churners' squared weights; the number of churners where each counts as one",
             may_lack=True,
         ),
         _column("observed", _NUMBER, "Share that left"),

@@ -27,7 +27,7 @@ from store.views import of_ours_alone
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0021"
+HEAD = "0022"
 FIRST = "0001"  # made as they stood by those releases that had no migrations yet
 
 _NUMBER = sa.table("alembic_version", sa.column("version_num", sa.String))
