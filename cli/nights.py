@@ -71,13 +71,13 @@ def look_over(contract: str, source: str | None, unit: Unit | None = None) -> No
     """Refuses within a second what a flow would only refuse once the orchestrator is up.
 
     A source that does not answer may do so later, so that it is a warning; where it cannot be the right one, the
-    `unit` has failed.
+    `unit` has failed, unless it is published.
     """
     from store.source import require_source  # the database drivers import pandas, and --help needs none of it
 
     settings = current_settings()
     require_room(settings)
-    with told(unit):
+    with told(unit, begun=False):
         try:
             require_source(read_contract(contract), source or settings.source_url)
         except SourceMissing:
@@ -129,7 +129,7 @@ def night(
 ) -> None:
     """Score a night: take the base in, check it, score everyone with reasons, write the outreach list."""
     unit = unit_asked_for(contract, as_of, known_at, current_settings())
-    with told(unit):
+    with told(unit, begun=False):
         policy_asked_for(read_contract(contract), policy)
     look_over(contract, source, unit)
     console = terminal()
@@ -164,7 +164,8 @@ def train(
     """Train candidates on matured months, let the gate judge them beside the champions, and promote who passes."""
     require_trust(current_settings(), to_sign=True)
     read_gate(gate)
-    look_over(contract, source, unit_asked_for(contract, as_of, known_at, current_settings()))
+    unit_asked_for(contract, as_of, known_at, current_settings())
+    look_over(contract, source)
     console = terminal()
     with flow_shown(console):
         from flows.retraining import retraining
@@ -206,7 +207,7 @@ def outreach(
 ) -> None:
     """Decide the outreach list of a night, and publish its scores first where they are not yet."""
     unit = unit_asked_for(contract, as_of, known_at, current_settings())
-    with told(unit):
+    with told(unit, begun=False):
         policy_asked_for(read_contract(contract), policy)
     look_over(contract, source, unit)
     console = terminal()

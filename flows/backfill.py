@@ -65,8 +65,9 @@ def score_night(plan: steps.Plan, extract: steps.Extract, policy: str, as_of: da
     kept = steps.kept(plan, as_of)
     if kept is not None:
         return kept
-    night = build_base(intake.open_night(plan.contract, str(as_of), plan.known_at, extract))
+    night = intake.open_night(plan.contract, str(as_of), plan.known_at, extract)
     with publishing.told(night):
+        build_base(night)
         scores = score_with(night, steps.champions_for(night, plan), force=plan.force)
     listed = decide_list(night, scores, policy) if steps.may_get_a_list(night, plan) else None
     return steps.outcome_of(night, scores, listed)

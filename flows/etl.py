@@ -17,18 +17,24 @@ def etl(contract: ContractName = "telco", as_of: AsOf = None, known_at: KnownAt 
 
 
 def take_in(contract: str, as_of: str | None, known_at: str | None, source: str | None) -> Night:
-    """From the source to a snapshot that may be scored."""
+    """From the source to a snapshot that may be scored; what fails on the way has failed the night."""
     with publishing.told(intake.unit_asked_for(contract, as_of, known_at)):
-        checks.warm_up()
-        extract = intake.extract_source(contract, source)
-        return build_base(intake.open_night(contract, as_of, known_at, extract))
+        night = open_base(contract, as_of, known_at, source)
+    with publishing.told(night):
+        return build_base(night)
+
+
+def open_base(contract: str, as_of: str | None, known_at: str | None, source: str | None) -> Night:
+    """From the source to an extract of it, and the night that it allows."""
+    checks.warm_up()
+    extract = intake.extract_source(contract, source)
+    return intake.open_night(contract, as_of, known_at, extract)
 
 
 def build_base(night: Night) -> Night:
     """From the night's extract to a snapshot that may be scored."""
-    with publishing.told(night):
-        snapshot.build_context(night)
-        snapshot.build_bucket.map(unmapped(night), night.every_bucket).result()
-        snapshot.seal_snapshot(night)
-        checks.check_snapshot(night, publishing.previous_rows(night))
-        return night
+    snapshot.build_context(night)
+    snapshot.build_bucket.map(unmapped(night), night.every_bucket).result()
+    snapshot.seal_snapshot(night)
+    checks.check_snapshot(night, publishing.previous_rows(night))
+    return night

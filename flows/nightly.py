@@ -29,7 +29,7 @@ def nightly(
 ) -> Summary:
     """Takes the base in, checks it, scores it with reasons, and decides whom to contact."""
     with tried_again_where_it_may_help():
-        with publishing.told(intake.unit_asked_for(contract, as_of, known_at)):
+        with publishing.told(intake.unit_asked_for(contract, as_of, known_at), begun=False):
             rules = policies.policy_in_force(contract, policy)
         night = take_in(contract, as_of, known_at, source)
         with publishing.told(night):

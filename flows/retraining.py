@@ -6,7 +6,7 @@ from pathlib import Path
 
 from prefect import flow, unmapped
 
-from flows.etl import take_in
+from flows.etl import build_base, open_base
 from tasks import labels, lift, promotion
 from tasks import model_reports as reports
 from tasks import training as steps
@@ -48,7 +48,7 @@ def retraining(
     """Trains on what is known at the night's moment, judges, registers, and promotes as asked."""
     learning = steps.learning_of(embargo_days, test_as_of, sampled_rows)
     course = steps.course_of(estimator, gate, explanation, learning)
-    night = take_in(contract, as_of, known_at, source)
+    night = build_base(open_base(contract, as_of, known_at, source))  # of which nothing is published
     lessons = gather_lessons(night)
     course = labels.say_who_was_called(night, lift.keep_waves(contract), lessons, course)
     if per_segment:

@@ -29,13 +29,16 @@ TOLD = "night_status tells of it"
 
 
 @contextmanager
-def told(unit: Unit | None) -> Iterator[None]:
-    """Notes a failure inside, once. None: nobody knows which night it is."""
+def told(unit: Unit | None, *, begun: bool = True) -> Iterator[None]:
+    """Notes a failure inside, once. None: nobody knows which night it is.
+
+    What is refused before anything has `begun` may be a slip of who asked, and no failure of a night that is published.
+    """
     try:
         yield
     except BaseException as failure:
         if unit is not None and TOLD not in getattr(failure, "__notes__", ()):
-            _note(unit, failure)
+            _note(unit, failure, begun=begun)
         raise
 
 
@@ -46,11 +49,13 @@ def in_words(failure: BaseException) -> str:
     return f"{type(failure).__name__} {failure}".partition("\n")[0]
 
 
-def _note(unit: Unit, failure: BaseException) -> None:
+def _note(unit: Unit, failure: BaseException, *, begun: bool) -> None:
     """Leaves a run that failed; where that cannot be done either, the failure itself matters more."""
     if isinstance(failure, OF_NO_NIGHT):
         return
     state = "rejected" if isinstance(failure, REFUSALS) else "failed"
     with suppress(ChurnError, SQLAlchemyError, OSError):
-        open_publisher(current_settings()).record_failure(unit, in_words(failure), state)
-        failure.add_note(TOLD)
+        publisher = open_publisher(current_settings())
+        if begun or publisher.published(unit.contract, unit.kind, unit.as_of) is None:
+            publisher.record_failure(unit, in_words(failure), state)
+            failure.add_note(TOLD)

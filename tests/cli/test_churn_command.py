@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from contextlib import closing
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,11 @@ from typer.testing import CliRunner
 
 from churn.errors import ChurnError, ContractError, PolicyError, RequestError, SourceMismatch, SourceMissing
 from cli.app import app
+from store.publication import open_publisher
+from store.settings import current_settings
 from tests.command import churn, run_python
 from tests.end_to_end.nights import living_in
+from tests.waves import asked, publish_wave
 
 COMMANDS = ("simulate", "night", "train", "score", "outreach", "backfill", "catch-up", "verify", "gc", "contract")
 
@@ -96,6 +100,38 @@ def test_a_night_that_cannot_begin_is_told_of_in_its_status(
     with closing(sqlite3.connect(tmp_path / "data" / "churn.db")) as database:
         [(as_of, state, why)] = database.execute("SELECT as_of, last_state, reason FROM night_status").fetchall()
     assert (as_of, state, why[: len(reason)]) == ("2026-01-01", "failed", reason)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "night --source nothing.csv",
+        "outreach --policy nobody",
+        "outreach --policy broken.yaml",
+        "score --source nothing.csv",
+        "train --source nothing.csv",
+    ],
+)
+def test_a_published_night_has_not_failed_for_what_somebody_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    (tmp_path / "broken.yaml").write_text("name: [")
+    monkeypatch.chdir(tmp_path)
+    with living_in(tmp_path):
+        publish_wave(open_publisher(current_settings()), date(2026, 1, 1), listed=[0])
+        refused = CliRunner().invoke(app, [*command.split(), "--as-of", "2026-01-01"]).exception
+        states = asked(current_settings(), "SELECT kind, last_state FROM night_status ORDER BY kind")
+        alerts = asked(current_settings(), "SELECT * FROM night_alerts")
+    assert isinstance(refused, ChurnError)
+    assert [row["last_state"] for row in states] == ["published", "published"]
+    assert alerts == []
+
+
+def test_a_night_has_not_failed_where_a_training_did_that_was_to_learn_up_to_its_date(tmp_path: Path) -> None:
+    with living_in(tmp_path):
+        CliRunner().invoke(app, ["train", "--source", "nothing.csv", "--as-of", "2026-01-01"])
+        open_publisher(current_settings())
+        assert asked(current_settings(), "SELECT * FROM night_alerts") == []
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 
 from churn.errors import ChurnError, PolicyError, QualityError, SourceEmpty, SourceMismatch, SourceMissing
 from tests.end_to_end.nights import Nights, view_rows
-from tests.end_to_end.telecom import NEXT_NIGHT, Tables, delivered, replaced, some_of, tables
+from tests.end_to_end.telecom import FIRST_NIGHT, NEXT_NIGHT, Tables, delivered, replaced, some_of, tables
 
 KEY = r"C\d{9}"
 
@@ -178,6 +178,18 @@ def last_run_of(as_of: str) -> tuple[str, str]:
     """What `night_status` tells of the night's scores: what became of their last run, and why."""
     (row,) = (row for row in view_rows("night_status") if (row["as_of"], row["kind"]) == (as_of, "scores"))
     return row["last_state"], row["reason"]
+
+
+def test_a_training_on_a_broken_feed_is_no_failure_of_the_night_that_is_published(
+    shared_nights: Nights, tmp_path: Path
+) -> None:
+    from flows.retraining import retraining
+
+    shown, alerts = last_run_of(FIRST_NIGHT), view_rows("night_alerts")
+    with pytest.raises(BROKEN[0].error):
+        retraining(as_of=FIRST_NIGHT, source=delivered(BROKEN[0].feed(), tmp_path / "feed"))
+    assert last_run_of(FIRST_NIGHT) == shown == ("published", None)
+    assert view_rows("night_alerts") == alerts
 
 
 def test_a_policy_that_cannot_be_read_is_told_of_like_any_failure_of_the_night(
