@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from churn.findings import Finding, Key
 from schemas.columns import Table
 from schemas.lift import ALL_ACTIONS, LIFT, Scope
 from schemas.monitoring import ALARMS, BACKTEST, MUTES, AlarmKind, AlarmState, Remedy
+from store.claims import database_now
 from store.intervention_tables import lift
 from store.lake import write_text
 from store.migrations import bring_up_to_date
@@ -145,8 +146,9 @@ def untold(settings: Settings, contract: str, until: date) -> tuple[Alarm, ...]:
 
 def keep_told(settings: Settings, contract: str, told: Iterable[Alarm]) -> None:
     """Keeps that people were told of these alarms just now."""
-    engine, now = _engine(settings), datetime.now(UTC).replace(tzinfo=None)
+    engine = _engine(settings)
     with answering(engine), engine.begin() as connection:
+        now = database_now(connection)
         for one in told:
             key = zip((alarms.c.kind, alarms.c.subject, alarms.c.place), one.finding.key, strict=True)
             of_night = (alarms.c.contract == contract, alarms.c.as_of == one.raised_as_of)
@@ -158,10 +160,10 @@ def mute(settings: Settings, contract: str, wish: Mute, why: str) -> None:
     """Mutes a subject, or changes until when it is muted; RequestError where nobody says who, or why."""
     if not wish.who.strip() or not why.strip():
         raise RequestError("nobody says who mutes it, or why", where=wish.subject, to_do="Give --who and --why.")
-    row = {"contract": contract, "subject": wish.subject, "recorded_at": datetime.now(UTC).replace(tzinfo=None)}
+    row = {"contract": contract, "subject": wish.subject, "until": wish.until, "who": wish.who, "why": why}
     engine = _engine(settings)
     with answering(engine), engine.begin() as connection:
-        connection.execute(mutes.insert().values(**row, until=wish.until, who=wish.who, why=why))
+        connection.execute(mutes.insert().values(**row, recorded_at=database_now(connection)))
 
 
 def keep_page(page: str, contract: str, as_of: date, settings: Settings) -> Path:

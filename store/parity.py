@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,6 +10,7 @@ from sqlalchemy.engine import Engine
 
 from churn.parity import Parity
 from schemas.parity import ParityState
+from store.claims import database_now
 from store.migrations import bring_up_to_date
 from store.parity_tables import parity
 from store.settings import Settings
@@ -34,7 +34,6 @@ def keep_parity(settings: Settings, night: Mapping[str, object], found: Parity) 
     """
     engine = _engine(settings)
     told = {
-        "asked_at": datetime.now(UTC).replace(tzinfo=None),
         "state": found.state.value,
         "sampled": found.sampled,
         "compared": found.compared,
@@ -45,7 +44,7 @@ def keep_parity(settings: Settings, night: Mapping[str, object], found: Parity) 
     }
     with answering(engine), engine.begin() as connection:
         connection.execute(sa.delete(parity).where(parity.c.run_id == night["run_id"]))
-        connection.execute(sa.insert(parity).values(**night, **told))
+        connection.execute(sa.insert(parity).values(**night, **told, asked_at=database_now(connection)))
 
 
 def kept_parity(settings: Settings, run_id: str) -> Parity | None:

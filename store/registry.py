@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection, Engine
 from churn.errors import NoChampion, RegistryError
 from churn.segments import ALL as ALL
 from store import moves
+from store.claims import database_now
 from store.migrations import bring_up_to_date
 from store.registry_entries import Event as Event
 from store.registry_entries import Promotion as Promotion
@@ -34,16 +35,12 @@ from store.settings import Settings
 from store.tables import alone, answering, engine_for
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)
-
-
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """Versions and champions in one database; every change is one transaction."""
+    """Versions and champions in one database; every change is one transaction, at a moment of the database's clock."""
 
     engine: Engine
-    clock: Callable[[], datetime] = _utc_now
+    clock: Callable[[Connection], datetime] = database_now
 
     def register(self, contract: str, digest: str) -> int:
         """The number of the model of that digest, which is a new one only the first time it is registered.
@@ -89,7 +86,7 @@ class Registry:
         RegistryError where the version is not registered, or deleted.
         """
         with alone(self.engine) as connection:
-            self._move(connection, moves.promotions(connection, wishes, self.clock()))
+            self._move(connection, moves.promotions(connection, wishes, self.clock(connection)))
 
     def rollback(self, wish: Rollback) -> Mapping[str, int]:
         """Gives all the wish's places back to earlier champions, or none, whatever a gate said of them; tells to whom.
@@ -99,7 +96,7 @@ class Registry:
         than the expected version is champion.
         """
         with alone(self.engine) as connection:
-            self._move(connection, moves.rollbacks(connection, wish, self.clock()))
+            self._move(connection, moves.rollbacks(connection, wish, self.clock(connection)))
             held = champions(connection)
             return {segment: held[wish.contract, segment] for segment in wish.segments}
 
@@ -119,7 +116,7 @@ class Registry:
         with alone(self.engine) as connection:
             required(connection, contract, version)
             _require_no_champion(connection, contract, version)
-            deletion = {"deleted_at": self.clock(), "deleted_by": who, "why_deleted": why}
+            deletion = {"deleted_at": self.clock(connection), "deleted_by": who, "why_deleted": why}
             connection.execute(model_version.update().where(*numbered(contract, version)).values(deletion))
             return version_in(connection.execute(versions_of(contract).where(*numbered(contract, version))).one())
 
@@ -128,7 +125,7 @@ class Registry:
         with alone(self.engine) as connection:
             required(connection, entry.contract, entry.version)
             values = {name: getattr(entry, name) for name in VerdictEntry.__slots__}
-            connection.execute(verdict_table.insert().values(values | {"judged_at": self.clock()}))
+            connection.execute(verdict_table.insert().values(values | {"judged_at": self.clock(connection)}))
 
     def verdict(self, contract: str, version: int, segment: str = ALL) -> VerdictEntry | None:
         """The gate's last verdict on the version for the segment, or else for its own; None where there is none."""
@@ -160,7 +157,7 @@ class Registry:
     def _add(self, connection: Connection, contract: str, digest: str) -> int:
         newest = sa.select(sa.func.max(model_version.c.version)).where(model_version.c.contract == contract)
         version = (connection.scalar(newest) or 0) + 1
-        values = {"contract": contract, "version": version, "digest": digest, "registered_at": self.clock()}
+        values = {"contract": contract, "version": version, "digest": digest, "registered_at": self.clock(connection)}
         connection.execute(model_version.insert().values(values))
         return version
 

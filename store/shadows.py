@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 
 import pyarrow as pa
@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from churn.errors import PromotionRefused, RegistryError
 from schemas.shadow import SHADOW_SCORES, Ending
+from store.claims import database_now
 from store.loading import loader
 from store.migrations import bring_up_to_date
 from store.partitions import AT_ONCE, GIVE_WAY_SECONDS
@@ -137,11 +138,11 @@ def _begin(connection: Connection, wish: Wish) -> None:
     for table in (shadow_nights, shadows):
         connection.execute(table.delete().where(*_of(wish, table)))
     row = {name: getattr(wish, name) for name in Wish.__slots__}
-    connection.execute(shadows.insert().values(row | {"asked_at": _now()}))
+    connection.execute(shadows.insert().values(row | {"asked_at": database_now(connection)}))
 
 
 def _end(connection: Connection, wish: Wish, ending: Ending, says: str) -> None:
-    values = {"ended_at": _now(), "ending": ending.value, "says": says}
+    values = {"ended_at": database_now(connection), "ending": ending.value, "says": says}
     connection.execute(shadows.update().where(*_of(wish), shadows.c.ending.is_(None)).values(values))
 
 
@@ -196,10 +197,6 @@ def _of(wish: Wish, table: sa.Table = shadows) -> tuple[sa.ColumnElement[bool], 
         table.c.segment == wish.segment,
         table.c.version == wish.version,
     )
-
-
-def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)
 
 
 def _engine(settings: Settings) -> Engine:
