@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -94,9 +96,19 @@ def database_with_tables(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.hookimpl(tryfirst=True)  # before pytest settles where the folders of tests are
 def pytest_configure(config: pytest.Config) -> None:
     """Has the tests' folders in memory, and gone at the end; who wants to look at them says `--basetemp`."""
+    _keep_bytecode()
     if config.option.basetemp is None and (folder := folder_of_this_run()):
         config.option.basetemp = folder
         config.add_cleanup(partial(shutil.rmtree, folder, ignore_errors=True))
+
+
+def _keep_bytecode() -> None:
+    """Lets this process and all that it starts keep what they compile, also where the environment forbids it.
+
+    Great Expectations and Prefect are more than 2,000 files each, and the tests start them a hundred times.
+    """
+    sys.dont_write_bytecode = False
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @pytest.hookimpl(optionalhook=True)  # of xdist, which `-p no:xdist` leaves out
