@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Connection
 
 from churn.contract import arrow_schema
 from schemas.columns import Table
@@ -19,9 +19,9 @@ from schemas.interventions import CONTACT_EVENTS, CONTACTS, INTERVENTIONS, Event
 from store.claims import database_now
 from store.intervention_tables import intervention
 from store.list_names import strange_names
-from store.migrations import bring_up_to_date
+from store.migrations import migrated_engine
 from store.settings import Settings
-from store.tables import answering, beside, engine_for
+from store.tables import answering, beside
 
 ROWS_AT_ONCE = 1_000  # that a statement names: PostgreSQL runs out of stack at ten thousand
 CLOCKS_DIFFER = timedelta(minutes=5)
@@ -57,7 +57,7 @@ def record(settings: Settings, interventions: Sequence[Intervention]) -> Recorde
     Refused, while the others are kept, is a key that is known with other content, a time that cannot be, and a name
     that the list of that date does not know.
     """
-    engine = _opened(settings)
+    engine = migrated_engine(settings)
     with answering(engine), beside(engine) as connection:  # no list changes its place meanwhile
         now = database_now(connection)
         strange = strange_names(connection, interventions, settings)
@@ -80,7 +80,7 @@ def history(settings: Settings, contract: str, *, before: date, known_at: dateti
         intervention.c.recorded_at <= _utc(known_at, settings),
         intervention.c.occurred_at < _utc(datetime.combine(before, time.min), settings),
     )
-    engine = _opened(settings)
+    engine = migrated_engine(settings)
     with answering(engine), engine.connect() as connection:
         rows = connection.execute(_contacts(*of_base)).all()
     customers, channels, *moments = _columns(rows, CONTACTS)
@@ -104,17 +104,10 @@ def _events(settings: Settings, *which: sa.ColumnElement[bool], known_at: dateti
     events = sa.select(intervention).where(*which).order_by(intervention.c.occurred_at, intervention.c.key)
     if known_at is not None:
         events = events.where(intervention.c.recorded_at <= _utc(known_at, settings))
-    engine = _opened(settings)
+    engine = migrated_engine(settings)
     with answering(engine), engine.connect() as connection:
         rows = connection.execute(events).all()
     return _table(_columns(rows, INTERVENTIONS), INTERVENTIONS)
-
-
-def _opened(settings: Settings) -> Engine:
-    engine = engine_for(settings.database_url)
-    with answering(engine):
-        bring_up_to_date(engine)
-    return engine
 
 
 def _impossible(one: Intervention, now: datetime, settings: Settings) -> str:

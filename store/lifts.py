@@ -5,19 +5,17 @@ from __future__ import annotations
 import pyarrow as pa
 
 from store.intervention_tables import lift
-from store.migrations import bring_up_to_date
+from store.migrations import migrated_engine
 from store.settings import Settings
-from store.tables import answering, engine_for
+from store.tables import answering
 
 
 def keep_lifts(settings: Settings, rows: pa.Table) -> None:
     """Adds rows of LIFT in one transaction, in the place of what was measured with the same moment before."""
-    engine = engine_for(settings.database_url)
+    engine = migrated_engine(settings)
     moments = rows.select(["contract", "known_at"]).group_by(["contract", "known_at"]).aggregate([]).to_pylist()
-    with answering(engine):
-        bring_up_to_date(engine)
-        with engine.begin() as connection:
-            for measured in moments:
-                connection.execute(lift.delete().where(*(lift.c[name] == value for name, value in measured.items())))
-            if rows.num_rows:
-                connection.execute(lift.insert(), rows.to_pylist())
+    with answering(engine), engine.begin() as connection:
+        for measured in moments:
+            connection.execute(lift.delete().where(*(lift.c[name] == value for name, value in measured.items())))
+        if rows.num_rows:
+            connection.execute(lift.insert(), rows.to_pylist())

@@ -9,7 +9,6 @@ from typing import Any
 
 import pyarrow as pa
 import sqlalchemy as sa
-from sqlalchemy.engine import Engine
 
 from churn.alarms import Alarm, Mute, Past, Standing
 from churn.contract import arrow_schema
@@ -21,11 +20,11 @@ from schemas.monitoring import ALARMS, BACKTEST, MUTES, AlarmKind, AlarmState, R
 from store.claims import database_now
 from store.intervention_tables import lift
 from store.lake import write_text
-from store.migrations import bring_up_to_date
+from store.migrations import migrated_engine
 from store.monitoring_tables import alarms, backtest, decisions, mutes
 from store.registry_tables import registry_metadata
 from store.settings import Settings
-from store.tables import answering, engine_for
+from store.tables import answering
 
 
 def keep_night(settings: Settings, contract: str, as_of: date, found: Mapping[str, pa.Table]) -> None:
@@ -34,7 +33,7 @@ def keep_night(settings: Settings, contract: str, as_of: date, found: Mapping[st
     One transaction: readers see the whole watch of a night, or none of it. When people were told of an alarm stays,
     also by another watch of the night that ended meanwhile.
     """
-    engine = _engine(settings)
+    engine = migrated_engine(settings)
     with answering(engine), engine.begin() as connection:
         earlier = sa.select(alarms).where(alarms.c.contract == contract, alarms.c.as_of == as_of)
         told = [row for row in connection.execute(earlier.with_for_update()).mappings() if row["told_at"]]
@@ -59,7 +58,7 @@ def kept_night(settings: Settings, schema: Table, contract: str, as_of: date | N
 
 def keep_backtest(settings: Settings, rows: pa.Table) -> None:
     """Keeps what became of past nights, in the place of what was told of them before."""
-    engine = _engine(settings)
+    engine = migrated_engine(settings)
     nights = rows.select(["contract", "as_of"]).group_by(["contract", "as_of"]).aggregate([]).to_pylist()
     with answering(engine), engine.begin() as connection:
         for night in nights:
@@ -73,7 +72,7 @@ def backtested_runs(settings: Settings, contract: str) -> dict[str, datetime | N
 
     None where an earlier release looked back, which did not say.
     """
-    engine = _engine(settings)
+    engine = migrated_engine(settings)
     runs = sa.select(backtest.c.run_id, sa.func.max(backtest.c.known_at)).where(backtest.c.contract == contract)
     with answering(engine), engine.connect() as connection:
         return dict(connection.execute(runs.group_by(backtest.c.run_id)).tuples().all())
@@ -100,7 +99,7 @@ def latest_lift(settings: Settings, contract: str, known_at: datetime) -> dict[s
 
 def past_of(settings: Settings, contract: str, as_of: date) -> Past:
     """What the nights before this one left of alarms, and who has muted what."""
-    engine = _engine(settings)
+    engine = migrated_engine(settings)
     before = sa.select(sa.func.max(decisions.c.as_of)).where(
         decisions.c.contract == contract, decisions.c.as_of < as_of
     )
@@ -113,7 +112,7 @@ def past_of(settings: Settings, contract: str, as_of: date) -> Past:
 
 def trusted_runs(settings: Settings, contract: str) -> frozenset[str]:
     """The runs of scores that were watched, and did not seem to be of other customers: not by an alarm in any state."""
-    engine = _engine(settings)
+    engine = migrated_engine(settings)
     same_night = (alarms.c.contract == decisions.c.contract, alarms.c.as_of == decisions.c.as_of)
     doubted = sa.exists().where(*same_night, alarms.c.kind == AlarmKind.IDENTITY.value)
     trusted = sa.select(decisions.c.run_id).where(decisions.c.contract == contract, ~doubted)
@@ -146,7 +145,7 @@ def untold(settings: Settings, contract: str, until: date) -> tuple[Alarm, ...]:
 
 def keep_told(settings: Settings, contract: str, told: Iterable[Alarm]) -> None:
     """Keeps that people were told of these alarms just now."""
-    engine = _engine(settings)
+    engine = migrated_engine(settings)
     with answering(engine), engine.begin() as connection:
         now = database_now(connection)
         for one in told:
@@ -161,7 +160,7 @@ def mute(settings: Settings, contract: str, wish: Mute, why: str) -> None:
     if not wish.who.strip() or not why.strip():
         raise RequestError("nobody says who mutes it, or why", where=wish.subject, to_do="Give --who and --why.")
     row = {"contract": contract, "subject": wish.subject, "until": wish.until, "who": wish.who, "why": why}
-    engine = _engine(settings)
+    engine = migrated_engine(settings)
     with answering(engine), engine.begin() as connection:
         connection.execute(mutes.insert().values(**row, recorded_at=database_now(connection)))
 
@@ -181,15 +180,8 @@ def mutes_of(settings: Settings, contract: str) -> tuple[Mute, ...]:
     return tuple(Mute(row["subject"], row["until"], row["who"]) for row in last.values())
 
 
-def _engine(settings: Settings) -> Engine:
-    engine = engine_for(settings.database_url)
-    with answering(engine):
-        bring_up_to_date(engine)
-    return engine
-
-
 def _rows(settings: Settings, chosen: sa.Select[tuple[object, ...]], schema: Table) -> pa.Table:
-    engine = _engine(settings)
+    engine = migrated_engine(settings)
     with answering(engine), engine.connect() as connection:
         rows: Iterable[dict[str, object]] = [dict(row) for row in connection.execute(chosen).mappings()]
     return pa.Table.from_pylist(list(rows), schema=arrow_schema(schema))

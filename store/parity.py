@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Engine
 
 from churn.parity import Parity
 from schemas.parity import ParityState
 from store.claims import database_now
-from store.migrations import bring_up_to_date
+from store.migrations import migrated_engine
 from store.parity_tables import parity
 from store.settings import Settings
 from store.tables import FENCE, answering, engine_for, publication, scores
@@ -32,7 +31,7 @@ def keep_parity(settings: Settings, night: Mapping[str, object], found: Parity) 
 
     `night` are the columns of PARITY that say which: contract, as_of, run_id and service.
     """
-    engine = _engine(settings)
+    engine = migrated_engine(settings)
     told = {
         "state": found.state.value,
         "sampled": found.sampled,
@@ -49,17 +48,10 @@ def keep_parity(settings: Settings, night: Mapping[str, object], found: Parity) 
 
 def kept_parity(settings: Settings, run_id: str) -> Parity | None:
     """What holding the run's scores against the service came to; None where nobody did."""
-    engine = _engine(settings)
+    engine = migrated_engine(settings)
     with answering(engine), engine.connect() as connection:
         row = connection.execute(sa.select(parity).where(parity.c.run_id == run_id)).mappings().one_or_none()
     return _parity(row) if row else None
-
-
-def _engine(settings: Settings) -> Engine:
-    engine = engine_for(settings.database_url)
-    with answering(engine):
-        bring_up_to_date(engine)
-    return engine
 
 
 def _parity(row: sa.RowMapping) -> Parity:

@@ -13,7 +13,7 @@ from churn.errors import NoChampion, RegistryError
 from churn.segments import ALL as ALL
 from store import moves
 from store.claims import database_now
-from store.migrations import bring_up_to_date
+from store.migrations import migrated_engine
 from store.registry_entries import Event as Event
 from store.registry_entries import Promotion as Promotion
 from store.registry_entries import Rollback as Rollback
@@ -32,7 +32,7 @@ from store.registry_queries import (
 from store.registry_tables import alias, alias_event, model_version
 from store.registry_tables import verdict as verdict_table
 from store.settings import Settings
-from store.tables import alone, answering, engine_for
+from store.tables import alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,12 +174,10 @@ class Registry:
 def open_registry(settings: Settings) -> Registry:
     """The registry in the settings' database, its tables brought to the shape that this code asks for.
 
-    StoreUnreachable where the database does not answer, RegistryError where it is of a newer release.
+    StoreUnreachable where the database does not answer, RegistryError where it is of a newer release; see
+    `store.migrations.migrated_engine`.
     """
-    registry = Registry(engine_for(settings.database_url))
-    with answering(registry.engine):
-        bring_up_to_date(registry.engine)
-    return registry
+    return Registry(migrated_engine(settings))
 
 
 def _require_no_champion(connection: Connection, contract: str, number: int) -> None:

@@ -16,12 +16,12 @@ from churn.errors import PromotionRefused, RegistryError
 from schemas.shadow import SHADOW_SCORES, Ending
 from store.claims import database_now
 from store.loading import loader
-from store.migrations import bring_up_to_date
+from store.migrations import migrated_engine
 from store.partitions import AT_ONCE, GIVE_WAY_SECONDS
 from store.registry import Promotion, open_registry
 from store.settings import Settings
 from store.shadow_tables import of_the_same_wish, shadow_nights, shadow_scores, shadows
-from store.tables import alone, answering, engine_for
+from store.tables import alone, answering
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Wish:
 
 def send_into_shadow(settings: Settings, wishes: Sequence[Wish]) -> None:
     """Keeps the wishes; one that was kept before stays as it is, and an older one for the same place is overtaken."""
-    engine = _engine(settings)
+    engine = migrated_engine(settings)
     with answering(engine), alone(engine) as connection:
         for wish in wishes:
             waiting = [one for one in _open(connection, wish.contract) if one.segment == wish.segment]
@@ -56,14 +56,14 @@ def send_into_shadow(settings: Settings, wishes: Sequence[Wish]) -> None:
 
 def in_shadow(settings: Settings, contract: str) -> tuple[Wish, ...]:
     """The wishes of the contract that wait for their nights, in order of segment."""
-    engine = _engine(settings)
+    engine = migrated_engine(settings)
     with answering(engine), engine.connect() as connection:
         return _open(connection, contract)
 
 
 def proven(settings: Settings, contract: str, as_of: date) -> tuple[Wish, ...]:
     """Of the wishes that wait, those that had a night before that date, and none that went wrong."""
-    engine = _engine(settings)
+    engine = migrated_engine(settings)
     with answering(engine), engine.connect() as connection:
         return tuple(
             wish
@@ -79,7 +79,7 @@ def keep_shadow_night(settings: Settings, wish: Wish, night: dict[str, Any], sco
     come and go by portions, so that nobody else waits for long: who reads meanwhile sees a part. A night counts once
     all of it is there.
     """
-    engine = _engine(settings)
+    engine = migrated_engine(settings)
     place = {"contract": wish.contract, "segment": wish.segment, "version": wish.version}
     same = (*_of(wish, shadow_nights), shadow_nights.c.as_of == night["as_of"])
     with answering(engine):
@@ -97,7 +97,7 @@ def settle(settings: Settings, contract: str) -> dict[Wish, Ending]:
     A wish stays open where its nights are not over. Where the registry refuses one of those that are due, none of them
     is granted, since they were judged beside each other.
     """
-    engine = _engine(settings)
+    engine = migrated_engine(settings)
     with answering(engine), engine.connect() as connection:
         waiting = _open(connection, contract)
         ended = {wish: (Ending.RED, red) for wish in waiting if (red := _red(connection, wish))}
@@ -197,10 +197,3 @@ def _of(wish: Wish, table: sa.Table = shadows) -> tuple[sa.ColumnElement[bool], 
         table.c.segment == wish.segment,
         table.c.version == wish.version,
     )
-
-
-def _engine(settings: Settings) -> Engine:
-    engine = engine_for(settings.database_url)
-    with answering(engine):
-        bring_up_to_date(engine)
-    return engine

@@ -22,10 +22,10 @@ from schemas.manifest import ModelManifest, TrainingEntry
 from schemas.uplift import UPLIFT, UpliftVerdict
 from store.artifacts import Model, save_model
 from store.intervention_tables import uplift
-from store.migrations import bring_up_to_date
+from store.migrations import migrated_engine
 from store.model_files import card_entry
 from store.settings import Settings
-from store.tables import answering, engine_for
+from store.tables import answering
 from store.texts import keep_text
 from store.uplifts import ARMS, cards_named, kept_uplift, uplift_digest
 
@@ -55,14 +55,12 @@ def keep_uplift(settings: Settings, told: Told) -> pa.Table:
     paying = [trial for trial in told.trials if trial.verdict is UpliftVerdict.PAYS]
     digest = _keep_cards(settings, told, paying) if paying else None
     rows = [_row(trial, digest if trial in paying else None) | _of_all(told) for trial in told.trials]
-    engine = engine_for(settings.database_url)
+    engine = migrated_engine(settings)
     same = uplift.c.contract == told.contract.name, uplift.c.known_at == told.known_at
-    with answering(engine):
-        bring_up_to_date(engine)
-        with engine.begin() as connection:
-            connection.execute(uplift.delete().where(*same))
-            if rows:
-                connection.execute(uplift.insert(), rows)
+    with answering(engine), engine.begin() as connection:
+        connection.execute(uplift.delete().where(*same))
+        if rows:
+            connection.execute(uplift.insert(), rows)
     return pa.Table.from_pylist(rows, schema=arrow_schema(UPLIFT))
 
 
@@ -85,11 +83,9 @@ def _tried(settings: Settings, contract: str, known_at: datetime) -> Sequence[sa
     tried = sa.select(uplift.c.action, uplift.c.known_at, uplift.c.members_digest).where(
         uplift.c.contract == contract, uplift.c.known_at < known_at, uplift.c.gained.is_not(None)
     )
-    engine = engine_for(settings.database_url)
-    with answering(engine):
-        bring_up_to_date(engine)
-        with engine.connect() as connection:
-            return connection.execute(tried.order_by(uplift.c.known_at)).all()
+    engine = migrated_engine(settings)
+    with answering(engine), engine.connect() as connection:
+        return connection.execute(tried.order_by(uplift.c.known_at)).all()
 
 
 def _keep_cards(settings: Settings, told: Told, paying: Sequence[Trial]) -> str:

@@ -12,9 +12,9 @@ from churn.errors import AuditFailed
 from churn.uplift import Cards, Uplift
 from store.artifacts import load_model, model_folder
 from store.intervention_tables import uplift
-from store.migrations import bring_up_to_date
+from store.migrations import migrated_engine
 from store.settings import Settings
-from store.tables import answering, engine_for
+from store.tables import answering
 from store.texts import kept_text
 
 ARMS = Cards._fields
@@ -40,17 +40,15 @@ def uplift_in_force(settings: Settings, contract: str, known_at: datetime) -> Up
 
 def uplift_digest(settings: Settings, contract: str, known_at: datetime) -> str | None:
     """What names the effects that a list goes by, a cause of it like its policy; None where there are none."""
-    engine = engine_for(settings.database_url)
+    engine = migrated_engine(settings)
     before = sa.select(sa.func.max(uplift.c.known_at)).where(
         uplift.c.contract == contract, uplift.c.known_at <= known_at
     )
     told = sa.select(sa.func.max(uplift.c.uplift_digest)).where(
         uplift.c.contract == contract, uplift.c.known_at == before.scalar_subquery()
     )
-    with answering(engine):
-        bring_up_to_date(engine)
-        with engine.connect() as connection:
-            digest: str | None = connection.scalar(told)
+    with answering(engine), engine.connect() as connection:
+        digest: str | None = connection.scalar(told)
     return digest
 
 

@@ -18,9 +18,9 @@ from churn.errors import RequestError
 from schemas.users import LONGEST_NAME, NAME_PATTERN, Role, User
 from store.access_tables import service_user
 from store.claims import database_now
-from store.migrations import bring_up_to_date
+from store.migrations import migrated_engine
 from store.settings import Settings
-from store.tables import answering, engine_for
+from store.tables import answering
 
 if TYPE_CHECKING:
     from pwdlib import PasswordHash
@@ -127,10 +127,7 @@ class Users:
 
 def open_users(settings: Settings) -> Users:
     """The users in the settings' database; raises as `store.registry.open_registry`."""
-    engine = engine_for(settings.database_url)
-    with answering(engine):
-        bring_up_to_date(engine)
-    return Users(engine)
+    return Users(migrated_engine(settings))
 
 
 def _user(row: Any) -> User:

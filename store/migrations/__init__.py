@@ -21,7 +21,8 @@ from sqlalchemy.engine import Connection, Engine
 from churn.errors import RegistryError
 from store.migrated_views import drop_views, migrated_views
 from store.roles import grant_again
-from store.tables import alone
+from store.settings import Settings
+from store.tables import alone, answering, engine_for, permitted
 from store.views import of_ours_alone
 
 if TYPE_CHECKING:
@@ -31,6 +32,18 @@ HEAD = "0022"
 FIRST = "0001"  # made as they stood by those releases that had no migrations yet
 
 _NUMBER = sa.table("alembic_version", sa.column("version_num", sa.String))
+
+
+def migrated_engine(settings: Settings) -> Engine:
+    """An engine on the settings' database, whose tables have the shape that this code asks for.
+
+    StoreUnreachable where the database does not answer, SettingsError where its user may not do the steps, and what
+    `bring_up_to_date` raises.
+    """
+    engine = engine_for(settings.database_url)
+    with answering(engine), permitted():
+        bring_up_to_date(engine)
+    return engine
 
 
 def bring_up_to_date(engine: Engine) -> None:
