@@ -11,15 +11,12 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from churn.errors import RequestError
-from schemas.scores import SCORES
 from store.lake import MANIFEST, Lake, read_manifest
 from store.runs import Run, published_runs
-from store.tables import publication
+from store.tables import LISTED, SCORED, publication
 
 if TYPE_CHECKING:
     from store.publication import Publisher  # see store/runs.py
-
-LIST, OF_SCORES = "outreach", SCORES.name  # the two kinds of runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +38,18 @@ class Decision:
     @property
     def buckets(self) -> int:
         """In how many files the night's customers lie."""
-        return len(list((self.scores.folder / OF_SCORES).glob("bucket=*.parquet")))
+        return len(list((self.scores.folder / SCORED).glob("bucket=*.parquet")))
 
 
 def decision_of(publisher: Publisher, contract: str, as_of: date | None) -> Decision:
     """The runs of a night, by default the newest; RequestError where its scores are not kept."""
     runs = published_runs(publisher, contract)
-    day = as_of or max((run.unit.as_of for run in runs if run.unit.kind == OF_SCORES), default=None)
+    day = as_of or max((run.unit.as_of for run in runs if run.unit.kind == SCORED), default=None)
     of_night = [run for run in runs if run.unit.as_of == day]
-    listed = next((run for run in of_night if run.unit.kind == LIST and run.shown), None)
+    listed = next((run for run in of_night if run.unit.kind == LISTED and run.shown), None)
     first = _first_fence(publisher, listed) if listed else 0
     made_of = _made_of(of_night, listed, first) if listed else None
-    scores = made_of or next((run for run in of_night if run.unit.kind == OF_SCORES and run.shown), None)
+    scores = made_of or next((run for run in of_night if run.unit.kind == SCORED and run.shown), None)
     if scores is None:
         raise RequestError(
             "its scores are not published, or kept no longer",
@@ -82,17 +79,17 @@ def snapshot_of(scores: Run, lake: Lake) -> Path | None:
     """The newest snapshot of the run's facts that was there when the run began; other code may have made others."""
     place = lake.snapshot(scores.unit.contract, scores.unit.as_of, scores.unit.known_at, "")
     manifests = sorted(place.parent.glob(f"{place.name}*/{MANIFEST}"), key=lambda path: path.stat().st_mtime)
-    same = [path for path in manifests if scores.extract_digest and _extract_of(path.parent) == scores.extract_digest]
+    same = [path for path in manifests if _is_of(path.parent, scores.extract_digest)]
     began = [path for path in same if path.stat().st_mtime <= _seconds(scores)]
     return (began or same)[-1].parent if same else None
 
 
-def _extract_of(snapshot: Path) -> str | None:
-    """The digest of the extract that the snapshot was made of; None where its manifest is gone or damaged."""
+def _is_of(snapshot: Path, extract: str | None) -> bool:
+    """Whether the snapshot was made of that extract; of one whose manifest is gone or damaged nobody can say so."""
     try:
-        return str(read_manifest(snapshot).facts["extract"])
+        return bool(read_manifest(snapshot).facts.get("extract") == extract)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
+        return False
 
 
 def _first_fence(publisher: Publisher, run: Run) -> int:
@@ -115,7 +112,7 @@ def _made_of(runs: Sequence[Run], listed: Run, first: int) -> Run | None:
     before = [
         run
         for run in runs
-        if run.unit.kind == OF_SCORES and run.fence < first and (run.unit.known_at, run.extract_digest) == facts
+        if run.unit.kind == SCORED and run.fence < first and (run.unit.known_at, run.extract_digest) == facts
     ]
     return before[-1] if before else None
 

@@ -192,12 +192,14 @@ def environment(home: Path, **more: str) -> dict[str, str]:
 @contextmanager
 def serving(variables: dict[str, str], contract: str, workers: int = 1) -> Iterator[Standing]:
     """The service as `churn serve` runs it, for a base that has a champion."""
-    settings, port = read_settings(variables), free_port()
+    settings = read_settings(variables)
     token = issue_token(OPERATOR, open_keyring(settings))
-    asked = ("--contract", contract, "--host", "127.0.0.1", "--port", str(port), "--workers", str(workers))
-    with (Path(variables["CHURN_HOME"]) / "log").open("wb") as log:
+    with (Path(variables["CHURN_HOME"]) / "log").open("wb") as log, socket.create_server(("127.0.0.1", 0)) as line:
+        port = line.getsockname()[1]
+        asked = ("--contract", contract, "--host", "127.0.0.1", "--port", str(port), "--workers", str(workers))
         process = subprocess.Popen(
-            [sys.executable, "-m", "api.server", *asked],
+            [sys.executable, "-m", "api.server", *asked, "--line", str(line.fileno())],
+            pass_fds=[line.fileno()],
             cwd=ROOT,
             env={**os.environ, **variables, **dict.fromkeys(ONE_THREAD, "1")},
             stdout=log,
