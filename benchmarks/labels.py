@@ -225,8 +225,9 @@ def _page(figures: Mapping[str, object], customers: int) -> str:
         f"{customers:,} customers a month, of whom 10 % leave, three months: the riskiest tenth is called, but for a"
         " tenth of it that a lot holds out, and 30 % of the called who would have left stay. A model that learns from"
         " all of them believes the riskiest to be safer than they are, and ranks as well as ever. A retraining knows"
-        " who was listed, held out and contacted while its labels came: the called teach it nothing, those held out"
-        " stand for them in its level, and the gate asks whether the risks of those held out are right.\n",
+        " who was listed, held out and contacted while its labels came: called customers are excluded, held-out"
+        " customers are weighted up to represent them in its level, and the gate asks whether the risks of those held"
+        " out are right.\n",
         "Made by `python -m benchmarks.labels --to docs/labels.md`.\n",
         "| | knowing who was called | naively |",
         "|---|---:|---:|",

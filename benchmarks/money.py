@@ -375,7 +375,7 @@ def _page(earned: Sequence[Mapping[str, Earned]], found: Mapping[str, Any], chos
             "|---|---:|---:|---:|---:|---:|---:|",
             *(_ahead(name, found) for name in COMPARED),
             f"\nIt earns {_share(share)} of the oracle's money, and {_share(by_probabilities)} by true probabilities,"
-            f" without their luck. What it leaves to the lot is counted: {found['cost_of_the_lot'][0]:,} EUR.\n",
+            f" without their luck. The cost of the holdout is included: {found['cost_of_the_lot'][0]:,} EUR.\n",
             "Nights decide by the row policy: its actions, causes, beliefs and lot are those of"
             " schemas/policies/telco.yaml, whose limits by team, channel, household and rest come on top. Waves of some"
             " hundreds hold out too few to learn from: beliefs that each wave moves earn less (learning). So only who"

@@ -117,7 +117,7 @@ def cells(one: Lift) -> tuple[str, ...]:
         f"{heads.held_out_churned:,}",
         _points(one.effect) if one.effect else "",
         _money(one.saved) if one.saved else "",
-        f"{one.verdict}, {one.size.weeks_more} more weeks" if one.size.weeks_more else one.verdict.value,
+        f"{one.verdict}, {_weeks(one.size.weeks_more)}" if one.size.weeks_more else one.verdict.value,
     )
 
 
@@ -132,7 +132,7 @@ def in_words(verdict: Verdict, heads: Heads, size: Size, effect: Figure | None, 
     money = f", money {_money(saved)}" if saved else ", money not known"
     match verdict:
         case Verdict.NOT_YET if size.weeks_more:
-            return f"Not yet, {size.weeks_more} more weeks: {heads.both:,} of {size.needed:,} customers. {said}{money}."
+            return f"Not yet, {_weeks(size.weeks_more)}: {heads.both:,} of {size.needed:,} customers. {said}{money}."
         case Verdict.NOT_YET if size.needed and size.weeks_more is None:
             return f"Not yet, too small alone: {heads.both:,} of {size.needed:,} customers. {said}{money}."
         case Verdict.NOT_TRUSTED:
@@ -169,6 +169,10 @@ def _apart(one: Figure, other: Figure) -> Figure:
     below = hypot(one.value - one.low, other.high - other.value)
     above = hypot(one.high - one.value, other.value - other.low)
     return Figure(value, value - below, value + above)
+
+
+def _weeks(more: int) -> str:
+    return f"{more} more week{'s' * (more != 1)}"
 
 
 def _points(effect: Figure) -> str:

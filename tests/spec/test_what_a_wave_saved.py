@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from churn.lift import lifts
-from churn.lift_figures import Lift
+from churn.lift_figures import Lift, cells, in_words
 from churn.outcomes import entries, with_contacts, with_departures
 from churn.spending import Cost, Terms
 from tests.small_telecom import rows_of
@@ -118,6 +118,14 @@ def test_what_the_counts_show(wave: str, verdict: str) -> None:
 )
 def test_the_report_says_it_in_a_sentence(wave: str, says: str) -> None:
     assert all_together(wave).says == says
+
+
+@pytest.mark.parametrize(("weeks", "told"), [(1, "Not yet, 1 more week: "), (2, "Not yet, 2 more weeks: ")])
+def test_one_week_is_told_as_one(weeks: int, told: str) -> None:
+    found = all_together(TOO_FEW)
+    soon = replace(found, size=found.size._replace(weeks_more=weeks))
+    assert in_words(soon.verdict, soon.heads, soon.size, soon.effect, soon.saved).startswith(told)
+    assert cells(soon)[-1] == told.lower().removesuffix(": ")
 
 
 def test_money_is_what_stayed_less_what_was_spent() -> None:
