@@ -9,6 +9,7 @@ from functools import partial
 from prefect import flow
 
 from flows.etl import build_base
+from flows.monitoring import look_after
 from flows.outreach import decide_list
 from flows.scoring import score_with
 from tasks import backfill as steps
@@ -61,7 +62,10 @@ def score_nights(plan: steps.Plan, source: str | None, policy: str) -> tuple[ste
 
 
 def score_night(plan: steps.Plan, extract: steps.Extract, policy: str, as_of: date) -> steps.Outcome:
-    """One night of the plan: scores, and a list only where one is wanted and never was."""
+    """One night of the plan: scores, and a list only where one is wanted and never was.
+
+    Today's is looked after as `nightly` does; who watched the older ones would raise alarms of days gone by.
+    """
     kept = steps.kept(plan, as_of)
     if kept is not None:
         return kept
@@ -70,4 +74,6 @@ def score_night(plan: steps.Plan, extract: steps.Extract, policy: str, as_of: da
         build_base(night)
         scores = score_with(night, steps.champions_for(night, plan), force=plan.force)
     listed = decide_list(night, scores, policy) if steps.may_get_a_list(night, plan) else None
+    if listed is not None and steps.is_todays(night):
+        look_after(night, scores)
     return steps.outcome_of(night, scores, listed)

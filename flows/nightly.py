@@ -5,10 +5,11 @@ from __future__ import annotations
 from prefect import flow
 
 from flows.etl import take_in
+from flows.monitoring import look_after
 from flows.outreach import decide_list
 from flows.retraining import gather_lessons, train_first
 from flows.scoring import score_base
-from tasks import intake, monitoring, parity, promotion, publishing, reports, shadow, training
+from tasks import intake, promotion, publishing, reports, training
 from tasks import outreach as policies
 from tasks.night import Summary
 from tasks.parameters import FOR_THE_LIST, AsOf, ContractName, Evaluate, Force, KnownAt, PolicyName, Reasons, Source
@@ -37,8 +38,6 @@ def nightly(
                 promotion.promote_first(night.base, train_first(night, training.course_of()))
         scores = score_base(night, reasons, force=force)
         outreach = decide_list(night, scores, rules, force=force)
-        parity.hold_against_service(night, scores)
-        monitoring.watch_published(night)
-        shadow.run_in_shadow(night, scores)
+        look_after(night, scores)
         evaluation = training.cross_validated(night, gather_lessons(night)) if evaluate else None
         return reports.report_night(night, scores, outreach, evaluation)

@@ -140,6 +140,11 @@ def may_get_a_list(night: Night, plan: Plan) -> bool:
     return night.as_of in plan.listed and _publisher().published(night.base, OUTREACH, night.as_of) is None
 
 
+def is_todays(night: Night) -> bool:
+    """Whether teams work off the night's list now."""
+    return night.as_of == datetime.now(current_settings().zone).date()
+
+
 def outcome_of(night: Night, scores: Result, outreach: Result | None) -> Outcome:
     """The outcome of a night that went well."""
     return Outcome(night.as_of, PUBLISHED if scores.new else UNCHANGED, scores, outreach)

@@ -12,8 +12,10 @@ import pyarrow.compute as pc
 import pytest
 
 from churn.errors import PublicationError, RequestError
+from schemas.monitoring import DECISIONS
 from store.artifacts import load_model, save_model
 from store.lake import read_manifest
+from store.monitoring import kept_night
 from store.publication import Published, open_publisher
 from store.registry import Promotion, open_registry
 from store.settings import current_settings
@@ -117,6 +119,16 @@ def test_a_promotion_since_changes_no_published_night_unless_it_is_asked_to(nigh
     (today,) = fill(nights, FIRST_NIGHT, FIRST_NIGHT, model="now")
     assert (today.state, today.scores.revision) == ("published", 2)
     assert {row["model_version"] for row in view_rows("score_history")} == {version}
+
+
+def test_todays_night_is_watched_when_it_is_caught_up_with_and_older_ones_are_not(
+    nights: Nights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second, third = (date(2024, 8, day) for day in (2, 3))
+    monkeypatch.setattr("tasks.backfill.is_todays", lambda night: night.as_of == third)
+    fill(nights, str(second), str(third), lists=True)
+    assert [shown(day, "outreach") is not None for day in (second, third)] == [True, True]
+    assert [kept_night(current_settings(), DECISIONS, "telco", day).num_rows for day in (second, third)] == [0, 1]
 
 
 def test_a_moment_that_has_not_come_is_refused_before_any_work(nights: Nights) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from churn.errors import RequestError
 from store.publication import Publisher, open_publisher
 from store.settings import current_settings
 from tasks import backfill
+from tasks.night import Night
 from tests.end_to_end.nights import living_in
 from tests.store.small_runs import publish
 
@@ -65,3 +66,9 @@ def test_a_night_that_is_kept_no_longer_was_published_all_the_same(publisher: Pu
 def test_who_never_had_a_night_has_missed_none(publisher: Publisher) -> None:
     with pytest.raises(RequestError, match="no night is published yet"):
         plan()
+
+
+@pytest.mark.parametrize(("days", "todays"), [(0, True), (1, False)])
+def test_teams_work_off_todays_night_alone(publisher: Publisher, days: int, todays: bool) -> None:
+    night = Night("telco", "telco", ago(days), datetime.combine(ago(0), time()), Path(), "", Path(), 1)
+    assert backfill.is_todays(night) is todays
