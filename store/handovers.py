@@ -12,9 +12,7 @@ from churn.errors import PublicationError, RequestError
 from store.claims import Unit, database_now
 from store.intervention_tables import handover, intervention
 from store.migrations import bring_up_to_date
-from store.tables import alone, answering, night_pointer, outreach
-
-LISTS = outreach.name
+from store.tables import LISTED, alone, answering, night_pointer
 
 
 def hand_over(engine: sa.Engine, unit: Unit, run_id: str) -> None:
@@ -49,7 +47,7 @@ def was_sent(connection: Connection, unit: Unit) -> bool:
 
 def require_unsent(connection: Connection, unit: Unit) -> None:
     """PublicationError where the unit is a list that was sent, whoever wants to put another in its place, and how."""
-    if unit.kind == LISTS and was_sent(connection, unit):
+    if unit.kind == LISTED and was_sent(connection, unit):
         raise PublicationError(
             "it was sent, and no other takes its place",
             where=str(unit),

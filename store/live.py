@@ -24,13 +24,13 @@ from churn.single_bucket import single_bucket
 from churn.snapshot import CONTEXT_TABLES, customer_sql, empty_table_sql
 from schemas.columns import Column, Role, Table
 from schemas.contract import Contract
-from store.decisions import OF_SCORES, snapshot_of
+from store.decisions import snapshot_of
 from store.lake import Lake, bucket_file
 from store.one_row import Ask, Row, Step, one_row
 from store.runs import shown_run
 from store.service_database import CONNECT_SECONDS, STATEMENT_SECONDS
 from store.settings import Settings
-from store.tables import session_options
+from store.tables import SCORED, session_options
 
 DAYS_BEHIND = 2  # a base whose newest night is older than this may lack the months since
 MOST_FACTS = 5_000  # of one customer in one table
@@ -85,7 +85,7 @@ class Kept:
 def kept_night(engine: Engine, settings: Settings, contract: Contract, night: date) -> Kept | None:
     """The snapshot of a published night; None where it is kept no longer."""
     shelf = _Shelf(engine, Lake(settings.lake))
-    run = shown_run(shelf, contract.name, OF_SCORES, night)
+    run = shown_run(shelf, contract.name, SCORED, night)
     folder = snapshot_of(run, shelf.lake) if run else None
     return Kept(folder, contract) if folder else None
 

@@ -13,9 +13,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
-from store.handovers import LISTS
 from store.intervention_tables import intervention
-from store.tables import FENCE, night_pointer, outreach, publication, scores, statuses
+from store.tables import FENCE, LISTED, night_pointer, outreach, publication, scores, statuses
 
 _RUN = ("contract", "run_id", "known_at", "revision", "published_at")
 _DECISION = ("status", "rule", "expected_value", "team", "action")
@@ -56,7 +55,7 @@ def decision_about(connection: Connection, contract: str, customer_id: str, as_o
 
     A list is published after its scores, and may be a night behind them.
     """
-    fence = _shown(contract, LISTS).where(night_pointer.c.as_of == as_of).scalar_subquery()
+    fence = _shown(contract, LISTED).where(night_pointer.c.as_of == as_of).scalar_subquery()
     same = (outreach.c[FENCE] == statuses.c[FENCE]) & (outreach.c.customer_id == statuses.c.customer_id)
     columns = [*(statuses.c[name] for name in _DECISION), *(outreach.c[name] for name in _ON_THE_LIST)]
     query = sa.select(*columns).select_from(statuses.outerjoin(outreach, same))
@@ -112,7 +111,7 @@ def _newest_runs(connection: Connection, contract: str, most: int) -> Sequence[R
 
 def _lists(connection: Connection, contract: str, nights: Sequence[date]) -> dict[date, int]:
     """The fence of each night's list, where there is one."""
-    query = _shown(contract, LISTS).add_columns(night_pointer.c.as_of).where(night_pointer.c.as_of.in_(nights))
+    query = _shown(contract, LISTED).add_columns(night_pointer.c.as_of).where(night_pointer.c.as_of.in_(nights))
     return {row.as_of: row.fence for row in connection.execute(query)}
 
 

@@ -14,9 +14,8 @@ from schemas.interventions import Intervention
 from schemas.outreach import Status
 from schemas.scores import REASONS_UP
 from store.claims import Unit
-from store.handovers import LISTS
 from store.intervention_tables import handover
-from store.tables import FENCE, night_pointer, outreach, publication, scores, statuses
+from store.tables import FENCE, LISTED, night_pointer, outreach, publication, scores, statuses
 
 NIGHTS_NAMED = 3  # where a night had no list
 
@@ -52,13 +51,13 @@ def shown_list(connection: Connection, contract: str, as_of: date | None = None)
     shown, run = night_pointer.c, publication.c
     joined = night_pointer.join(publication, run.run_id == shown.run_id)
     facts = (shown.as_of, run.known_at, shown.run_id, shown[FENCE], run.revision)
-    query = sa.select(*facts).select_from(joined).where(shown.contract == contract, shown.kind == LISTS)
+    query = sa.select(*facts).select_from(joined).where(shown.contract == contract, shown.kind == LISTED)
     if as_of is not None:
         query = query.where(shown.as_of == as_of)
     row = connection.execute(query.order_by(shown.as_of.desc()).limit(1)).one_or_none()
     if row is None:
         return None
-    unit = Unit(contract, LISTS, row.as_of, row.known_at)
+    unit = Unit(contract, LISTED, row.as_of, row.known_at)
     return ShownList(unit, row.run_id, row.fence, row.revision, _handed_over_at(connection, unit, row.run_id))
 
 
@@ -93,7 +92,7 @@ def listed_nights(connection: Connection, contract: str, nights: Collection[date
     if not sa.inspect(connection).has_table(publication.name):
         return frozenset()
     run = publication.c
-    of_night = (run.contract == contract, run.kind == LISTS, run.as_of.in_(nights), run.published_at.is_not(None))
+    of_night = (run.contract == contract, run.kind == LISTED, run.as_of.in_(nights), run.published_at.is_not(None))
     return frozenset(connection.scalars(sa.select(run.as_of).where(*of_night)))
 
 
@@ -122,7 +121,7 @@ def _newest_lists(connection: Connection, contract: str) -> list[date]:
     if not sa.inspect(connection).has_table(publication.name):
         return []
     run = publication.c
-    of_base = (run.contract == contract, run.kind == LISTS, run.published_at.is_not(None))
+    of_base = (run.contract == contract, run.kind == LISTED, run.published_at.is_not(None))
     nights = sa.select(run.as_of).where(*of_base).distinct().order_by(run.as_of.desc()).limit(NIGHTS_NAMED)
     return list(connection.scalars(nights))
 

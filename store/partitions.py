@@ -150,8 +150,7 @@ def forget_rows(engine: Engine, table: sa.Table, fence: int) -> None:
     In SQLite they go by and by, so that nobody else waits for long: of a run that readers see, they would see a part.
     """
     if engine.dialect.name == "sqlite":
-        while _forget_some(engine, table, fence):
-            time.sleep(GIVE_WAY_SECONDS)
+        delete_by_and_by(engine, table, table.c[FENCE] == fence)
         return
     with engine.begin() as connection:
         _wait_briefly(connection)
@@ -170,12 +169,16 @@ def drop_quietly(engine: Engine, table: sa.Table, fence: int) -> bool:
     return False
 
 
-def _forget_some(engine: Engine, table: sa.Table, fence: int) -> bool:
-    """Whether there were as many of the run's rows as go at once, and so there may be more."""
+def delete_by_and_by(engine: Engine, table: sa.Table, *where: sa.ColumnElement[bool]) -> None:
+    """Deletes rows in SQLite, where one writes at a time, by portions, so that nobody else waits for long."""
     rowid = sa.literal_column("rowid", sa.BigInteger)
-    some = sa.select(rowid).select_from(table).where(table.c[FENCE] == fence).limit(AT_ONCE)
-    with engine.begin() as connection:
-        return connection.execute(sa.delete(table).where(rowid.in_(some))).rowcount == AT_ONCE
+    some = sa.select(rowid).select_from(table).where(*where).limit(AT_ONCE)
+    more = True
+    while more:
+        with engine.begin() as connection:
+            more = connection.execute(sa.delete(table).where(rowid.in_(some))).rowcount == AT_ONCE
+        if more:
+            time.sleep(GIVE_WAY_SECONDS)
 
 
 def _wait_briefly(connection: Connection) -> None:

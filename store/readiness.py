@@ -12,6 +12,7 @@ from churn.snapshot import Moment
 from store.claims import Unit
 from store.contracts import read_contract
 from store.settings import Settings
+from store.tables import SCORED
 
 
 def unit_asked_for(
@@ -25,7 +26,7 @@ def unit_asked_for(
     if as_of == LATEST:
         return None
     when = moment_asked_for(as_of, known_at, settings, due=due)
-    return Unit(base, "scores", when.as_of, when.known_at)
+    return Unit(base, SCORED, when.as_of, when.known_at)
 
 
 def moment_asked_for(

@@ -17,14 +17,14 @@ from churn.errors import PolicyError
 from churn.retention import Held, parse_retention, runs_to_go
 from schemas.retention import Retention
 from store.claims import database_now, under_way
-from store.decisions import LIST, origins_of, snapshot_of
+from store.decisions import origins_of, snapshot_of
 from store.handovers import waves_sent
 from store.lake import Lake, bytes_in
 from store.partitions import run_table
 from store.publication import DRAFTS, Publisher
 from store.runs import Run, published_runs
 from store.strict_yaml import fields_of
-from store.tables import FENCE, TABLES_OF, publication
+from store.tables import FENCE, LISTED, TABLES_OF, publication
 
 RETENTIONS = Path(__file__).parent.parent / "schemas" / "retentions"
 DEFAULT = "default"
@@ -105,7 +105,7 @@ def _behind_sent_lists(publisher: Publisher, runs: Sequence[Run], sent: set[tupl
     `sent` are the bases and dates of such lists that the policy still keeps for that.
     """
     names = set()
-    for listed in (run for run in runs if run.unit.kind == LIST and (run.unit.contract, run.unit.as_of) in sent):
+    for listed in (run for run in runs if run.unit.kind == LISTED and (run.unit.contract, run.unit.as_of) in sent):
         scores, before = origins_of(publisher, runs, listed)
         names |= {listed.run_id, before or "", scores.run_id if scores else ""}
     return names
@@ -114,7 +114,7 @@ def _behind_sent_lists(publisher: Publisher, runs: Sequence[Run], sent: set[tupl
 def _snapshots_told_of(publisher: Publisher, going: set[str]) -> set[Path]:
     """The snapshots of lists that stay together with their scores: a receipt tells of both by the customers' rows."""
     runs = [run for run in published_runs(publisher) if run.run_id not in going]
-    made_of = (origins_of(publisher, runs, run)[0] for run in runs if run.unit.kind == LIST)
+    made_of = (origins_of(publisher, runs, run)[0] for run in runs if run.unit.kind == LISTED)
     found = (snapshot_of(scores, publisher.lake) for scores in made_of if scores)
     return {folder for folder in found if folder}
 

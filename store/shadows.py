@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -17,7 +16,7 @@ from schemas.shadow import SHADOW_SCORES, Ending
 from store.claims import database_now
 from store.loading import loader
 from store.migrations import migrated_engine
-from store.partitions import AT_ONCE, GIVE_WAY_SECONDS
+from store.partitions import delete_by_and_by
 from store.registry import Promotion, open_registry
 from store.settings import Settings
 from store.shadow_tables import of_the_same_wish, shadow_nights, shadow_scores, shadows
@@ -161,21 +160,12 @@ def _forget_of_nobody(engine: Engine) -> None:
 
 
 def _forget(engine: Engine, *where: sa.ColumnElement[bool]) -> None:
-    """Removes scores: in SQLite, where one writes at a time, by portions, as they are loaded."""
-    if engine.dialect.name != "sqlite":
-        with engine.begin() as connection:
-            connection.execute(shadow_scores.delete().where(*where))
+    """Removes scores, in SQLite as they are loaded."""
+    if engine.dialect.name == "sqlite":
+        delete_by_and_by(engine, shadow_scores, *where)
         return
-    while _forget_some(engine, where):
-        time.sleep(GIVE_WAY_SECONDS)
-
-
-def _forget_some(engine: Engine, where: Sequence[sa.ColumnElement[bool]]) -> bool:
-    """Whether there were as many as go at once, and so there may be more."""
-    rowid = sa.literal_column("rowid", sa.BigInteger)
-    some = sa.select(rowid).select_from(shadow_scores).where(*where).limit(AT_ONCE)
     with engine.begin() as connection:
-        return connection.execute(shadow_scores.delete().where(rowid.in_(some))).rowcount == AT_ONCE
+        connection.execute(shadow_scores.delete().where(*where))
 
 
 def _red(connection: Connection, wish: Wish) -> str:

@@ -160,9 +160,11 @@ structure = sa.Table(
     comment="The shape of the tables and views, as they were last made",
 )
 
+SCORED, LISTED = SCORES.name, OUTREACH.name  # the two kinds of runs
+
 # The tables that a run of each kind loads; the first is the one whose rows are counted.
 TABLES_OF: Mapping[str, tuple[sa.Table, ...]] = MappingProxyType(
-    {"scores": (scores, quarantine), "outreach": (outreach, statuses, teams)}
+    {SCORED: (scores, quarantine), LISTED: (outreach, statuses, teams)}
 )
 
 

@@ -17,7 +17,9 @@ from churn.errors import PublicationError
 from store.tables import (
     FENCE,
     LAPSED,
+    LISTED,
     MOST_BASES,
+    SCORED,
     current_pointer,
     hours_since,
     night_pointer,
@@ -97,7 +99,7 @@ def views(dialect: str) -> tuple[View, ...]:
         View("score_revisions", _revisions(scores), "Scores of every night, in each revision that is kept", _SHOWN),
         View(
             "quarantine_current",
-            _current(quarantine, dialect, "scores"),
+            _current(quarantine, dialect, SCORED),
             "Rows set aside in the newest night",
             age,
         ),
@@ -105,13 +107,13 @@ def views(dialect: str) -> tuple[View, ...]:
         View("outreach_history", _history(outreach), "Outreach lists of every night"),
         View(
             "outreach_status_current",
-            _current(statuses, dialect, "outreach"),
+            _current(statuses, dialect, LISTED),
             "Why each customer of the newest night is on the list or not",
             age,
         ),
         View(
             "outreach_team_current",
-            _current(teams, dialect, "outreach"),
+            _current(teams, dialect, LISTED),
             "How each team's places were used in the newest list, and what one more would have been worth",
             age,
         ),
@@ -237,7 +239,7 @@ def _alerts() -> sa.CompoundSelect[Any]:
 def _told_otherwise() -> sa.Select[Any]:
     """The runs of scores whose customers the service scores otherwise."""
     held = _PARITY.c
-    alert, kind = (sa.literal(text).label(name) for text, name in (("parity broken", "alert"), ("scores", "kind")))
+    alert, kind = (sa.literal(text).label(name) for text, name in (("parity broken", "alert"), (SCORED, "kind")))
     told = sa.select(held.asked_at.label("at"), alert, held.contract, kind, held.as_of, held.run_id)
     return told.add_columns(held.says.label("sentence")).where(held.state == "broken")
 
