@@ -267,7 +267,7 @@ class Publisher:
         return found
 
     def reconcile_all(self) -> int:
-        """Does so for every base and kind whose `_CURRENT` is behind; gives the number that was."""
+        """Reconciles every base and kind whose `_CURRENT` is behind; returns how many were."""
         with self.engine.connect() as connection:
             pointers = connection.execute(sa.select(current_pointer.c.contract, current_pointer.c.kind)).all()
         return sum(self.reconcile(*which) for which in pointers if not self._is_true(*which))
@@ -275,8 +275,8 @@ class Publisher:
     def reconcile(self, contract: str, kind: str) -> bool:
         """Makes the lake's `_CURRENT` follow the database's pointer; whether it had to be changed.
 
-        Who stands still meanwhile loses his turn to others, and may put an older pointer in the place of theirs when he
-        wakes: the error of his transaction, or a look at what stands there now, tells him to do it anew.
+        A process that is paused here may lose its lock and then overwrite a newer pointer. It learns of that from its
+        failed transaction, or by looking at the file once more, and then writes it again.
         """
         try:
             changed = self._followed(contract, kind)

@@ -122,7 +122,7 @@ def point_again(publisher: Publisher, run: Run) -> tuple[str, ...]:
 
 
 def rebuild_views(publisher: Publisher) -> None:
-    """Makes all views anew, as a release does that finds the database in another shape than its own."""
+    """Makes all views anew, as a release does when the database was made by another one."""
     with alone(publisher.engine) as connection:
         connection.execute(sa.delete(structure))
     create_all(publisher.engine)

@@ -216,7 +216,7 @@ def _set_up_sqlite(connection: Any, entry: ConnectionPoolEntry) -> None:
 
 @contextmanager
 def alone(engine: Engine) -> Iterator[Connection]:
-    """A transaction that waits for any other such one to end, and for any that is `beside` others, in every process.
+    """A transaction that runs while no other does that is `alone` or `beside`, in whatever process.
 
     One whose process stands still ends after `IDLE_SECONDS`, so that nobody waits for ever.
     """
