@@ -51,6 +51,13 @@ def dry_run(
     _show(terminal(), tried_on(contract, file, day))
 
 
+def gain_in_words(money: float) -> str:
+    """What the tried policy believes; under half a cent it is nothing, whatever sign floats leave it."""
+    cents = round(money, 2)
+    than = "as much as" if not cents else f"{abs(cents):,.2f} {'more' if cents > 0 else 'less'} than"
+    return f"By its own beliefs this policy earns {than} the one in force."
+
+
 def _show(console: Console, trial: Trial) -> None:
     table = Table(title=f"List of {trial.as_of}")
     for name in ("what", "this policy", "in force"):
@@ -60,10 +67,10 @@ def _show(console: Console, trial: Trial) -> None:
     console.print(table)
     if trial.measured:
         console.print(f"Valued by measured effects: {', '.join(trial.measured)}; others by the policy's beliefs.")
-    if trial.believed is None:
+    if trial.believed is None or trial.gained is None:
         console.print("No list of that night is published.")
         return
-    told = f"{trial.in_both:,} customers are on both lists. Expected money by this policy: {trial.gained:+,.2f}."
+    told = f"{trial.in_both:,} customers are on both lists. {gain_in_words(trial.gained)}"
     without = trial.believed.without_action
     silent = f" It has no action for {without:,} of the list in force, who count nothing." if without else ""
     console.print(told + silent)

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from churn.errors import PolicyError, RequestError
-from cli.policy import app
+from cli.policy import app, gain_in_words
 from store.policies import POLICIES
 
 TELCO = (POLICIES / "telco.yaml").read_text()
@@ -70,3 +70,11 @@ def test_a_wrong_policy_ends_with_the_field_and_what_to_do(right: str, wrong: st
 def test_a_dry_run_asks_for_a_date() -> None:
     with pytest.raises(RequestError, match="is no date"):
         run("dry-run", "telco", "--as-of", "yesterday")
+
+
+@pytest.mark.parametrize(
+    ("gained", "said"),
+    [(-1e-12, "as much as"), (0.0, "as much as"), (1234.5, "1,234.50 more than"), (-0.01, "0.01 less than")],
+)
+def test_what_a_policy_earns_against_the_one_in_force_is_told_without_a_sign(gained: float, said: str) -> None:
+    assert gain_in_words(gained) == f"By its own beliefs this policy earns {said} the one in force."
