@@ -44,14 +44,14 @@ LAST_MOMENT = 0.8
 THREADS = 2  # that a source which hangs can take
 NIGHTS_KEPT = 4
 
-NOT_KEPT = "The night's snapshot is kept no longer, so that nothing tells what changed."
-NOT_THERE = "The source has no such customer any more."
+NOT_KEPT = "The night's snapshot is no longer kept, so nothing can tell what has changed."
+NOT_THERE = "The source no longer has this customer."
 TOO_LATE = (
     "The source did not answer in time. Ask again; if it keeps happening, check that its tables have an index on the "
     "customer's key."
 )
 AWAY = "The source cannot be asked."
-CUT_OFF = "The source did not answer lately, and is asked again in a moment."
+CUT_OFF = "The source has not answered lately. It will be asked again in a moment."
 BEGINS = "What reads the source has just been started. Ask again in a moment."
 
 log = logging.getLogger(__name__)
@@ -161,11 +161,11 @@ class Sight:
 
     def _snapshot(self, score: RowMapping, contract: Contract) -> Kept | None:
         """The snapshot of the score's run, found once."""
-        from store.live import kept_night  # see _look
+        from store.live import kept_snapshot  # see _look
 
         with self._one_at_a_time:
             run_id = score["run_id"]
-            found = self._kept.get(run_id) or kept_night(self._engine, self._settings, contract, score["as_of"])
+            found = self._kept.get(run_id) or kept_snapshot(self._engine, self._settings, contract, score["as_of"])
             if found:
                 self._kept[run_id] = found = replace(found, ask=self._row)
             if len(self._kept) > NIGHTS_KEPT:

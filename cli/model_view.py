@@ -14,7 +14,7 @@ from rich.table import Table
 from churn.errors import ArtifactRefused
 from schemas.manifest import Figure, ModelManifest
 from store.artifacts import model_folder
-from store.manifests import read_manifest
+from store.model_manifests import read_model_manifest
 from store.registry import Event, Registry, VerdictEntry, Version
 from store.settings import Settings
 
@@ -65,7 +65,7 @@ def listed(registry: Registry, contract: str, settings: Settings) -> tuple[Liste
 
 def _manifest(version: Version, settings: Settings) -> ModelManifest | None:
     try:
-        return None if version.deleted_at else read_manifest(version.digest, settings)
+        return None if version.deleted_at else read_model_manifest(version.digest, settings)
     except ArtifactRefused:
         return None
 

@@ -82,7 +82,7 @@ class Kept:
             yield Step(f"CREATE TABLE {name} AS {rows}", [str(file)])
 
 
-def kept_night(engine: Engine, settings: Settings, contract: Contract, night: date) -> Kept | None:
+def kept_snapshot(engine: Engine, settings: Settings, contract: Contract, night: date) -> Kept | None:
     """The snapshot of a published night; None where it is kept no longer."""
     shelf = _Shelf(engine, Lake(settings.lake))
     run = shown_run(shelf, contract.name, SCORED, night)

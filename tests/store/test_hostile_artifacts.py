@@ -29,7 +29,7 @@ from churn.scorecard import rescaled
 from store.arrays import array_bytes
 from store.artifacts import ESTIMATOR_FILES, LARGEST_FILE, SCORECARD_FILES, SIGNATURE, SUMS, Model, load_model, model_of
 from store.estimators import SCHEMA
-from store.manifests import read_manifest
+from store.model_manifests import read_model_manifest
 from store.settings import Settings
 from store.signatures import new_key_pair, sign
 from tests import cards, models
@@ -368,15 +368,15 @@ def test_a_list_of_models_neither_follows_a_link_nor_waits_for_a_pipe(
         file.rename(tmp_path / "outside")
         file.symlink_to(tmp_path / "outside") if harm == "a link" else os.mkfifo(file)
     with pytest.raises(ArtifactRefused, match=f"{name}: it"):
-        read_manifest(folder.name, settings)
+        read_model_manifest(folder.name, settings)
 
 
 def test_a_list_of_models_refuses_a_manifest_that_was_not_registered(card: Model, settings: Settings):
     folder = saved(card, settings)
-    assert read_manifest(folder.name, settings) == card.manifest
+    assert read_model_manifest(folder.name, settings) == card.manifest
     (folder / "model.json").write_bytes((folder / "model.json").read_bytes().replace(b'"tiny"', b'"tidy"'))
     with pytest.raises(ArtifactRefused, match="its manifest is not the one that was registered"):
-        read_manifest(folder.name, settings)
+        read_model_manifest(folder.name, settings)
 
 
 def test_a_file_larger_than_any_of_ours_is_refused_before_it_is_read(card: Model, settings: Settings):

@@ -13,7 +13,7 @@ from store.model_files import MANIFEST
 from store.settings import Settings
 
 
-def read_manifest(digest: str, settings: Settings) -> ModelManifest:
+def read_model_manifest(digest: str, settings: Settings) -> ModelManifest:
     """The manifest of the model of that digest; ArtifactRefused where it cannot be read or is not the one registered.
 
     It is for people to look at: whoever scores loads the whole model, which verifies its signature and its numbers.
