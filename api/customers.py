@@ -16,7 +16,6 @@ from api.limits import limited
 from api.live import Glancing, LiveScore
 from api.paths import CUSTOMER, PART_OF_CUSTOMER
 from api.visits import REFUSALS, CustomerId, Visit, Visiting
-from api.visits import Database as Database
 from schemas.moments import business_moment
 from schemas.scores import REASONS_DOWN, REASONS_UP
 from store.lookups import NightOfCustomer, contacts_with, decision_about, nights_of

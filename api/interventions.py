@@ -12,7 +12,6 @@ from fastapi import APIRouter, Depends
 from fastapi import Request as HttpRequest
 from sqlalchemy.engine import Engine
 
-from api.customers import Database
 from api.each_once import EACH_ONCE
 from api.environment import Environment
 from api.harvest import Harvest
@@ -21,6 +20,7 @@ from api.models import Place
 from api.once import Key, answered_once
 from api.problems import described
 from api.security import Principal, require
+from api.visits import Database
 from schemas.interventions import Intervention
 from schemas.list_messages import InterventionAsked, InterventionRefused, InterventionsAsked, InterventionsKept
 from schemas.users import Role

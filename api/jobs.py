@@ -20,7 +20,6 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from api.admission import arrival_of
-from api.customers import Database
 from api.each_once import TWICE, names_twice
 from api.environment import Environment
 from api.job_taker import Taker
@@ -30,6 +29,7 @@ from api.once import KeyOrNone, added_once
 from api.predictions import JSON, as_refusal
 from api.problems import TOO_LARGE, described
 from api.security import Looking, Principal, require
+from api.visits import Database
 from churn.errors import StoreUnreachable
 from schemas.jobs import LARGEST_FILE, LARGEST_JSON, Given, JobAsked, JobShown, State
 from schemas.users import Role
@@ -133,7 +133,7 @@ class Room(NamedTuple):
     disk: JobRoom
 
 
-class Desk(NamedTuple):
+class Reception(NamedTuple):
     """Where new jobs are taken, as long as there is room."""
 
     jobs: Jobs
@@ -150,9 +150,9 @@ class Desk(NamedTuple):
             raise HTTPException(HTTPStatus.TOO_MANY_REQUESTS, TOO_MANY_JOBS, {"Retry-After": str(NOT_SOON)})
 
 
-async def desk(jobs: KnownJobs, request: Request) -> Desk:
-    """The desk, with the room that the service's settings leave it."""
-    return Desk(jobs, request.app.state.job_room)
+async def reception(jobs: KnownJobs, request: Request) -> Reception:
+    """The reception, with the room that the service's settings leave it."""
+    return Reception(jobs, request.app.state.job_room)
 
 
 def callback_of(
@@ -205,7 +205,7 @@ class Order:
 )
 def take(
     order: Annotated[Order, Depends()],
-    desk: Annotated[Desk, Depends(desk)],
+    reception: Annotated[Reception, Depends(reception)],
     look: Looking,
     response: Response,
     key: KeyOrNone = None,
@@ -215,12 +215,12 @@ def take(
     Customers who are named by key stand in the log of look-ups, as if each were looked up. Under an Idempotency-Key the
     same request is the same job.
     """
-    desk.require_space(len(order.content))
-    jobs = desk.jobs
+    reception.require_space(len(order.content))
+    jobs = reception.jobs
     name = jobs.keep(order.content)  # first, since in SQLite nobody else writes during a transaction
 
     def add(connection: Connection) -> JobShown:
-        desk.require_few(connection, order.new.owner)
+        reception.require_few(connection, order.new.owner)
         if order.customers:
             look.record(connection, "job", *order.customers)
         return shown(jobs.add(connection, name, order.new))

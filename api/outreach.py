@@ -10,13 +10,12 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Depends, HTTPException, Query
 from sqlalchemy.engine import Connection, RowMapping
 
-from api.customers import Database
 from api.each_once import EACH_ONCE
 from api.limits import limited
 from api.models import Place
 from api.problems import described
 from api.security import Principal, require
-from api.visits import Visiting
+from api.visits import Database, Visiting
 from churn.errors import RequestError
 from schemas.list_messages import (
     Cursor,

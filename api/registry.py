@@ -128,7 +128,7 @@ class RollbackWish(Wish):
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class Registrar:
     """The registry as the routes ask it: about the models of one contract."""
 
     contract: str
@@ -168,66 +168,66 @@ class Desk:
         require_places((segment,), contract, learnt_from=manifest.segment)
 
 
-async def desk(place: Place, engine: Database, settings: Environment) -> Desk:
+async def registrar(place: Place, engine: Database, settings: Environment) -> Registrar:
     """The registry in the service's database."""
-    return Desk(place.contract, Registry(engine), settings, place)
+    return Registrar(place.contract, Registry(engine), settings, place)
 
 
-AtDesk = Annotated[Desk, Depends(desk)]
+AtRegistrar = Annotated[Registrar, Depends(registrar)]
 
 
 @router.get("", dependencies=[*LIMITED, Onlooker], responses=REFUSALS)
-def registered_models(desk: AtDesk) -> Models:
+def registered_models(registrar: AtRegistrar) -> Models:
     """Every version that was ever registered, and what it answers for."""
-    held = desk.registry.resolve_all(desk.contract)
-    versions = desk.registry.versions(desk.contract)
-    return Models(contract=desk.contract, models=[_registered(version, held) for version in versions])
+    held = registrar.registry.resolve_all(registrar.contract)
+    versions = registrar.registry.versions(registrar.contract)
+    return Models(contract=registrar.contract, models=[_registered(version, held) for version in versions])
 
 
 @router.get("/{segment}", dependencies=[*LIMITED, Onlooker], responses=REFUSALS)
-def champion_of(segment: Segment, desk: AtDesk) -> SegmentChampion:
+def champion_of(segment: Segment, registrar: AtRegistrar) -> SegmentChampion:
     """Who answers for the segment's customers now, as the registry has it."""
-    return desk.champion(segment)
+    return registrar.champion(segment)
 
 
 @router.get("/{segment}/history", dependencies=[*LIMITED, Onlooker], responses=REFUSALS)
-def history_of(segment: Segment, desk: AtDesk) -> History:
+def history_of(segment: Segment, registrar: AtRegistrar) -> History:
     """Who was the segment's own champion when, who moved it there, and why."""
-    desk.require(segment)
-    events = desk.registry.history(desk.contract, segment)
-    return History(contract=desk.contract, segment=segment, moves=[_move(event) for event in events])
+    registrar.require(segment)
+    events = registrar.registry.history(registrar.contract, segment)
+    return History(contract=registrar.contract, segment=segment, moves=[_move(event) for event in events])
 
 
 @router.post("/{segment}/promote", dependencies=[*LIMITED, EACH_ONCE], responses=MOVES)
-def promote(segment: Segment, wish: PromotionWish, desk: AtDesk, operator: Operator) -> SegmentChampion:
+def promote(segment: Segment, wish: PromotionWish, registrar: AtRegistrar, operator: Operator) -> SegmentChampion:
     """Makes a version the segment's champion, once its files were verified; all workers answer with it in seconds.
 
     409 where another than the expected version is champion by now, or where the gate or the files object. Asked again,
     it changes nothing more.
     """
-    desk.require(segment)
+    registrar.require(segment)
     with _refusals_told():
-        desk.verify(wish.version, segment)
+        registrar.verify(wish.version, segment)
         places, override = (segment,), wish.override
-        asked = Promotion(desk.contract, wish.version, wish.expected, operator.name, wish.why, places, override)
-        desk.registry.promote(asked)
-    return desk.champion(segment)
+        asked = Promotion(registrar.contract, wish.version, wish.expected, operator.name, wish.why, places, override)
+        registrar.registry.promote(asked)
+    return registrar.champion(segment)
 
 
 @router.post("/{segment}/rollback", dependencies=[*LIMITED, EACH_ONCE], responses=MOVES)
-def roll_back(segment: Segment, wish: RollbackWish, desk: AtDesk, operator: Operator) -> SegmentChampion:
+def roll_back(segment: Segment, wish: RollbackWish, registrar: AtRegistrar, operator: Operator) -> SegmentChampion:
     """Gives the segment back to an earlier champion, whatever a gate said of it, once its files were verified.
 
     409 where another than the expected version is champion by now, or where there is no earlier one.
     """
-    desk.require(segment)
+    registrar.require(segment)
     with _refusals_told():
-        asked = Rollback(desk.contract, operator.name, wish.why, (segment,), wish.to, wish.expected)
-        back = desk.registry.way_back(asked)
+        asked = Rollback(registrar.contract, operator.name, wish.why, (segment,), wish.to, wish.expected)
+        back = registrar.registry.way_back(asked)
         for number in back.earlier:
-            verify_model(desk.registry.version(desk.contract, number).digest, desk.settings)
-        desk.registry.rollback(back)
-    return desk.champion(segment)
+            verify_model(registrar.registry.version(registrar.contract, number).digest, registrar.settings)
+        registrar.registry.rollback(back)
+    return registrar.champion(segment)
 
 
 @contextmanager
