@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from churn.reasons import IN_PERCENT, MISSING, bin_words
 from churn.scorecard import Feature, Floats, Ints, Kind, Scorecard, Term
+from churn.trial import NORMAL_95
 from schemas.manifest import CalibrationPoint, GainsPoint
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ INK, PALE = "#222222", "#9a9a9a"
 WIDTH, HEIGHT, SQUARE = 6.4, 3.2, 4.2  # of a drawing, in inches
 MOST_TICKS = 9  # of a line of numbers, before they run into each other
 LONGEST_LABEL = 34
-NORMAL_95 = 1.959963984540054  # 95 % of a normal distribution lie within so many standard deviations
 
 Shares = Sequence[float]
 Ticks = tuple[list[float], list[str]]

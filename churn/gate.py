@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from churn.errors import PolicyError
+from churn.fields import wrong_fields
 from churn.judging import Compared, Comparison, Difference
 from churn.labels import HELD_OUT
 from churn.training.split import OUT_OF_TIME
@@ -121,8 +121,7 @@ def parse_gate(fields: object, where: str) -> Gate:
     try:
         return Gate.model_validate(fields)
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-        raise PolicyError(faults, where=where, to_do="Mend the fields; schemas/gate.py says what each is.") from None
+        raise wrong_fields(error, where, shape="schemas/gate.py") from None
 
 
 def _finding(rule: Rule, evidence: Evidence) -> Finding:

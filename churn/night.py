@@ -89,6 +89,9 @@ def date_of(text: str, where: str = "as_of") -> date:
 
 def _moment(text: str) -> datetime:
     try:
-        return datetime.fromisoformat(text).replace(tzinfo=None)
+        moment = datetime.fromisoformat(text)
     except ValueError:
         raise RequestError(f"{text!r} is no moment", where="known_at", to_do="Give 2026-01-01T00:00.") from None
+    if moment.tzinfo is not None:
+        raise RequestError(f"{text!r} says a zone", where="known_at", to_do="Give the moment in business time alone.")
+    return moment

@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from churn.ranking import Floats
+from churn.trial import NORMAL_95
 
 Ints = npt.NDArray[np.int64]
 
 NOTHING = -1  # the arm of those who are left alone
 ERROR = 0.025  # the chance that an interval lies above the truth, and that any of many looks says so falsely
-NORMAL_95 = NormalDist().inv_cdf(1.0 - ERROR)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

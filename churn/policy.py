@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from churn.conditions import NUMBERS, cannot_equal, contradictions, unmeetable
 from churn.errors import PolicyError
+from churn.fields import wrong_fields
 from schemas.columns import Column, Role
 from schemas.contract import Contract
 from schemas.lift import ALL_ACTIONS
@@ -37,9 +38,7 @@ def policy_as_written(fields: object, where: str) -> Policy:
     try:
         return Policy.model_validate(fields)
     except ValidationError as error:
-        raise PolicyError(
-            _faults(error), where=where, to_do="Mend the fields; schemas/policy.py says what each is."
-        ) from None
+        raise wrong_fields(error, where, shape="schemas/policy.py") from None
 
 
 def without_leavers(policy: Policy, contract: Contract) -> Policy:
@@ -122,10 +121,6 @@ def _unanswerable(action: Action, columns: dict[str, Column]) -> Iterator[str]:
             yield f"actions: {action.name} answers {name}, which is no feature and so never a reason"
         elif not columns[name].actionable:
             yield f"actions: {action.name} answers {name}, which the contract does not call actionable"
-
-
-def _faults(error: ValidationError) -> str:
-    return "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
 
 
 def _double_names(policy: Policy) -> Iterator[str]:

@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 
 from pydantic import ValidationError
 
-from churn.errors import PolicyError
+from churn.fields import wrong_fields
 from schemas.retention import Retention
 
 
@@ -36,9 +36,7 @@ def parse_retention(fields: object, where: str) -> Retention:
     try:
         return Retention.model_validate(fields)
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-        to_do = "Mend the fields; schemas/retention.py says what each is."
-        raise PolicyError(faults, where=where, to_do=to_do) from None
+        raise wrong_fields(error, where, shape="schemas/retention.py") from None
 
 
 def runs_to_go(held: Sequence[Held], retention: Retention, now: datetime) -> dict[str, str]:

@@ -8,7 +8,8 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from churn.off_policy import ERROR, NORMAL_95, NOTHING, Logged, Value, pays, surely_gained, value_gained
+from churn.off_policy import ERROR, NOTHING, Logged, Value, pays, surely_gained, value_gained
+from churn.trial import NORMAL_95
 
 YEARS, WEEKS, A_WEEK, KINDS = 300, 52, 80, 6
 SHARE, RISK, VALUE = 0.3, 0.2, 100.0

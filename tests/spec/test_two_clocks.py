@@ -86,6 +86,8 @@ def test_it_changes_the_customers_that_it_is_about_and_no_others(then: Path, lat
         2027-01-01        has_not_come_yet
         2025-12-31T23:59  is_before
         soon              is_no_moment
+        2026-01-05T00:00+09:00  says_a_zone
+        2026-01-04T12:00Z  says_a_zone
         """
     ),
     ids=lambda row: str(row["asked_for"]),
