@@ -23,13 +23,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from benchmarks.beliefs import Belief, believing, expected_gains, keep_probabilities, learned
 from benchmarks.scored_truth import kept_or_made
 from churn.allocation import NOWHERE
 from churn.experiment import Experiment, held_out, units_of
 from churn.scorecard import Floats, one_array
 from churn.simulator import Simulation
 from churn.training.uplift import FEWEST_CHURNERS
-from churn.uplift import Belief, believing, expected_gains, keep_probabilities, learned
 from churn.wave import Candidates, draw
 from schemas.policy import Action, Channel, Policy, Team
 from store.policies import read_policy

@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from benchmarks.beliefs import expected_gains, keep_probabilities
 from benchmarks.money import CAPACITY, MONTHS, TEST_MONTHS, allowed, catalogue, numbers
 from benchmarks.scored_truth import kept_or_made
 from churn.off_policy import NOTHING, Ints, Logged, Value, pays, value_gained
@@ -25,7 +26,7 @@ from churn.simulator import Simulation
 from churn.training.plan import TrainingPlan
 from churn.training.uplift import FEWEST_CHURNERS, train_uplift
 from churn.trial import customers_needed
-from churn.uplift import card_effects, expected_gains, keep_probabilities
+from churn.uplift import card_effects
 from schemas.policy import Policy
 from store.contracts import read_contract
 from store.policies import read_policy

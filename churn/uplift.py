@@ -1,46 +1,18 @@
-"""What actions change: the share of leavers that each keeps, by what ails the customer, believed first and then learnt.
-
-Effects are small and randomised customers are few, so what a team believes about an action is stated as such, and moves
-only as far as the waves' own lot says (empirical Bayes). Two scorecards per action tell the same without any belief,
-where waves are large enough to teach them.
-"""
+"""What actions change, as the waves' own lot has told it: two scorecards an action, with it and without."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from math import sqrt
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from churn.actions import is_answered
-from churn.arrow import as_floats
-from churn.causes import cause_of, keep_of
 from churn.lookup import score
 from churn.metrics import probability
-from churn.profit import value_of_effect
-from churn.scorecard import Floats, Scorecard, one_array
-from schemas.policy import Cause, Policy
-
-# How firmly scores are believed where a lot says otherwise: as if so many more of the held out had left as predicted.
-LEAVERS_BELIEVED = 20.0
-
-
-@dataclass(frozen=True, slots=True)
-class Belief:
-    """A cause of an action, and how far off the share that it keeps may be: `spread`, as a standard deviation."""
-
-    action: str
-    cause: Cause
-    spread: float
-
-    @property
-    def keep(self) -> float:
-        """The share of those who would have left that the action keeps."""
-        return self.cause.keeps
+from churn.scorecard import Floats, Scorecard
+from schemas.policy import Policy
 
 
 class Cards(NamedTuple):
@@ -68,93 +40,14 @@ class Uplift:
         return card_effects(self.cards, rows, policy)
 
 
-def keep_probabilities(rows: pa.Table, policy: Policy) -> Floats:
-    """The share of leavers that each action keeps of customers like these, NaN where it is not offered; [n, actions].
-
-    `rows` has the score table's reason columns, and those that causes look at, where an action asks for them.
-    """
-    return _columns(np.where(is_answered(rows, action), keep_of(rows, action), np.nan) for action in policy.actions)
-
-
-def believing(policy: Policy, beliefs: Sequence[Belief]) -> Policy:
-    """The policy with the causes that are believed in, in place of its own and of the reasons that actions answer."""
-    actions = tuple(
-        action.model_copy(update={"causes": _causes_of(action.name, beliefs), "answers": ()})
-        for action in policy.actions
-    )
-    return policy.model_copy(update={"actions": actions})
-
-
-def expected_gains(risk: Floats, effects: Floats, customer_value: Floats, policy: Policy) -> Floats:
-    """What each action gains of each customer by `churn.profit.value_of_effect`; money [n, actions], -inf for NaN.
-
-    `effects` [n, actions] are by how much each action lowers the `risk` [n].
-    """
-    gains = _columns(
-        value_of_effect(risk, effect, customer_value, action)
-        for effect, action in zip(effects.T, policy.actions, strict=True)
-    )
-    return np.where(np.isnan(gains), -np.inf, gains)
-
-
-def learned(beliefs: Sequence[Belief], members: pa.Table) -> tuple[Belief, ...]:
-    """The beliefs, each moved from what was believed to what waves showed, as far as these can tell.
-
-    `members` are customers of waves: action, held_out, probability, churned, and the causes' columns. Listed and held
-    out were told apart by lot alone, so they differ by the action; whether it was carried out is not asked.
-    """
-    return tuple(_updated(belief, _heads(belief, _causes_of(belief.action, beliefs), members)) for belief in beliefs)
-
-
 def card_effects(cards: Mapping[str, Cards], rows: pa.Table, policy: Policy) -> Floats:
     """By how much each action lowers the risk, as its two cards tell it; NaN where it has none; [n, actions]."""
     nobody = np.full(rows.num_rows, np.nan)
-    return _columns(lowered(cards[action.name], rows) if action.name in cards else nobody for action in policy.actions)
+    of_actions = [lowered(cards[action.name], rows) if action.name in cards else nobody for action in policy.actions]
+    return np.stack(of_actions, axis=1)
 
 
 def lowered(cards: Cards, rows: pa.Table) -> Floats:
     """By how much an action lowers the risk, as its two cards tell it; [n]."""
     held_out, treated = (probability(score(card, rows).log_odds) for card in (cards.held_out, cards.treated))
     return held_out - treated
-
-
-class _Heads(NamedTuple):
-    """Of listed and of held-out customers: how many left, and how many were predicted to."""
-
-    left: float
-    predicted: float
-    held_out_left: float
-    held_out_predicted: float
-
-
-def _updated(belief: Belief, heads: _Heads) -> Belief:
-    """The mean of a normal belief and a normal measurement, each weighed by how sure it is."""
-    if not heads.predicted:
-        return belief
-    # The scores of customers who were chosen for them are too high; the held out show by how much.
-    level = (heads.held_out_left + LEAVERS_BELIEVED) / (heads.held_out_predicted + LEAVERS_BELIEVED)
-    untouched = level * heads.predicted
-    measured = 1.0 - heads.left / untouched
-    stay = 1.0 - belief.keep  # the spread by belief: that of a measurement would be 0 where nobody left
-    noise = stay**2 * (1.0 / (stay * untouched) + 1.0 / (heads.held_out_left + LEAVERS_BELIEVED))
-    weight = belief.spread**2 / (belief.spread**2 + noise)
-    cause = belief.cause.model_copy(update={"keeps": belief.keep + weight * (measured - belief.keep)})
-    return replace(belief, cause=cause, spread=belief.spread * sqrt(1.0 - weight))
-
-
-def _heads(belief: Belief, causes: Sequence[Cause], members: pa.Table) -> _Heads:
-    with_action = members.filter(pc.equal(members["action"].cast(pa.string()), belief.action))
-    met = cause_of(with_action, causes) == causes.index(belief.cause)
-    those = with_action.filter(pa.array(met))
-    held_out, left, predicted = (as_floats(one_array(those, name)) for name in ("held_out", "churned", "probability"))
-    listed = 1.0 - held_out
-    sums = [float(np.dot(arm, values)) for arm in (listed, held_out) for values in (left, predicted)]
-    return _Heads(*sums)
-
-
-def _causes_of(action: str, beliefs: Sequence[Belief]) -> tuple[Cause, ...]:
-    return tuple(belief.cause for belief in beliefs if belief.action == action)
-
-
-def _columns(of_actions: Iterable[Floats]) -> Floats:
-    return np.stack(list(of_actions), axis=1)

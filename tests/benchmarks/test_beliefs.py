@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from benchmarks.beliefs import Belief, believing, expected_gains, keep_probabilities, learned
 from churn.profit import expected_value
-from churn.uplift import Belief, believing, expected_gains, keep_probabilities, learned
 from schemas.policy import Action, Cause, Condition, Policy
 from tests.policies import CALL, VOUCHER, small_policy
 
