@@ -23,7 +23,7 @@ from tasks.orchestrator import worth_no_failure
 from tasks.parameters import FOR_THE_LIST, NOW, THEN
 from tasks.progress import LOGGER
 from tasks.publishing import OUTREACH, SCORES, later_facts
-from tasks.step import SOON, step
+from tasks.step import LATER, step
 
 PUBLISHED, UNCHANGED, KEPT, FAILED = "published", "already published", "kept", "failed"
 NOT_OF_ONE_NIGHT = (SettingsError, ContractError, StoreUnreachable)  # the next night would fail the same way
@@ -78,7 +78,7 @@ def nights_asked_for(contract: str, first: str, last: str, known_at: str | None)
     return Plan(contract, terms.name, nights, known_at)
 
 
-@step("see which nights of {contract} were missed")
+@step("see which nights of {contract} were missed", again_after=LATER)
 def nights_missed_by(contract: str, until: str | None) -> Plan:
     """The nights that were never published, and today's where it lacks its list: that alone would not be stale.
 
@@ -109,7 +109,7 @@ def attempted(as_of: date, score: Callable[[date], Outcome]) -> Outcome:
     return outcome
 
 
-@step("see what is published of {as_of}", again_after=SOON)
+@step("see what is published of {as_of}", again_after=LATER)
 def kept(plan: Plan, as_of: date) -> Outcome | None:
     """The outcome of a night whose readers know later facts than those that are asked for: it stays as it is.
 
@@ -122,7 +122,7 @@ def kept(plan: Plan, as_of: date) -> Outcome | None:
     return Outcome(as_of, KEPT, reason=f"{later}, later ones than were asked for") if later else None
 
 
-@step("pin the champions of {night.as_of}", again_after=SOON)
+@step("pin the champions of {night.as_of}", again_after=LATER)
 def champions_for(night: Night, plan: Plan) -> Champions:
     """The champions of the night's own publication, or today's: for a night that has none, or where they are asked for.
 
@@ -134,7 +134,7 @@ def champions_for(night: Night, plan: Plan) -> Champions:
     return scoring.pin_champions.fn(night, plan.reasons, shown.claimed_at if shown else None)
 
 
-@step("see whether {night.as_of} may get a list", again_after=SOON)
+@step("see whether {night.as_of} may get a list", again_after=LATER)
 def may_get_a_list(night: Night, plan: Plan) -> bool:
     """Whether the plan wants a list for the night and there never was one: what was sent is never altered."""
     return night.as_of in plan.listed and _publisher().published(night.base, OUTREACH, night.as_of) is None

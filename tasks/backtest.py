@@ -37,7 +37,7 @@ from tasks.lift import keep_waves
 from tasks.night import Night
 from tasks.progress import begun, part_done, warned
 from tasks.scoring import base_rows
-from tasks.step import SOON, step
+from tasks.step import LATER, step
 
 STEP = "see what became of past nights"
 NIGHTS_AT_ONCE = 31  # of a base that was never looked back on, the newest; the others follow on the next nights
@@ -62,7 +62,7 @@ class _Asked:
     told_until: datetime
 
 
-@step("see what became of past nights of {contract}", again_after=SOON)
+@step("see what became of past nights of {contract}", again_after=LATER)
 def follow_up(contract: str, as_of: date) -> int:
     """Keeps what became of each published night whose horizon is over by what is known tonight; says of how many.
 

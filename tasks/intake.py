@@ -42,7 +42,7 @@ def extract_source(contract: str, source: str | None) -> Extract:
     return extract(read_contract(contract), source or settings.source_url, settings)
 
 
-@step("open the night of {contract}")
+@step("open the night of {contract}", again_after=LATER)
 def open_night(contract: str, as_of: str | None, known_at: str | None, extract: Extract) -> Night:
     """Settles the date, the moment and the snapshot's place; refuses dates that cannot be."""
     settings, terms = current_settings(), read_contract(contract)

@@ -23,12 +23,12 @@ from store.policies import kept_policy
 from store.settings import Settings, current_settings
 from tasks.lift import KeptWave
 from tasks.night import Course, Night
-from tasks.step import SOON, step
+from tasks.step import LATER, step
 
 log = logging.getLogger(__name__)
 
 
-@step("say who of the lessons was called", again_after=SOON)
+@step("say who of the lessons was called", again_after=LATER)
 def say_who_was_called(night: Night, waves: Sequence[KeptWave], lessons: Sequence[Path], course: Course) -> Course:
     """The course that knows who was in a wave, or contacted, while the lessons' labels came.
 

@@ -36,7 +36,7 @@ from store.snapshots import known_departures
 from store.source import Extract
 from tasks.orchestrator import worth_no_failure
 from tasks.progress import begun
-from tasks.step import LATER, SOON, step
+from tasks.step import LATER, step
 from tasks.wave_customers import keep_customers
 
 STEP = "measure what waves saved"
@@ -94,7 +94,7 @@ def require_wave(as_of: str | None) -> None:
     require_night(as_of)
 
 
-@step("keep who was in the waves of {contract}", again_after=SOON)
+@step("keep who was in the waves of {contract}", again_after=LATER)
 def keep_waves(contract: str) -> tuple[KeptWave, ...]:
     """A small file for each published list, in order of their dates; the scores beside them are not kept as long."""
     settings, base = current_settings(), read_contract(contract).name

@@ -25,7 +25,7 @@ from tasks.monitoring_runs import matured_until, published_night
 from tasks.night import Night
 from tasks.orchestrator import worth_no_failure
 from tasks.progress import begun, warned
-from tasks.step import SOON, step
+from tasks.step import LATER, step
 
 STEP = "watch the night"
 
@@ -47,14 +47,14 @@ class Seen:
     matured_until: date
 
 
-@step("choose the night of {contract} to watch")
+@step("choose the night of {contract} to watch", again_after=LATER)
 def chosen_night(contract: str, as_of: str | None) -> date:
     """The date that was asked for, or the newest published night; RequestError where it is none or has no list."""
     asked = None if as_of in (None, LATEST) else date_of(str(as_of))
     return published_night(contract, asked).night.as_of
 
 
-@step("watch {contract} as of {as_of}", again_after=SOON)
+@step("watch {contract} as of {as_of}", again_after=LATER)
 def watch_night(contract: str, as_of: date) -> Seen:
     """Keeps what changed in features, scores and list, and which of it is an alarm; a night may be watched again."""
     begun(STEP)

@@ -39,7 +39,7 @@ from tasks.prior import prior_for
 from tasks.progress import begun, part_done
 from tasks.publishing import OUTREACH as LISTS
 from tasks.scoring import base_rows, model_of
-from tasks.step import SOON, step
+from tasks.step import LATER, step
 from tasks.traffic import decided_scores, traffic_of
 
 STEP = "decide the list"
@@ -58,7 +58,7 @@ class Decision:
     wave: Wave
 
 
-@step("decide whom to contact", again_after=SOON)
+@step("decide whom to contact", again_after=LATER)
 def decide(night: Night, scores: Result, policy: str, folder: Path) -> None:
     """Writes the list, everybody's status and how the teams' places were used into the folder of a run."""
     begun(STEP)

@@ -20,7 +20,7 @@ from store.shadows import Wish, send_into_shadow
 from tasks.events import MODEL_PROMOTED, tell
 from tasks.night import Candidate, Move
 from tasks.orchestrator import worth_no_failure
-from tasks.step import SOON, step
+from tasks.step import LATER, step
 
 WHO, PASSED = "the retraining flow", "it passed the gate"
 NOBODY = 0  # what is expected where no champion is; versions count from 1
@@ -28,7 +28,7 @@ NOBODY = 0  # what is expected where no champion is; versions count from 1
 log = logging.getLogger(__name__)
 
 
-@step("promote who passed for {base}", again_after=SOON)
+@step("promote who passed for {base}", again_after=LATER)
 def promote_passed(base: str, candidates: Sequence[Candidate], gate: str = DEFAULT) -> tuple[str, ...]:
     """Gives all candidates that passed the gate their segments' places at once, or sends them into the shadow.
 
@@ -46,7 +46,7 @@ def promote_passed(base: str, candidates: Sequence[Candidate], gate: str = DEFAU
     return tuple(candidate.segment for candidate in passed)
 
 
-@step("promote the first model of {base}", again_after=SOON)
+@step("promote the first model of {base}", again_after=LATER)
 def promote_first(base: str, candidate: Candidate) -> None:
     """Makes the candidate the first champion, also against the gate, since without one nobody would be scored.
 
@@ -64,7 +64,7 @@ def wished(contract: str, version: int | None, segments: str, expected: int | No
     return Move(read_contract(contract).name, version, places, expected)
 
 
-@step("verify version {move.version} of {move.base}", again_after=SOON)
+@step("verify version {move.version} of {move.base}", again_after=LATER)
 def promotion_of(move: Move, *, who: str, why: str, override: bool) -> Promotion:
     """The wish for the version as champion of all the places, whose files were verified."""
     if move.version is None:
@@ -77,13 +77,13 @@ def promotion_of(move: Move, *, who: str, why: str, override: bool) -> Promotion
     return Promotion(move.base, move.version, _expected(registry, move), who, why, move.segments, override)
 
 
-@step("promote version {wish.version} of {wish.contract}", again_after=SOON)
+@step("promote version {wish.version} of {wish.contract}", again_after=LATER)
 def promote(wish: Promotion) -> None:
     """Grants the wish; a second try changes nothing more."""
     _grant(wish)
 
 
-@step("verify the earlier champions of {move.base}", again_after=SOON)
+@step("verify the earlier champions of {move.base}", again_after=LATER)
 def way_back(move: Move, *, who: str, why: str) -> Rollback:
     """The wish that gives each place back to its champion before, or to the version named; their files were verified.
 
@@ -97,13 +97,13 @@ def way_back(move: Move, *, who: str, why: str) -> Rollback:
     return wish
 
 
-@step("roll {wish.contract} back", again_after=SOON)
+@step("roll {wish.contract} back", again_after=LATER)
 def roll_back(wish: Rollback) -> None:
     """Grants the wish; a second try changes nothing more."""
     open_registry(current_settings()).rollback(wish)
 
 
-@step("show the champions of {base}")
+@step("show the champions of {base}", again_after=LATER)
 def show_champions(base: str) -> dict[str, int]:
     """Each segment's champion now, also left as an artifact with the changes that led there."""
     registry = open_registry(current_settings())

@@ -27,7 +27,7 @@ from tasks.events import NIGHT_PUBLISHED, QUALITY_FAILED, tell
 from tasks.night import Champions, Night, Result
 from tasks.orchestrator import worth_no_failure
 from tasks.progress import begun, has_published
-from tasks.step import LATER, SOON, step
+from tasks.step import LATER, step
 from tasks.traffic import traffic_of
 
 SCORES, OUTREACH = "scores", "outreach"
@@ -36,7 +36,7 @@ ALARMED = "an event tells of it"
 log = logging.getLogger(__name__)
 
 
-@step("claim the scores of {night.base} as of {night.as_of}")
+@step("claim the scores of {night.base} as of {night.as_of}", again_after=LATER)
 def claim_scores(night: Night, champions: Champions, force: bool = False) -> Claim | Published:
     """The right to publish these scores, or their publication if the same ones are already out.
 
@@ -54,7 +54,7 @@ def claim_scores(night: Night, champions: Champions, force: bool = False) -> Cla
     return _claim(night, SCORES, causes, force)
 
 
-@step("claim the list of {night.base} as of {night.as_of}")
+@step("claim the list of {night.base} as of {night.as_of}", again_after=LATER)
 def claim_list(night: Night, scores: Result, policy: str, force: bool = False) -> Claim | Published:
     """The right to publish this list, or its publication if the same one is already out.
 
@@ -134,7 +134,7 @@ def publish(claim: Claim) -> Result:
     return shown
 
 
-@step("seal the files of {claim.unit.kind}", again_after=SOON)
+@step("seal the files of {claim.unit.kind}", again_after=LATER)
 def seal_files(claim: Claim) -> None:
     """Moves the run's files to their place for good, under a manifest."""
     _publisher().seal(claim)
@@ -163,6 +163,7 @@ def is_published(claim: Claim | Published) -> TypeIs[Published]:
     return isinstance(claim, Published)
 
 
+@step("see how many customers there were before {night.as_of}", again_after=LATER)
 def previous_rows(night: Night) -> int | None:
     """The customers of the newest night that is older than this one; None where there is none."""
     shown = _publisher().newest_before(night.base, SCORES, night.as_of)

@@ -29,13 +29,13 @@ from tasks.checks import PAGE, distinct_rows
 from tasks.night import Champions, Night, Pinned, Result, Summary
 from tasks.night_page import show_night
 from tasks.orchestrator import worth_no_failure
-from tasks.step import step
+from tasks.step import LATER, step
 
 WORTHLESS = "the list names nobody: no column of the contract has the role value, which says what a customer is worth"
 TOP = 10  # places of the list that a summary shows
 
 
-@step("report the night of {night.base} as of {night.as_of}")
+@step("report the night of {night.base} as of {night.as_of}", again_after=LATER)
 def report_night(night: Night, scores: Result, outreach: Result, evaluation: Evaluation | None = None) -> Summary:
     """Counts what was published, for whoever asked for the night, and leaves a page of it."""
     summary = Summary(

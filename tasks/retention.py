@@ -11,7 +11,7 @@ from store.publication import open_publisher
 from store.retention import read_retention
 from store.settings import current_settings
 from tasks.orchestrator import worth_no_failure
-from tasks.step import SOON, step
+from tasks.step import LATER, step
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Cleared:
     rows: int
 
 
-@step("remove what is kept no longer", again_after=SOON)
+@step("remove what is kept no longer", again_after=LATER)
 def clear(policy: str, *, dry_run: bool) -> Cleared:
     """Does, or says, what the policy asks; leaves a table of it as an artifact."""
     rules, publisher = read_retention(policy), open_publisher(current_settings())

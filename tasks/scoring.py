@@ -26,13 +26,13 @@ from tasks.checks import QUARANTINE
 from tasks.night import SCORECARD, Champions, Night, Pinned
 from tasks.parameters import FOR_THE_BASE, FOR_THE_LIST
 from tasks.progress_page import part_shown
-from tasks.step import SOON, step
+from tasks.step import LATER, SOON, step
 
 STEP = "score with reasons"
 FINISH = "write the score files"
 
 
-@step("pin the champions", again_after=SOON)
+@step("pin the champions", again_after=LATER)
 def pin_champions(night: Night, reasons: str = FOR_THE_LIST, at: datetime | None = None) -> Champions:
     """Resolves every segment's champion once, verifies its artifact, and sees that it fits.
 

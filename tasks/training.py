@@ -37,14 +37,14 @@ from tasks.judging import Judgement, judged
 from tasks.labels import lessons_of
 from tasks.night import Candidate, Course, Learning, Night
 from tasks.progress import begun, part_done
-from tasks.step import SOON, step
+from tasks.step import LATER, SOON, step
 
 STEP = "gather what months teach"
 
 log = logging.getLogger(__name__)
 
 
-@step("is there a champion of {night.base}")
+@step("is there a champion of {night.base}", again_after=LATER)
 def has_champion(night: Night) -> bool:
     """Whether somebody holds the place."""
     try:

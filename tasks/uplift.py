@@ -22,7 +22,7 @@ from store.uplift_trials import Told, keep_uplift, tried_before
 from tasks.lift import KeptWave, ended
 from tasks.orchestrator import worth_no_failure
 from tasks.progress import begun
-from tasks.step import SOON, step
+from tasks.step import LATER, step
 from tasks.wave_customers import with_customers
 
 STEP = "learn what actions change"
@@ -33,7 +33,7 @@ PLAN = TrainingPlan(interactions=0, outer_bags=2, max_rounds=500)
 log = logging.getLogger(__name__)
 
 
-@step("learn from waves of {contract} what actions change", again_after=SOON)
+@step("learn from waves of {contract} what actions change", again_after=LATER)
 def learn(
     contract: str, waves: Sequence[KeptWave], extract: Extract, known_at: str | None, policy: str | None = None
 ) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from prefect import Task
 from prefect.states import Failed
 
 from churn.errors import (
@@ -13,6 +14,7 @@ from churn.errors import (
     SourceUnreachable,
     StoreUnreachable,
 )
+from tasks import backfill, intake, lift, monitoring, outreach, promotion, publishing, reports, scoring, training
 from tasks.step import may_pass, step, tried_again_where_it_may_help
 
 
@@ -35,6 +37,20 @@ def a_step() -> None:
 )
 def test_a_step_is_tried_again_only_where_the_cause_may_be_gone(failure: Exception, again: bool) -> None:
     assert may_pass(a_step, None, Failed(data=failure)) is again  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "asks",
+    [
+        backfill.kept, intake.open_night, lift.keep_waves, monitoring.watch_night, outreach.decide,
+        promotion.promote, publishing.claim_list, publishing.claim_scores, publishing.load_tables,
+        publishing.previous_rows, publishing.seal_files, publishing.show, reports.report_night,
+        scoring.pin_champions, training.has_champion,
+    ],
+    ids=lambda asks: asks.fn.__name__,
+)  # fmt: skip
+def test_a_step_that_asks_the_database_of_the_tables_waits_for_it(asks: Task[..., object]) -> None:
+    assert asks.retry_delay_seconds == [2, 10, 30]
 
 
 @pytest.mark.parametrize("failure", [QualityError("minutes are seconds"), AlreadyRunning("run 7 holds it")], ids=repr)
