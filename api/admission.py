@@ -35,7 +35,7 @@ BUSY = Problem(
     type=f"{TYPE}busy",
     title="The service is busy",
     status=HTTPStatus.SERVICE_UNAVAILABLE,
-    detail="More is asked of it than it can answer in time. Ask again in a second.",
+    detail="It is asked for more than it can answer in time. Ask again in a second.",
 )
 LATE = Problem(
     type=f"{TYPE}late",
@@ -45,7 +45,7 @@ LATE = Problem(
 )
 CUT_OFF = Problem(
     type=f"{TYPE}cut-off",
-    title="What the answer needs is away",
+    title="What the answer needs is unavailable",
     status=HTTPStatus.SERVICE_UNAVAILABLE,
     detail=NO_DATABASE,
 )

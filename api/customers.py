@@ -23,7 +23,7 @@ from store.lookups import NightOfCustomer, contacts_with, decision_about, nights
 router = APIRouter(prefix="/api/v1", tags=["customers"])
 
 MOST_CONTACTS = 20
-NOBODY_THEN = "None of these nights has such a customer. Check the key, or look back on more `nights`."
+NOBODY_THEN = "None of these nights has such a customer. Check the key, or look further back by more `nights`."
 MOST_NIGHTS, USUAL_NIGHTS = 100, 30
 
 Nights = Annotated[int, Query(ge=1, le=MOST_NIGHTS, description="How many published nights to look back")]
@@ -41,10 +41,10 @@ class Outreach(BaseModel):
     rule: str = Field(description="The rule that decided, in words")
     expected_value: float | None = Field(description="Expected gain of a contact, in money, for operators and analysts")
     action: str | None = Field(description="The action of the policy that was chosen", examples=["service_call"])
-    channel: str | None = Field(description="Channel of the action; null for who is not on the list")
+    channel: str | None = Field(description="Channel of the action; null for a customer who is not on the list")
     team: str | None = Field(description="Team that has the customer", examples=["north"])
-    rank: int | None = Field(description="Place on the list, 1 is the most worth; null for who is not on it")
-    agent_says: str | None = Field(description="What the agent reads; null for who is not on the list")
+    rank: int | None = Field(description="Place on the list, 1 is the most worth; null for a customer who is not on it")
+    agent_says: str | None = Field(description="What the agent reads; null for a customer who is not on the list")
 
 
 class Contact(BaseModel):
@@ -77,7 +77,7 @@ class PublishedScore(BaseModel):
     customer_value: float | None = Field(description="Value of keeping him, in money, for operators and analysts")
     reasons: list[Reason] = Field(description="What raises the risk, the strongest first; three at most")
     reliefs: list[Reason] = Field(description="What lowers the risk most; one at most")
-    withheld: int = Field(description="How many of his stored reasons and reliefs whoever asks is not told")
+    withheld: int = Field(description="How many of the stored reasons and reliefs are withheld from the caller")
     outreach: Outreach | None = Field(description="Null until the night's list is published")
     contacts: list[Contact] = Field(description="What came of contacts, the newest first; twenty at most")
     model: ModelStamp

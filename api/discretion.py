@@ -25,7 +25,7 @@ IN_FULL = frozenset({Role.OPERATOR, Role.ANALYST})  # a program may show an agen
 WITH_OWN_FEATURES = IN_FULL | {Role.SERVICE}  # but what is reckoned from what it sent itself is its own
 
 # Whoever talks to customers learns of these no more than that somebody is not on the list: were he told whom the lot
-# has left out, he might treat them all the same, and there were nobody to measure the effect against.
+# has left out, he might treat them all the same, and there would be nobody left to measure the effect against.
 UNTOLD = frozenset({Status.HELD_OUT, Status.NO_ACTION, Status.NOT_WORTH_IT, Status.BEYOND_CAPACITY})
 NOT_LISTED = {"status": "not_listed", "rule": "the list of this night is of others"}
 MONEY = ("customer_value", "expected_value")

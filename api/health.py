@@ -20,9 +20,9 @@ from store.service_database import NightShown
 
 router = APIRouter(prefix="/health", tags=["health"])
 
-NO_NIGHT = "No night was published yet: look-ups find nobody."
+NO_NIGHT = "No night has been published yet: look-ups find nobody."
 STALE = "The newest night is of {as_of}, and a newer one is due."
-ENDING = "The process ends, and takes no more work."
+ENDING = "The process is shutting down and takes no more work."
 
 
 class Alive(BaseModel):
@@ -32,7 +32,7 @@ class Alive(BaseModel):
 
 
 class Readiness(BaseModel):
-    """The service can answer, with this model; what is not as it should be, but keeps no answer back, is a warning."""
+    """The service can answer, with this model; what is wrong, but keeps it from no answer, is a warning."""
 
     status: str = "ready"
     contract: str = Field(description="Name of the contract whose customers are scored", examples=["telco"])
@@ -77,8 +77,8 @@ async def live() -> Alive:
 async def ready(request: Request, place: Place, known: KnownStanding) -> Readiness | JSONResponse:
     """Whether the model is verified and the database answers, as seen in the background; 503 names what is missing.
 
-    Old scores and a new champion that was refused are only warned of: a service that were taken out of use for them
-    would keep back predictions that the champion of before makes as well as ever.
+    Old scores and a new champion that was refused are only warned of: taking the service out of use for them would
+    withhold predictions that the previous champion still makes correctly.
     """
     wrong = known.wrong()
     missing = {} if place.versions else {"champion": wrong.pop("champion", "It is being loaded.")}

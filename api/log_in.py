@@ -21,7 +21,7 @@ from store.users import MOST_LETTERS, Users
 
 router = APIRouter(tags=["access"])
 
-NOT_KNOWN = "There is nobody of this name and password, or secret. Check both, or ask an operator for another."
+NOT_KNOWN = "No user has this name and password, or this id and secret. Check both, or ask an operator for another."
 
 
 class Token(BaseModel):

@@ -54,7 +54,7 @@ RETRY_AFTER = {"retry-after": "1"}  # seconds, with every 503
 NO_DATABASE = "The database does not answer. Ask again in a moment."
 NO_NIGHT = (
     "The database does not show the scores: it is unreachable, or no night was published yet."
-    " Ask again later, and tell the operators where that stays so."
+    " Ask again later, and tell the operators if it keeps happening."
 )
 UNFORESEEN = "The service failed. Tell the operators the number of this request: the log has it."
 TOO_LARGE = "The body of the request is too large."
@@ -69,7 +69,7 @@ NEXT_STEP: Mapping[int, str] = MappingProxyType(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Send less at once.",
         HTTPStatus.UNPROCESSABLE_ENTITY: "Correct the request and send it again.",
         HTTPStatus.INTERNAL_SERVER_ERROR: "Tell the operators the number of this request: the log has it.",
-        HTTPStatus.SERVICE_UNAVAILABLE: "Ask again in a moment, and tell the operators where that stays so.",
+        HTTPStatus.SERVICE_UNAVAILABLE: "Ask again in a moment, and tell the operators if it keeps happening.",
     }
 )
 

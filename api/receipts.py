@@ -22,7 +22,7 @@ from store.lookups import nights_of, score_of_night
 
 router = APIRouter(prefix="/api/v1", tags=["customers"])
 
-NO_NIGHT = "That night has no such customer, or is kept no longer. His /history names the nights that have him."
+NO_NIGHT = "That night has no such customer, or is no longer kept. His /history names the nights that have him."
 
 Night = Annotated[Day | None, Query(description="Date of the night; the newest if it is left out")]
 

@@ -43,7 +43,7 @@ REFUSALS = described(
     HTTPStatus.SERVICE_UNAVAILABLE,
 )
 MOVES = REFUSALS | described(HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT)
-MAY_NOT = "The service's user in the database may move no champion: use `churn model`, as its owner."
+MAY_NOT = "The service's database user may not move champions: use `churn model`, as the owner of the tables."
 LIMITED = [Depends(limited("operations"))]
 
 Number = Annotated[int, Field(ge=1, le=LARGEST_VERSION), BeforeValidator(no_disguise)]

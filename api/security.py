@@ -26,7 +26,7 @@ BEARER: Literal["bearer"] = "bearer"
 ASK_THEM = "Ask an operator to do it, or for the role."
 CHALLENGE = {"WWW-Authenticate": "Bearer"}
 NO_TOKEN = f"Send a token, as POST {TOKEN_PATH} gives it, in the header Authorization: Bearer."
-BAD_TOKEN = f"The token is not good, or no longer: ask POST {TOKEN_PATH} for another."
+BAD_TOKEN = f"The token is not valid, or no longer: ask POST {TOKEN_PATH} for another."
 
 
 class AccessToken(SecurityBase):

@@ -21,7 +21,9 @@ from schemas.messages import LONGEST_TEXT
 from store.audit import Look
 from store.lookups import newest_score
 
-NOBODY = "The newest published night has no such customer. Check the key; who is new has a score after the next night."
+NOBODY = (
+    "The newest published night has no such customer. Check the key; a new customer has a score after the next night."
+)
 REFUSALS = described(
     HTTPStatus.UNAUTHORIZED,
     HTTPStatus.NOT_FOUND,

@@ -29,7 +29,7 @@ router = APIRouter(prefix="/api/v1", tags=["customers"])
 
 MOST_CHANGES = 100
 GONE = (
-    "The snapshot of the newest night is kept no longer, or has no such customer."
+    "The snapshot of the newest night is no longer kept, or has no such customer."
     " Send all his columns to POST /api/v1/predictions instead."
 )
 IDENTITY = "says who the customer is, and cannot be changed: leave it out"

@@ -52,7 +52,7 @@ def test_ready_names_the_model_that_answers(ask: Ask, champion: Version):
         "status": "ready",
         "contract": "tiny",
         "model": {"version": 1, "digest": champion.digest},
-        "warnings": {"scores": "No night was published yet: look-ups find nobody."},
+        "warnings": {"scores": "No night has been published yet: look-ups find nobody."},
     }
 
 

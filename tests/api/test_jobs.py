@@ -210,7 +210,7 @@ def test_nobody_has_more_jobs_under_way_than_he_may(settings: Settings, champion
             begun(ask, json=ONE_ROW)
         refused = ask("POST", PATH, json=ONE_ROW)
         assert (refused.status_code, refused.headers["retry-after"]) == (429, "60")
-        assert refused.json()["detail"].startswith("As many of your jobs wait or run as may at once.")
+        assert refused.json()["detail"].startswith("You have as many jobs waiting or running as you may.")
         assert len(list((settings.lake / "jobs").iterdir())) == 2, "what was sent in vain is kept"
         work(settings)
         begun(ask, json=ONE_ROW)
