@@ -17,7 +17,8 @@ from churn.policy import require_columns
 from churn.rival_list import Believed, believed
 from schemas.outreach import STATUSES, Status
 from store.contracts import read_contract
-from store.lake import MANIFEST, Lake, read_manifest, read_parquet
+from store.decisions import snapshot_of
+from store.lake import Lake, read_parquet
 from store.policies import read_policy
 from store.publication import Publisher, open_publisher
 from store.runs import Run, shown_run
@@ -110,21 +111,13 @@ def _chosen(statuses: pa.Table) -> pa.Table:
 
 
 def _night(contract: str, run: Run, lake: Lake) -> Night:
-    """The night of a published run, whose snapshot is the one that was built from the same extract and moment."""
-    snapshot = _snapshot(run, lake)
+    """The night of a published run, with the snapshot that it was scored from."""
+    snapshot = snapshot_of(run, lake)
+    if snapshot is None:
+        raise RequestError("the customers of that night are not kept any more", where=str(run.unit), to_do=_ADVICE)
     buckets = len(list(snapshot.glob("bucket=*.parquet")))
     unit = run.unit
     return Night(contract, unit.contract, unit.as_of, unit.known_at, Path(), run.extract_digest, snapshot, buckets)
-
-
-def _snapshot(run: Run, lake: Lake) -> Path:
-    night = lake.snapshot(run.unit.contract, run.unit.as_of, run.unit.known_at, "").parent
-    moment = lake.snapshot(run.unit.contract, run.unit.as_of, run.unit.known_at, "").name
-    folders = sorted(folder for folder in night.glob(f"{moment}*") if (folder / MANIFEST).is_file())
-    for folder in reversed(folders):
-        if read_manifest(folder).facts["extract"] == run.extract_digest:
-            return folder
-    raise RequestError("the customers of that night are not kept any more", where=str(run.unit), to_do=_ADVICE)
 
 
 def _scores(run: Run) -> Result:
