@@ -17,6 +17,7 @@ from store.answer_shelves import open_shelf
 from store.audit import audit_key
 from store.contracts import SUFFIXES, read_contract
 from store.keyring import open_keyring
+from store.known_contracts import require_known
 from store.rate_limits import open_buckets
 from store.service_database import service_engine
 from store.service_settings import current_service_settings, keep_to_one_thread
@@ -34,8 +35,7 @@ def serve(
     """Answer look-ups and predictions over HTTP until Ctrl-C; SIGHUP restarts the workers one by one."""
     settings = current_settings()
     _require_environment(settings)
-    # The champion carries its own contract: the service need only know whose champion to ask for.
-    base = read_contract(contract).name if Path(contract).suffix in SUFFIXES else contract
+    base = _base(contract, settings)
     line = _listening(host, port)
     console = terminal()
     console.print(f"http://{host}:{port} answers as soon as /health/ready says so.")
@@ -46,6 +46,14 @@ def serve(
     sys.stdout.flush()
     # This process has the libraries of the night in memory; the one that it becomes holds only what serves.
     os.execv(sys.executable, [sys.executable, "-m", "api.server", *map(str, asked)])  # noqa: S606 - no shell is wanted
+
+
+def _base(contract: str, settings: Settings) -> str:
+    """Whose champion to ask for, which carries its own contract; ContractError where nothing is of that name."""
+    if Path(contract).suffix in SUFFIXES:
+        return read_contract(contract).name
+    require_known(contract, service_engine(settings.database_url))
+    return contract
 
 
 def _require_environment(settings: Settings) -> None:

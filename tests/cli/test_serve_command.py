@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from churn.errors import RequestError, SettingsError
+from churn.errors import ContractError, RequestError, SettingsError
 from cli.serve import serve
 from store.settings import Settings
 
@@ -63,3 +63,9 @@ def test_outside_of_development_there_is_no_key_by_default(monkeypatch: pytest.M
     monkeypatch.setenv("CHURN_MODE", "production")
     with pytest.raises(SettingsError, match="CHURN_TOKEN_KEYS: no key is named"):
         serve("telco", HERE, 8000, 1)
+
+
+def test_a_contract_that_nothing_is_known_of_is_said_before_anything_is_announced(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(ContractError, match="nosuch: no contract and no model has that name; there are ibm_telco, "):
+        serve("nosuch", HERE, 8000, 1)
+    assert capsys.readouterr().out == ""
