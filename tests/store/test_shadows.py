@@ -123,7 +123,7 @@ def test_a_night_of_many_is_kept_by_portions_of_which_none_is_lost(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So that in SQLite who logs a look-up waits for a few thousand rows, and not for a whole base."""
-    monkeypatch.setattr("store.shadows.AT_ONCE", 2)
+    monkeypatch.setattr("store.partitions.AT_ONCE", 2)
     send_into_shadow(settings, [WISH])
     many = tuple(f"C{number}" for number in range(5))
     night(settings, 1, customers=many)
