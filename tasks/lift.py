@@ -235,8 +235,9 @@ def asked_for(measured: Measured, as_of: str | None) -> Measured:
     wanted = newest if as_of == LATEST else date_of(as_of)
     chosen = tuple(one for one in waves if one.first_as_of == wanted)
     if not chosen:
+        only = f"no wave of that date can be measured yet; the newest that can is {newest}"
         raise RequestError(
-            f"no wave of that date can be measured yet; the newest that can is {newest}",
+            only if newest else "no wave can be measured yet",
             where=f"{measured.base}, as of {as_of}",
             to_do="Wait until its horizon is over and the source tells who left, or ask for another date.",
         )

@@ -181,6 +181,13 @@ def test_one_wave_may_be_asked_for(home: Publisher, extract: Extract) -> None:
         steps.asked_for(found, "2025-11-03")
 
 
+@pytest.mark.parametrize("as_of", ["latest", "2025-11-01"])
+def test_where_no_wave_is_over_none_is_named(home: Publisher, extract: Extract, as_of: str) -> None:
+    publish_wave(home, FIRST, listed=[0, 2, 4], held_out=[6])
+    with pytest.raises(RequestError, match=": no wave can be measured yet"):
+        steps.asked_for(measured(extract, "2025-11-15T00:00"), as_of)
+
+
 def test_without_any_list_there_is_nothing_to_compare(home: Publisher, extract: Extract) -> None:
     found = measured(extract)
     assert (found.lifts, found.waiting) == ((), ())
