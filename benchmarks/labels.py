@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 from churn.backtest import Matured, backtest_rows
 from churn.campaign import PUBLISHED
 from churn.findings import matured_findings
-from churn.gate import ContractRead, Evidence, Opponent, judge
+from churn.gate import Challenger, ContractRead, Opponent, judge
 from churn.judging import Judged, compare
 from churn.labels import ACTION, ARM, HELD_OUT, LISTED, POLICY, SHARE, lot_weights
 from churn.metrics import Floats, Labels, auc, probability
@@ -147,9 +147,9 @@ def judged_by_the_gate(champion: Trained, newer: Trained, months: Months) -> dic
     told = weights > 0.0
     rows = rows.filter(pa.array(told))
     judged = Judged(rows, labels_of(rows), log_odds_of(newer.model, rows), weights[told])
-    evidence = _evidence(newer, champion, judged)
-    findings = judge(evidence, read_gate()).findings
-    areas = evidence.champion.comparison.whole.differences["auc"] if evidence.champion else None
+    challenger = _challenger(newer, champion, judged)
+    findings = judge(challenger, read_gate()).findings
+    areas = challenger.champion.comparison.whole.differences["auc"] if challenger.champion else None
     return {
         "auc": f"{areas.challenger:.3f}, the champion's {areas.champion:.3f}" if areas else "",
         "refused_by": ", ".join(finding.rule for finding in findings if not finding.passed) or "nobody",
@@ -204,10 +204,10 @@ def _alarms(champion: Trained, months: Months, weights: Floats) -> int:
     return len(found)
 
 
-def _evidence(newer: Trained, champion: Trained, judged: Judged) -> Evidence:
+def _challenger(newer: Trained, champion: Trained, judged: Judged) -> Challenger:
     read = ContractRead("drawn", "d" * 64)
     comparison = compare(judged, log_odds_of(champion.model, judged.rows), contract(KNOWN))
-    return Evidence(
+    return Challenger(
         kind=newer.kind,
         contract=read,
         split=newer.split,

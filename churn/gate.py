@@ -50,8 +50,8 @@ class Opponent:
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
-    """What is known of a challenger; `champion` is None where it would be the first.
+class Challenger:
+    """A version that wants to be champion, as its training knows it; `champion` is None where it would be the first.
 
     `probe_difference` is the widest gap between the log-odds of the trained model and of the one loaded from its
     artifact, over the test rows. `explanation` says why the contract is not the champion's, where it is another.
@@ -94,11 +94,11 @@ class Verdict:
         return next((finding for finding in self.findings if not finding.passed), None)
 
 
-def evidence_of(
+def challenger_of(
     trained: Trained, contract: Contract, *, probe_difference: float, champion: Opponent | None, explanation: str = ""
-) -> Evidence:
+) -> Challenger:
     """What a training knows of its model."""
-    return Evidence(
+    return Challenger(
         kind=trained.kind,
         contract=ContractRead(contract.name, contract.digest),
         split=trained.split,
@@ -111,9 +111,9 @@ def evidence_of(
     )
 
 
-def judge(evidence: Evidence, gate: Gate) -> Verdict:
+def judge(challenger: Challenger, gate: Gate) -> Verdict:
     """Asks every rule, so that one refusal does not hide the next."""
-    return Verdict(tuple(_finding(rule, evidence) for rule in gate.rules))
+    return Verdict(tuple(_finding(rule, challenger) for rule in gate.rules))
 
 
 def parse_gate(fields: object, where: str) -> Gate:
@@ -124,61 +124,61 @@ def parse_gate(fields: object, where: str) -> Gate:
         raise wrong_fields(error, where, shape="schemas/gate.py") from None
 
 
-def _finding(rule: Rule, evidence: Evidence) -> Finding:
+def _finding(rule: Rule, challenger: Challenger) -> Finding:
     match rule:
         case ContractRule():
-            return _contract(evidence)
+            return _contract(challenger)
         case LeakageRule():
-            return _leakage(rule, evidence)
+            return _leakage(rule, challenger)
         case ProfitRule():
-            return _profit(rule, evidence)
+            return _profit(rule, challenger)
         case CalibrationRule():
-            return _calibration(rule, evidence)
+            return _calibration(rule, challenger)
         case HoldoutRule():
-            return _held_out(rule, evidence)
+            return _held_out(rule, challenger)
         case SegmentRule():
-            return _segments(rule, evidence)
+            return _segments(rule, challenger)
         case ProbeRule():
-            return _probe(rule, evidence)
+            return _probe(rule, challenger)
 
 
-def _contract(evidence: Evidence) -> Finding:
-    ours = evidence.contract
-    if evidence.champion is None:
+def _contract(challenger: Challenger) -> Finding:
+    ours = challenger.contract
+    if challenger.champion is None:
         return Finding("contract", True, f"It reads {_named(ours)}, and {NOBODY}.")
-    theirs = evidence.champion.contract
+    theirs = challenger.champion.contract
     if ours == theirs:
         return Finding("contract", True, f"It reads {_named(ours)}, as the champion does.")
-    if ours.name == theirs.name and evidence.explanation:
+    if ours.name == theirs.name and challenger.explanation:
         return Finding(
-            "contract", True, f"It reads {_named(ours)} instead of {_named(theirs)}: {evidence.explanation}."
+            "contract", True, f"It reads {_named(ours)} instead of {_named(theirs)}: {challenger.explanation}."
         )
     return Finding("contract", False, f"It reads {_named(ours)}, the champion {_named(theirs)}, and nobody said why.")
 
 
-def _leakage(rule: LeakageRule, evidence: Evidence) -> Finding:
-    area, strongest = evidence.figures["auc"], evidence.strongest_alone
+def _leakage(rule: LeakageRule, challenger: Challenger) -> Finding:
+    area, strongest = challenger.figures["auc"], challenger.strongest_alone
     if strongest and strongest[1] > rule.alone_at_most:
         column, alone = strongest
         return Finding(
             "leakage", False, f"{column} alone ranks churners with an AUC of {alone:.3f}, above {rule.alone_at_most}."
         )
-    if evidence.split == OUT_OF_TIME and area.value > rule.auc_at_most:
+    if challenger.split == OUT_OF_TIME and area.value > rule.auc_at_most:
         return Finding(
             "leakage",
             False,
             f"An AUC of {area} out of time is above {rule.auc_at_most}: it knows the future.",
         )
     best = f"{strongest[0]} ranks best alone, with an AUC of {strongest[1]:.3f}" if strongest else "It has no columns"
-    judged = evidence.split if evidence.split == OUT_OF_TIME else f"not {OUT_OF_TIME}, where no AUC is too good"
+    judged = challenger.split if challenger.split == OUT_OF_TIME else f"not {OUT_OF_TIME}, where no AUC is too good"
     return Finding("leakage", True, f"{best}; the model has {area}, {judged}.")
 
 
-def _profit(rule: ProfitRule, evidence: Evidence) -> Finding:
-    champion = evidence.champion
-    when = "" if evidence.split == OUT_OF_TIME else f", not {OUT_OF_TIME}"
+def _profit(rule: ProfitRule, challenger: Challenger) -> Finding:
+    champion = challenger.champion
+    when = "" if challenger.split == OUT_OF_TIME else f", not {OUT_OF_TIME}"
     if champion is None:
-        says = f"EMPC {evidence.figures['empc']} per customer{when}, and {NOBODY}."
+        says = f"EMPC {challenger.figures['empc']} per customer{when}, and {NOBODY}."
         return Finding("out_of_time_profit", True, says)
     differences = champion.comparison.whole.differences
     best, reached = differences["empc"], differences["profit_at_capacity"]
@@ -186,14 +186,14 @@ def _profit(rule: ProfitRule, evidence: Evidence) -> Finding:
     if champion.comparison.seen_by_champion:
         says += "; on customers of whom the champion has learnt"
     kept = all(money.high >= -rule.tolerance for money in (best, reached))
-    if rule.lead_of_other_kinds and champion.kind == "scorecard" and evidence.kind != "scorecard":
+    if rule.lead_of_other_kinds and champion.kind == "scorecard" and challenger.kind != "scorecard":
         lead = kept and best.low > rule.tolerance
         return Finding("out_of_time_profit", lead, f"{says}; no scorecard, it must earn more{_by(rule.tolerance)}.")
     return Finding("out_of_time_profit", kept, f"{says}; neither may be less{_by(rule.tolerance)}.")
 
 
-def _calibration(rule: CalibrationRule, evidence: Evidence) -> Finding:
-    slope, level = evidence.figures["calibration_slope"], evidence.figures["predicted_to_observed"]
+def _calibration(rule: CalibrationRule, challenger: Challenger) -> Finding:
+    slope, level = challenger.figures["calibration_slope"], challenger.figures["predicted_to_observed"]
     lowest, highest = 1.0 - rule.level_within, 1.0 + rule.level_within
     passed = _reaches(slope, rule.slope_from, rule.slope_to) and _reaches(level, lowest, highest)
     says = (
@@ -203,8 +203,8 @@ def _calibration(rule: CalibrationRule, evidence: Evidence) -> Finding:
     return Finding("calibration", passed, says)
 
 
-def _held_out(rule: HoldoutRule, evidence: Evidence) -> Finding:
-    part = next((part for part in evidence.slices if part.by == "arm" and part.name == HELD_OUT), None)
+def _held_out(rule: HoldoutRule, challenger: Challenger) -> Finding:
+    part = next((part for part in challenger.slices if part.by == "arm" and part.name == HELD_OUT), None)
     if part is None:
         return Finding("holdout_calibration", True, "Nobody who was tested on had been held out of a list by lot.")
     counted = f"{part.rows:,} held out by lot, of whom {part.churners:,} left"
@@ -215,11 +215,11 @@ def _held_out(rule: HoldoutRule, evidence: Evidence) -> Finding:
     return Finding("holdout_calibration", _reaches(level, lowest, highest), says)
 
 
-def _segments(rule: SegmentRule, evidence: Evidence) -> Finding:
-    refusals = [*_worse_segments(rule, evidence.champion), *_flat_segments(rule, evidence.slices)]
+def _segments(rule: SegmentRule, challenger: Challenger) -> Finding:
+    refusals = [*_worse_segments(rule, challenger.champion), *_flat_segments(rule, challenger.slices)]
     if refusals:
         return Finding("segment_floors", False, f"{'; '.join(refusals)}.")
-    large = [part.name for part in evidence.slices if _is_large(part, rule)]
+    large = [part.name for part in challenger.slices if _is_large(part, rule)]
     says = f"No floor is missed in {', '.join(large)}" if large else f"No segment has {rule.churners_from} churners"
     return Finding("segment_floors", True, f"{says}.")
 
@@ -243,8 +243,8 @@ def _is_large(part: SliceEntry, rule: SegmentRule) -> bool:
     return part.by == "segment" and part.churners >= rule.churners_from and bool(part.figures)
 
 
-def _probe(rule: ProbeRule, evidence: Evidence) -> Finding:
-    gap = evidence.probe_difference
+def _probe(rule: ProbeRule, challenger: Challenger) -> Finding:
+    gap = challenger.probe_difference
     # A gap that is no number is not within anything.
     passed = gap <= rule.log_odds_within
     says = f"Loaded, it differs from what was trained by {gap:.1e} log-odds, at most {rule.log_odds_within:.0e} may be."

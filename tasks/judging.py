@@ -9,7 +9,7 @@ from typing import cast
 import numpy as np
 
 from churn.errors import ArtifactRefused
-from churn.gate import ContractRead, Finding, Opponent, Verdict, evidence_of, judge
+from churn.gate import ContractRead, Finding, Opponent, Verdict, challenger_of, judge
 from churn.judging import Judged, compare
 from churn.scoring import require_features
 from churn.segments import ALL
@@ -46,10 +46,10 @@ def judged(trained: Trained, kept: Version, contract: Contract, course: Course) 
     gap = _probe_difference(trained, kept.digest)
     try:
         opponent = _opponent(trained, rival.digest, contract) if rival else None
-        evidence = evidence_of(
+        challenger = challenger_of(
             trained, contract, probe_difference=gap, champion=opponent, explanation=course.explanation
         )
-        verdict = judge(evidence, gate)
+        verdict = judge(challenger, gate)
     except ArtifactRefused as refused:
         verdict = Verdict((Finding("contract", False, f"The champion cannot be compared with: {refused.what}."),))
     judgement = Judgement(verdict, rival.version if rival else None, own.version if own else None)

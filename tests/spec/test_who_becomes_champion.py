@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from churn.campaign import PUBLISHED, best_campaign, campaign_of
-from churn.gate import ContractRead, Evidence, Opponent, judge
+from churn.gate import Challenger, ContractRead, Opponent, judge
 from churn.judging import Compared, Comparison, Difference, Judged, compare
 from churn.metrics import probability
 from churn.ranking import curve_of
@@ -59,7 +59,7 @@ def held_out(level: str) -> SliceEntry:
 
 
 HOLDOUT, FEW_HELD_OUT = "holdout_calibration", SliceEntry(by="arm", name="held_out", rows=9, churners=2, figures={})
-SOUND = Evidence(
+SOUND = Challenger(
     kind="scorecard",
     contract=TELCO,
     split="out of time",
@@ -76,11 +76,11 @@ SOUND = Evidence(
 )
 
 
-def known(**changes: object) -> Evidence:
+def known(**changes: object) -> Challenger:
     return replace(SOUND, **changes)  # type: ignore[arg-type]
 
 
-def figures(**changes: str) -> Evidence:
+def figures(**changes: str) -> Challenger:
     return known(figures=SOUND.figures | {name: figure(text) for name, text in changes.items()})
 
 
@@ -163,9 +163,9 @@ TABLE = [
 ]
 
 
-@pytest.mark.parametrize(("evidence", "refused_by"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
-def test_the_gate_refuses_by_the_rule_of_the_table(evidence: Evidence, refused_by: str | None) -> None:
-    verdict = judge(evidence, read_gate())
+@pytest.mark.parametrize(("challenger", "refused_by"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
+def test_the_gate_refuses_by_the_rule_of_the_table(challenger: Challenger, refused_by: str | None) -> None:
+    verdict = judge(challenger, read_gate())
     assert verdict.passed == (refused_by is None)
     assert (verdict.refused_by and verdict.refused_by.rule) == refused_by
 
@@ -188,8 +188,8 @@ def test_a_verdict_that_is_not_out_of_time_says_so() -> None:
 
 
 def test_the_first_rule_that_refuses_decides_and_the_others_are_told_too() -> None:
-    evidence = replace(figures(calibration_slope=".60 (.50 to .70)"), contract=OTHER)
-    verdict = judge(evidence, read_gate())
+    challenger = replace(figures(calibration_slope=".60 (.50 to .70)"), contract=OTHER)
+    verdict = judge(challenger, read_gate())
     assert [finding.rule for finding in verdict.findings if not finding.passed] == ["contract", "calibration"]
     assert verdict.refused_by == verdict.findings[0]
 
