@@ -47,7 +47,7 @@ class Alarm:
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class EarlierNights:
     """What earlier nights left: the last standing of each alarm by its key, the night before, and who muted what."""
 
     standings: Mapping[tuple[str, str, str], Standing]
@@ -55,7 +55,7 @@ class Past:
     mutes: Sequence[Mute] = ()
 
 
-def alarms_of(findings: Sequence[Finding], as_of: date, past: Past) -> list[Alarm]:
+def alarms_of(findings: Sequence[Finding], as_of: date, past: EarlierNights) -> list[Alarm]:
     """The findings that are alarms tonight, with their states; the largest first."""
     told = [alarm for finding in findings if (alarm := _alarm(finding, as_of, past)) is not None]
     drifts = [alarm for alarm in told if _explains(alarm)]
@@ -69,7 +69,7 @@ def _explains(alarm: Alarm) -> bool:
     return alarm.finding.kind is AlarmKind.DRIFT and known and alarm.finding.size >= 1.0
 
 
-def _why(alarm: Alarm, drifts: Sequence[Alarm], past: Past) -> list[Finding]:
+def _why(alarm: Alarm, drifts: Sequence[Alarm], past: EarlierNights) -> list[Finding]:
     """The features that may be why: whose rows are in doubt, of those that moved on the night that the doubt began."""
     last = past.standings.get(alarm.finding.key)
     was_explained = last is not None and last.as_of == past.night_before and last.state is AlarmState.EXPLAINED
@@ -90,12 +90,12 @@ def _follows(finding: Finding, drifts: Sequence[Finding]) -> bool:
     return finding.size * left < 1.0
 
 
-def _explained(alarm: Alarm, past: Past) -> Alarm:
+def _explained(alarm: Alarm, past: EarlierNights) -> Alarm:
     last = past.standings.get(alarm.finding.key)
     return Alarm(alarm.finding, AlarmState.EXPLAINED, last.raised_as_of if last else None)
 
 
-def _alarm(finding: Finding, as_of: date, past: Past) -> Alarm | None:
+def _alarm(finding: Finding, as_of: date, past: EarlierNights) -> Alarm | None:
     last = past.standings.get(finding.key)
     goes_on = _goes_on(last, past)
     if finding.size < (ENDS_BELOW if goes_on else 1.0) or not (finding.sure or goes_on):
@@ -111,7 +111,7 @@ def _alarm(finding: Finding, as_of: date, past: Past) -> Alarm | None:
     return Alarm(finding, AlarmState.RAISED, as_of)
 
 
-def _goes_on(last: Standing | None, past: Past) -> bool:
+def _goes_on(last: Standing | None, past: EarlierNights) -> bool:
     """Whether people were told of it and it was still there on the night before."""
     there = last is not None and last.as_of == past.night_before
     return there and last is not None and last.state in (AlarmState.RAISED, AlarmState.GOING_ON)

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from churn.experiment import units_of
-from churn.lift_figures import MODEL_SCOPES, Dealt, Figure, Heads, Lift, Size, in_words, which_saved_more
+from churn.lift_figures import MODEL_SCOPES, CustomersDealt, Figure, Heads, Lift, Size, in_words, which_saved_more
 from churn.scorecard import Floats, one_array
 from churn.spending import Terms, Yes, flags_of, with_terms
 from churn.trial import (
@@ -164,12 +164,12 @@ def _of_models(members: pa.Table, weeks: float) -> list[Lift]:
     return [champion, replace(challenger, says=f"{challenger.says} {which}")]
 
 
-def _dealt(members: pa.Table) -> Dealt | None:
+def _dealt(members: pa.Table) -> CustomersDealt | None:
     """How many customers the lot dealt to either model in the waves of these; None where one of them did not tell."""
-    names = [f"{name}_customers" for name in Dealt._fields]
+    names = [f"{name}_customers" for name in CustomersDealt._fields]
     of_waves = members.group_by("as_of").aggregate([(name, "max") for name in names])
     summed = [pc.sum(of_waves[f"{name}_max"], skip_nulls=False).as_py() for name in names]
-    return None if None in summed else Dealt(*summed)
+    return None if None in summed else CustomersDealt(*summed)
 
 
 def _lift(one: _Compared, pace: float) -> Lift:

@@ -38,7 +38,7 @@ class Heads(NamedTuple):
         return self.listed + self.held_out
 
 
-class Dealt(NamedTuple):
+class CustomersDealt(NamedTuple):
     """How many customers of the base the lot dealt to either model, over the nights of all waves."""
 
     champion: int
@@ -141,7 +141,7 @@ def in_words(verdict: Verdict, heads: Heads, size: Size, effect: Figure | None, 
             return f"{verdict.capitalize()}. {said}{money}."
 
 
-def which_saved_more(champion: Lift, challenger: Lift, dealt: Dealt | None) -> str:
+def which_saved_more(champion: Lift, challenger: Lift, dealt: CustomersDealt | None) -> str:
     """Which model saved more money of the customers that it was dealt, in a sentence.
 
     Not of those it listed: a model whose scores are low lists fewer and better ones, and leaves the others to leave.

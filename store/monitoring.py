@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 
-from churn.alarms import Alarm, Mute, Past, Standing
+from churn.alarms import Alarm, EarlierNights, Mute, Standing
 from churn.contract import arrow_schema
 from churn.errors import RequestError
 from churn.findings import Finding, Key
@@ -97,7 +97,7 @@ def latest_lift(settings: Settings, contract: str, known_at: datetime) -> dict[s
     return next(iter(_rows(settings, newest, LIFT).to_pylist()), {})
 
 
-def past_of(settings: Settings, contract: str, as_of: date) -> Past:
+def past_of(settings: Settings, contract: str, as_of: date) -> EarlierNights:
     """What the nights before this one left of alarms, and who has muted what."""
     engine = migrated_engine(settings)
     before = sa.select(sa.func.max(decisions.c.as_of)).where(
@@ -107,7 +107,7 @@ def past_of(settings: Settings, contract: str, as_of: date) -> Past:
     with answering(engine), engine.connect() as connection:
         standings = [_standing(row) for row in connection.execute(earlier).mappings()]
         night_before = connection.scalar(before)
-    return Past({one.key: one for one in standings}, night_before, mutes_of(settings, contract))
+    return EarlierNights({one.key: one for one in standings}, night_before, mutes_of(settings, contract))
 
 
 def trusted_runs(settings: Settings, contract: str) -> frozenset[str]:

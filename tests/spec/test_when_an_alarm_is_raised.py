@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from churn.alarms import Mute, Past, Standing, alarms_of
+from churn.alarms import EarlierNights, Mute, Standing, alarms_of
 from churn.drift import Drift
 from churn.drift_price import Price
 from churn.findings import Finding, drift_findings, likeness_findings, matured_findings, profit_finding, reasons_finding
@@ -16,6 +16,7 @@ from churn.remedy import remedy_for
 from schemas.monitoring import AlarmKind, AlarmState, Diagnosis, Remedy
 
 FIRST = date(2026, 1, 1)
+NO_NIGHTS = EarlierNights({}, None)
 
 
 def night(number: int) -> date:
@@ -31,7 +32,7 @@ def lived(sizes: list[float], mutes: tuple[Mute, ...] = ()) -> list[str]:
     standings: dict[tuple[str, str, str], Standing] = {}
     states = []
     for number, size in enumerate(sizes):
-        past = Past(standings, night(number - 1) if number else None, mutes)
+        past = EarlierNights(standings, night(number - 1) if number else None, mutes)
         alarms = alarms_of([finding(size)], night(number), past)
         states.append(alarms[0].state.value if alarms else "none")
         for alarm in alarms:
@@ -70,11 +71,11 @@ def test_a_mute_ends_by_itself(subject: str, until: int, states: list[str]) -> N
 def test_a_mute_that_ends_within_two_weeks_raises_nothing_anew() -> None:
     states = lived([2.0, 0.0, 2.0, 2.0], (Mute("usage", night(2), "Ada"),))
     assert states == ["muted", "none", "muted", "raised"], "nobody was ever told of it"
-    told = Past({DRIFT_KEY: Standing(DRIFT_KEY, night(1), AlarmState.COOLING_DOWN, FIRST)}, night(1), MUTED)
+    told = EarlierNights({DRIFT_KEY: Standing(DRIFT_KEY, night(1), AlarmState.COOLING_DOWN, FIRST)}, night(1), MUTED)
     [muted] = alarms_of([finding(2.0)], night(2), told)
     assert (muted.state, muted.raised_as_of) == (AlarmState.MUTED, FIRST)
     left = {DRIFT_KEY: Standing(DRIFT_KEY, night(2), muted.state, muted.raised_as_of)}
-    [after] = alarms_of([finding(2.0)], night(10), Past(left, night(9)))
+    [after] = alarms_of([finding(2.0)], night(10), EarlierNights(left, night(9)))
     assert after.state is AlarmState.COOLING_DOWN
 
 
@@ -85,20 +86,20 @@ MUTED = (Mute("usage", night(9), "Ada"),)
 @pytest.mark.parametrize(
     ("drift", "profit", "past", "states"),
     [
-        ((2.0, 300.0), (3.0, 400.0), Past({}, None), {"drift": "raised", "profit": "explained"}),
-        ((2.0, 100.0), (3.0, 400.0), Past({}, None), {"drift": "raised", "profit": "raised"}),  # 300 have other reasons
-        ((2.0, None), (3.0, 400.0), Past({}, None), {"drift": "raised", "profit": "explained"}),  # nobody can tell
-        ((2.0, 300.0), (3.0, 400.0), Past({}, None, MUTED), {"drift": "muted", "profit": "raised"}),
+        ((2.0, 300.0), (3.0, 400.0), NO_NIGHTS, {"drift": "raised", "profit": "explained"}),
+        ((2.0, 100.0), (3.0, 400.0), NO_NIGHTS, {"drift": "raised", "profit": "raised"}),  # 300 have other reasons
+        ((2.0, None), (3.0, 400.0), NO_NIGHTS, {"drift": "raised", "profit": "explained"}),  # nobody can tell
+        ((2.0, 300.0), (3.0, 400.0), EarlierNights({}, None, MUTED), {"drift": "muted", "profit": "raised"}),
         (
             (0.6, 300.0),  # it fades
             (3.0, 400.0),
-            Past({DRIFT_KEY: Standing(DRIFT_KEY, FIRST, AlarmState.RAISED, FIRST)}, FIRST),
+            EarlierNights({DRIFT_KEY: Standing(DRIFT_KEY, FIRST, AlarmState.RAISED, FIRST)}, FIRST),
             {"drift": "going on", "profit": "raised"},
         ),
     ],
 )
 def test_what_follows_from_a_feature_is_told_by_the_feature_as_far_as_that_explains_it(
-    drift: tuple[float, float | None], profit: tuple[float, float], past: Past, states: dict[str, str]
+    drift: tuple[float, float | None], profit: tuple[float, float], past: EarlierNights, states: dict[str, str]
 ) -> None:
     both = [
         Finding(AlarmKind.PROFIT, "profit", profit[0], profit[1], "it earns less", "Look."),
@@ -128,7 +129,7 @@ def test_who_ranks_as_a_stranger_is_explained_by_features_that_moved_that_night_
     standings: list[Standing], state: str
 ) -> None:
     both = [finding(2.0), Finding(AlarmKind.IDENTITY, "identity", 1.5, 80.0, "it seems to be of others", "Compare.")]
-    past = Past({one.key: one for one in standings}, FIRST if standings else None)
+    past = EarlierNights({one.key: one for one in standings}, FIRST if standings else None)
     states = {alarm.finding.kind: alarm.state for alarm in alarms_of(both, night(1), past)}
     assert states[AlarmKind.IDENTITY] == state
 
@@ -222,12 +223,12 @@ def sure(findings: Iterable[Finding]) -> list[Finding]:
 )
 def test_a_level_raises_an_alarm_beyond_its_interval_alone(churners: float, diagnosis: Diagnosis, states: str) -> None:
     found = list(matured_findings([matured("all", "all", churners, 0.02, diagnosis)]))
-    assert ([alarm.state.value for alarm in alarms_of(found, FIRST, Past({}, None))] or ["none"]) == [states]
+    assert ([alarm.state.value for alarm in alarms_of(found, FIRST, NO_NIGHTS)] or ["none"]) == [states]
 
 
 def test_a_level_that_wavers_about_its_limit_is_one_alarm() -> None:
     key = (AlarmKind.CALIBRATION.value, AlarmKind.CALIBRATION.value, "all")
-    past = Past({key: Standing(key, FIRST, AlarmState.RAISED, FIRST)}, FIRST)
+    past = EarlierNights({key: Standing(key, FIRST, AlarmState.RAISED, FIRST)}, FIRST)
     found = list(matured_findings([matured("all", "all", 245.0, 0.02, Diagnosis.SOUND)]))
     assert [alarm.state for alarm in alarms_of(found, night(1), past)] == [AlarmState.GOING_ON]
 
