@@ -15,7 +15,7 @@ from cli.terminal import terminal
 from cli.view import show_evaluation, show_night, show_result, show_retraining
 from store.claims import Unit
 from store.contracts import read_contract
-from store.failures import told
+from store.failures import failures_recorded
 from store.gates import read_gate
 from store.policies import policy_asked_for
 from store.readiness import require_room, unit_asked_for
@@ -77,7 +77,7 @@ def look_over(contract: str, source: str | None, unit: Unit | None = None) -> No
 
     settings = current_settings()
     require_room(settings)
-    with told(unit, begun=False):
+    with failures_recorded(unit, begun=False):
         try:
             require_source(read_contract(contract), source or settings.source_url)
         except SourceMissing:
@@ -129,7 +129,7 @@ def night(
 ) -> None:
     """Score a night: take the base in, check it, score everyone with reasons, write the outreach list."""
     unit = unit_asked_for(contract, as_of, known_at, current_settings())
-    with told(unit, begun=False):
+    with failures_recorded(unit, begun=False):
         policy_asked_for(read_contract(contract), policy)
     look_over(contract, source, unit)
     console = terminal()
@@ -207,7 +207,7 @@ def outreach(
 ) -> None:
     """Decide the outreach list of a night, and publish its scores first where they are not yet."""
     unit = unit_asked_for(contract, as_of, known_at, current_settings())
-    with told(unit, begun=False):
+    with failures_recorded(unit, begun=False):
         policy_asked_for(read_contract(contract), policy)
     look_over(contract, source, unit)
     console = terminal()

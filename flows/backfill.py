@@ -70,7 +70,7 @@ def score_night(plan: steps.Plan, extract: steps.Extract, policy: str, as_of: da
     if kept is not None:
         return kept
     night = intake.open_night(plan.contract, str(as_of), plan.known_at, extract)
-    with publishing.told(night):
+    with publishing.failures_recorded(night):
         build_base(night)
         scores = score_with(night, steps.champions_for(night, plan), force=plan.force)
     listed = decide_list(night, scores, policy) if steps.may_get_a_list(night, plan) else None

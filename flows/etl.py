@@ -18,9 +18,9 @@ def etl(contract: ContractName = "telco", as_of: AsOf = None, known_at: KnownAt 
 
 def take_in(contract: str, as_of: str | None, known_at: str | None, source: str | None) -> Night:
     """From the source to a snapshot that may be scored; what fails on the way has failed the night."""
-    with publishing.told(intake.unit_asked_for(contract, as_of, known_at)):
+    with publishing.failures_recorded(intake.unit_asked_for(contract, as_of, known_at)):
         night = open_base(contract, as_of, known_at, source)
-    with publishing.told(night):
+    with publishing.failures_recorded(night):
         return build_base(night)
 
 

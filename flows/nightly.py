@@ -30,10 +30,10 @@ def nightly(
 ) -> Summary:
     """Takes the base in, checks it, scores it with reasons, and decides whom to contact."""
     with tried_again_where_it_may_help():
-        with publishing.told(intake.unit_asked_for(contract, as_of, known_at), begun=False):
+        with publishing.failures_recorded(intake.unit_asked_for(contract, as_of, known_at), begun=False):
             rules = policies.policy_in_force(contract, policy)
         night = take_in(contract, as_of, known_at, source)
-        with publishing.told(night):
+        with publishing.failures_recorded(night):
             if not training.has_champion(night):
                 promotion.promote_first(night.base, train_first(night, training.course_of()))
         scores = score_base(night, reasons, force=force)

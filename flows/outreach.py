@@ -24,7 +24,7 @@ def outreach(
     reasons: Reasons = FOR_THE_LIST,
 ) -> Result:
     """Decides the list of a night; its scores are published first where they are not yet."""
-    with publishing.told(intake.unit_asked_for(contract, as_of, known_at), begun=False):
+    with publishing.failures_recorded(intake.unit_asked_for(contract, as_of, known_at), begun=False):
         rules = steps.policy_in_force(contract, policy)
     night = take_in(contract, as_of, known_at, source)
     return decide_list(night, score_base(night, reasons), rules, force=force)

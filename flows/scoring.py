@@ -27,7 +27,7 @@ def scoring(
 
 def score_base(night: Night, reasons: str, *, force: bool = False) -> Result:
     """From a snapshot to published scores; the same scores are published once."""
-    with publishing.told(night):
+    with publishing.failures_recorded(night):
         return score_with(night, steps.pin_champions(night, reasons), force=force)
 
 

@@ -1,4 +1,4 @@
-"""Notes a night's failure that no claim tells of, so that `night_status` does."""
+"""Records a night's failure that no run has claimed yet, so that `night_status` shows it."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ TOLD = "night_status tells of it"
 
 
 @contextmanager
-def told(unit: Unit | None, *, begun: bool = True) -> Iterator[None]:
-    """Notes a failure inside, once. None: nobody knows which night it is.
+def failures_recorded(unit: Unit | None, *, begun: bool = True) -> Iterator[None]:
+    """Records a failure inside, once. None: nobody knows which night it is.
 
     What is refused before anything has `begun` may be a slip of who asked, and no failure of a night that is published.
     """
@@ -38,7 +38,7 @@ def told(unit: Unit | None, *, begun: bool = True) -> Iterator[None]:
         yield
     except BaseException as failure:
         if unit is not None and TOLD not in getattr(failure, "__notes__", ()):
-            _note(unit, failure, begun=begun)
+            _record(unit, failure, begun=begun)
         raise
 
 
@@ -49,7 +49,7 @@ def in_words(failure: BaseException) -> str:
     return f"{type(failure).__name__} {failure}".partition("\n")[0]
 
 
-def _note(unit: Unit, failure: BaseException, *, begun: bool) -> None:
+def _record(unit: Unit, failure: BaseException, *, begun: bool) -> None:
     """Leaves a run that failed; where that cannot be done either, the failure itself matters more."""
     if isinstance(failure, OF_NO_NIGHT):
         return

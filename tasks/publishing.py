@@ -81,14 +81,14 @@ def later_facts(base: str, as_of: date, known_at: datetime) -> str:
 
 
 @contextmanager
-def told(night: Night | Unit | None, *, begun: bool = True) -> Iterator[None]:
-    """Notes a failure inside that no claim tells of, so that `night_status` does. None: nobody knows which night.
+def failures_recorded(night: Night | Unit | None, *, begun: bool = True) -> Iterator[None]:
+    """Records a failure that no run has claimed yet, so that `night_status` shows it. None: nobody knows which night.
 
     What is refused before anything has `begun` is no failure of a night that is published.
     """
     unit = Unit(night.base, SCORES, night.as_of, night.known_at) if isinstance(night, Night) else night
     try:
-        with failures.told(unit, begun=begun):
+        with failures.failures_recorded(unit, begun=begun):
             yield
     except failures.REFUSALS as refused:
         _raise_alarm(unit, refused)

@@ -75,7 +75,7 @@ def test_a_night_that_failed_before_its_claim_is_told_of_once(
     publisher: Publisher, night: Night | Unit, failure: BaseException, state: str, reason: str
 ) -> None:
     failure.__notes__ = []
-    with pytest.raises(type(failure)), publishing.told(night), publishing.told(night):
+    with pytest.raises(type(failure)), publishing.failures_recorded(night), publishing.failures_recorded(night):
         raise failure
     assert told_of(publisher) == [("scores", state, reason)]
     with publisher.engine.connect() as connection:
@@ -84,7 +84,7 @@ def test_a_night_that_failed_before_its_claim_is_told_of_once(
 
 def test_what_fails_under_a_claim_is_told_by_the_claim_alone(publisher: Publisher) -> None:
     claim = claimed(publisher)
-    with pytest.raises(QualityError), publishing.told(NIGHT), publishing.held(claim):
+    with pytest.raises(QualityError), publishing.failures_recorded(NIGHT), publishing.held(claim):
         raise QualityError("5 % of the scores are null", where="scores")
     assert told_of(publisher) == [("scores", "rejected", "scores: 5 % of the scores are null")]
     with publisher.engine.connect() as connection:
@@ -96,7 +96,10 @@ def test_a_night_that_is_refused_leaves_one_alert_and_one_event_also_when_the_ne
     publisher: Publisher, caplog: pytest.LogCaptureFixture, claims: bool
 ) -> None:
     refused = QualityError("5 % of the scores are null", where="scores")
-    steps = [publishing.told(NIGHT), publishing.held(claimed(publisher)) if claims else publishing.told(NIGHT)]
+    steps = [
+        publishing.failures_recorded(NIGHT),
+        publishing.held(claimed(publisher)) if claims else publishing.failures_recorded(NIGHT),
+    ]
     with caplog.at_level(logging.INFO, "churn.events"), pytest.raises(QualityError), steps[0], steps[1]:
         raise refused
     publish(publisher, D1, key="mended")
@@ -109,7 +112,7 @@ def test_a_night_that_is_refused_leaves_one_alert_and_one_event_also_when_the_ne
 
 @pytest.mark.parametrize("failure", [RequestError("no date"), AlreadyRunning("run 000001 holds it")])
 def test_a_slip_of_who_asked_is_no_failure_of_the_night(publisher: Publisher, failure: ChurnError) -> None:
-    with pytest.raises(type(failure)), publishing.told(NIGHT):
+    with pytest.raises(type(failure)), publishing.failures_recorded(NIGHT):
         raise failure
     assert told_of(publisher) == []
 
@@ -118,7 +121,7 @@ def test_a_failure_that_cannot_be_noted_is_raised_all_the_same(
     publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CHURN_DATABASE_URL", "postgresql+psycopg://nobody@127.0.0.1:1/nowhere")
-    with pytest.raises(SourceMissing), publishing.told(UNIT):
+    with pytest.raises(SourceMissing), publishing.failures_recorded(UNIT):
         raise SourceMissing("there is no such file")
 
 
