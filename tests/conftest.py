@@ -19,6 +19,9 @@ from tests import postgres_server, sharing
 from tests.databases import make_tables, tables_in
 from tests.memory import folder_of_this_run
 
+# Each process of a run has one core, and threads that wait for each other take the other's by turning on the spot.
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
 
 @pytest.fixture(scope="session", autouse=True)
 def unsigned_models_will_do() -> Iterator[None]:
@@ -97,6 +100,7 @@ def database_with_tables(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def pytest_configure(config: pytest.Config) -> None:
     """Has the tests' folders in memory, and gone at the end; who wants to look at them says `--basetemp`."""
     _keep_bytecode()
+    os.environ.update(ONE_THREAD)
     if config.option.basetemp is None and (folder := folder_of_this_run()):
         config.option.basetemp = folder
         config.add_cleanup(partial(shutil.rmtree, folder, ignore_errors=True))
