@@ -14,6 +14,9 @@ from tests.end_to_end.remembered import Remembering
 from tests.end_to_end.telecom import FIRST_NIGHT, simulated
 from tests.sharing import made_once
 
+# Of the server; nobody asks it for events, nor for what became of a task.
+UNREAD = ("EVENT_PERSISTER", "TRIGGERS", "TASK_RUN_RECORDER")
+
 
 @pytest.fixture(scope="session")
 def orchestrator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
@@ -28,6 +31,8 @@ def orchestrator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         for name, value in library_environment(current_settings()).items():
             environment.setenv(name, value)
         environment.setenv("PREFECT_LOGGING_LEVEL", "CRITICAL")
+        for name in UNREAD:
+            environment.setenv(f"PREFECT_SERVER_SERVICES_{name}_ENABLED", "false")
         environment.delenv("PREFECT_HOME")
         with prefect_test_harness(server_startup_timeout=180):
             yield

@@ -12,13 +12,13 @@ from urllib.parse import urlsplit
 from prefect.settings import PREFECT_API_URL
 
 from tests.command import Done, churn, churn_here
-from tests.end_to_end.nights import Nights
+from tests.end_to_end.nights import BUCKETS, Nights
 from tests.end_to_end.telecom import FIRST_NIGHT, NEXT_NIGHT, delivered, replaced, tables
 
 
 def command(nights: Nights, *words: str, **environment: str) -> Done:
     """The command on the server of the tests: one of its own takes twenty seconds to start."""
-    served = {"PREFECT_API_URL": str(PREFECT_API_URL.value()), "CHURN_BUCKETS": "4"} | environment
+    served = {"PREFECT_API_URL": str(PREFECT_API_URL.value()), "CHURN_BUCKETS": str(BUCKETS)} | environment
     return churn(*words, home=nights.home, **served)
 
 

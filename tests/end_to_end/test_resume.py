@@ -18,10 +18,8 @@ from store.tables import engine_for, publication
 from tasks import scoring
 from tasks.night import Summary
 from tests.command import churn
-from tests.end_to_end.nights import KINDS, Nights
+from tests.end_to_end.nights import BUCKETS, KINDS, Nights
 from tests.end_to_end.telecom import NEXT_NIGHT
-
-BUCKETS = 4
 
 
 @pytest.fixture
