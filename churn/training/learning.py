@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from churn.campaign import PUBLISHED, Campaign
+from churn.drift import shares
 from churn.judging import Judged
 from churn.metrics import Evaluation, Floats, Line, evaluate
 from churn.scorecard import Scorecard, binned
@@ -230,6 +231,6 @@ def _reference(model: Model, rows: pa.Table, weights: Floats) -> dict[str, list[
     # Other models cut nothing: theirs is the share of missing values and of each category, as of a card without cuts.
     card = model if isinstance(model, Scorecard) else Scorecard(0.0, model.inputs, (), model.base_rate)
     return {
-        feature.name: (np.bincount(bins, weights, feature.bins) / weights.sum()).tolist()
+        feature.name: shares(np.bincount(bins, weights, feature.bins)).tolist()
         for feature, bins in zip(card.features, binned(card, rows), strict=True)
     }

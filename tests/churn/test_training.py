@@ -233,6 +233,14 @@ def test_what_a_customer_is_compared_with_is_the_base_and_not_the_sample_of_it()
     assert whole.intercept == pytest.approx(trained.card.intercept, abs=0.06)
 
 
+def test_a_bin_that_everybody_is_in_has_all_of_them_and_not_a_rounding_more():
+    """A share above 1 is no share to the manifest, and ended a training that was done."""
+    rows, contract = with_column(cards.lessons(3_000), "nearly_constant", (np.arange(3_000) < 2).astype(np.float64))
+    sampled = replace(contract, training=TrainingFacts(sampling_rate=0.3))
+    trained = train(rows, sampled, replace(QUICK, interactions=0))
+    assert max(max(shares) for shares in trained.reference.values()) == 1.0
+
+
 def test_the_column_that_ranks_best_alone_is_kept_with_its_auc(panel):
     rows, trained = panel
     fitted = rows.filter(pa.array(np.isin(rows["as_of"].to_pylist(), MONTHS[:3])))
