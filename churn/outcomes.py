@@ -55,6 +55,11 @@ def matured(as_ofs: Iterable[date], horizon_days: int, known_at: datetime) -> li
     return sorted(as_of for as_of in as_ofs if _midnight(as_of + timedelta(days=horizon_days)) <= known_at)
 
 
+def told_until(newest: datetime | None, moment: datetime) -> datetime:
+    """Up to when a source tells who left: one whose `newest` fact is older says of nobody that he left since."""
+    return min(newest or moment, moment)
+
+
 def entries(waves: pa.Table) -> pa.Table:
     """Each customer's first row in waves of several dates, in order of dates and keys.
 

@@ -15,7 +15,7 @@ from churn.backtest import SEGMENT, Matured, backtest_rows, untouched
 from churn.campaign import PUBLISHED, Campaign
 from churn.errors import ArtifactRefused
 from churn.labels import treated
-from churn.outcomes import matured
+from churn.outcomes import matured, told_until
 from churn.scorecard import Floats
 from schemas.columns import Role
 from schemas.contract import Contract
@@ -32,8 +32,8 @@ from store.runs import Run, published_runs, shown_run
 from store.settings import Settings, current_settings
 from store.snapshots import known_departures
 from store.source import read_extract
-from tasks.labels import members_of
-from tasks.lift import keep_waves
+from tasks.labels import with_shares
+from tasks.lift import keep_waves, members_of
 from tasks.night import Night
 from tasks.progress import begun, part_done, warned
 from tasks.scoring import base_rows
@@ -73,12 +73,12 @@ def follow_up(contract: str, as_of: date) -> int:
     tonight = shown_run(publisher, terms.name, SCORES.name, as_of)
     if terms.flat or tonight is None or not _extract(publisher, tonight).is_dir():
         return 0
-    told_until = _told_until(publisher, tonight)
-    ready = _ready(publisher, terms, settings, told_until)[-NIGHTS_AT_ONCE:]
+    until = told_until(read_extract(_extract(publisher, tonight)).newest, tonight.unit.known_at)
+    ready = _ready(publisher, terms, settings, until)[-NIGHTS_AT_ONCE:]
     if not ready:
         return 0
     begun(STEP)
-    asked = _asked(tonight, ready, contract, told_until)
+    asked = _asked(tonight, ready, contract, until)
     return sum(_followed_up(run, asked, len(ready)) for run in ready)
 
 
@@ -98,7 +98,7 @@ def _followed_up(run: Run, asked: _Asked, of: int) -> bool:
     return True
 
 
-def _ready(publisher: Publisher, terms: Contract, settings: Settings, told_until: datetime) -> list[Run]:
+def _ready(publisher: Publisher, terms: Contract, settings: Settings, until: datetime) -> list[Run]:
     """The runs whose horizon is over and that are to be looked back on, the oldest night first.
 
     A run is looked back on as soon as it can be, and once more when also those are known who were written down late.
@@ -109,7 +109,7 @@ def _ready(publisher: Publisher, terms: Contract, settings: Settings, told_until
         for run in published_runs(publisher, terms.name)
         if run.unit.kind == SCORES.name and run.shown
     }
-    ready, settled = (set(matured(runs, days, told_until)) for days in (terms.horizon_days, _settled_after(terms)))
+    ready, settled = (set(matured(runs, days, until)) for days in (terms.horizon_days, _settled_after(terms)))
     fresh = {as_of for as_of in ready if runs[as_of].run_id not in seen}
     again = {as_of for as_of in settled - fresh if _was_early(runs[as_of], seen[runs[as_of].run_id], terms)}
     return [runs[as_of] for as_of in sorted(fresh | again)]
@@ -128,19 +128,15 @@ def _extract(publisher: Publisher, tonight: Run) -> Path:
     return publisher.lake.extract(tonight.unit.contract, tonight.extract_digest)
 
 
-def _told_until(publisher: Publisher, tonight: Run) -> datetime:
-    """Up to when the source tells who left: one that was copied earlier says of nobody that he left since."""
-    return min(read_extract(_extract(publisher, tonight)).newest or tonight.unit.known_at, tonight.unit.known_at)
-
-
-def _asked(tonight: Run, ready: list[Run], contract: str, told_until: datetime) -> _Asked:
+def _asked(tonight: Run, ready: list[Run], contract: str, until: datetime) -> _Asked:
     settings, terms, known_at = current_settings(), read_contract(contract), tonight.unit.known_at
     publisher = open_publisher(settings)
     since = ready[0].unit.as_of - timedelta(days=terms.horizon_days)
     waves = [wave for wave in keep_waves.fn(contract) if since <= wave.as_of <= tonight.unit.as_of]
     events = events_since(settings, terms.name, since, known_at=known_at)
     departures = known_departures(_extract(publisher, tonight), terms, known_at)
-    return _Asked(terms, publisher, settings, departures, members_of(waves, settings), events, told_until)
+    members = with_shares(members_of(waves), settings)
+    return _Asked(terms, publisher, settings, departures, members, events, until)
 
 
 def _matured(run: Run, asked: _Asked) -> Matured:

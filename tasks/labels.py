@@ -14,14 +14,13 @@ import pyarrow.compute as pc
 
 from churn.errors import PolicyError
 from churn.labels import treated, with_treatment
-from churn.outcomes import MEMBERS
 from schemas.contract import Contract
 from store.contracts import read_contract
 from store.interventions import events_since
 from store.lake import read_parquet, write_parquet
 from store.policies import kept_policy
 from store.settings import Settings, current_settings
-from tasks.lift import KeptWave
+from tasks.lift import KeptWave, members_of
 from tasks.night import Course, Night
 from tasks.step import LATER, step
 
@@ -39,7 +38,7 @@ def say_who_was_called(night: Night, waves: Sequence[KeptWave], lessons: Sequenc
         return course
     as_ofs = [date.fromisoformat(path.stem) for path in lessons]
     since = min(as_ofs) - timedelta(days=contract.horizon_days)  # nobody works off a list that is older
-    members = members_of([wave for wave in waves if wave.as_of >= since], settings)
+    members = with_shares(members_of(wave for wave in waves if wave.as_of >= since), settings)
     events = events_since(settings, night.base, since, known_at=night.known_at)
     found = treated(members, events, as_ofs, contract.horizon_days)
     for arm in pc.value_counts(found["wave_arm"].combine_chunks()).to_pylist():
@@ -55,15 +54,11 @@ def lessons_of(lessons: Sequence[Path], contract: Contract, course: Course) -> p
     return rows if course.treated is None else with_treatment(rows, contract.key, read_parquet([course.treated]))
 
 
-def members_of(waves: Sequence[KeptWave], settings: Settings) -> pa.Table:
-    """MEMBERS of all waves with `share`, the chance of being held out; null is what a file of an earlier release, or
-    nobody any more, knows.
+def with_shares(members: pa.Table, settings: Settings) -> pa.Table:
+    """MEMBERS with `share`, the chance of being held out.
+
+    `share` is null where the file predates it, or the policy's text is no longer kept.
     """
-    known = [read_parquet([wave.members]) for wave in waves]
-    return _with_shares(pa.concat_tables([MEMBERS.empty_table(), *known], promote_options="default"), settings)
-
-
-def _with_shares(members: pa.Table, settings: Settings) -> pa.Table:
     digests = pc.unique(members["policy_digest"].drop_null()).to_pylist()
     known = _shares(digests, settings)
     place = pc.index_in(members["policy_digest"], value_set=pa.array(list(known), pa.string()))

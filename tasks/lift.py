@@ -18,7 +18,16 @@ from churn.errors import PolicyError, RequestError
 from churn.lift import lifts
 from churn.lift_figures import Lift, lift_markdown, lift_rows
 from churn.night import LATEST, chosen_known_at, date_of, require_night
-from churn.outcomes import IN_SCORES, MEMBERS, entries, matured, wave_members, with_contacts, with_departures
+from churn.outcomes import (
+    IN_SCORES,
+    MEMBERS,
+    entries,
+    matured,
+    told_until,
+    wave_members,
+    with_contacts,
+    with_departures,
+)
 from churn.spending import Cost, Terms
 from schemas.lift import ALL_ACTIONS, Scope
 from schemas.outreach import OUTREACH, STATUSES
@@ -34,6 +43,7 @@ from store.runs import Run, published_runs, shown_run
 from store.settings import Settings, current_settings
 from store.snapshots import known_departures
 from store.source import Extract
+from tasks.monitoring_runs import files_of
 from tasks.orchestrator import worth_no_failure
 from tasks.progress import begun
 from tasks.step import LATER, step
@@ -125,13 +135,19 @@ def ended(
     settings, terms = current_settings(), read_contract(contract)
     moment = _moment(known_at, settings)
     departures = known_departures(extract.folder, terms, moment)
-    ready = matured([wave.as_of for wave in waves], terms.horizon_days, _told_until(extract, moment))
-    first = entries(_of_waves([wave.members for wave in waves if wave.as_of in ready]))
+    ready = matured([wave.as_of for wave in waves], terms.horizon_days, told_until(extract.newest, moment))
+    first = entries(members_of(wave for wave in waves if wave.as_of in ready))
     left = with_departures(first, departures, terms.horizon_days)
     events = events_since(settings, terms.name, min(ready, default=moment.date()), known_at=moment)
     members = with_contacts(left, events, terms.horizon_days)
     policies = _policies(members, policy or policy_for(terms.name), settings)
     return Ended(moment, tuple(ready), members, tuple(policies))
+
+
+def members_of(waves: Iterable[KeptWave]) -> pa.Table:
+    """MEMBERS of all waves; what a file of an earlier release does not know is null."""
+    known = [read_parquet([wave.members]) for wave in waves]
+    return pa.concat_tables([MEMBERS.empty_table(), *known], promote_options="default")
 
 
 @step("show what waves saved")
@@ -172,28 +188,13 @@ def _kept(publisher: Publisher, run: Run, settings: Settings, contract: str) -> 
 
 
 def _members(run: Run, scores: Run) -> pa.Table:
-    statuses = read_parquet(_files(run.folder / STATUSES.name))
-    return wave_members(statuses, read_parquet(_files(scores.folder / SCORES.name), ["customer_id", *IN_SCORES]))
-
-
-def _of_waves(files: Sequence[Path]) -> pa.Table:
-    """MEMBERS of all files; what one of an earlier release does not know is null."""
-    known = [read_parquet([file]) for file in files]
-    return pa.concat_tables([MEMBERS.empty_table(), *known], promote_options="default")
-
-
-def _files(folder: Path) -> Iterable[Path]:
-    return sorted(folder.glob("*.parquet"))
+    statuses = read_parquet(files_of(run, STATUSES.name))
+    return wave_members(statuses, read_parquet(files_of(scores, SCORES.name), ["customer_id", *IN_SCORES]))
 
 
 def _moment(known_at: str | None, settings: Settings) -> datetime:
     now = datetime.now(settings.zone).replace(tzinfo=None)
     return now if known_at is None else chosen_known_at(known_at, as_of=date.min, now=now)
-
-
-def _told_until(extract: Extract, moment: datetime) -> datetime:
-    """Up to when the source tells who left: one that was copied earlier says of nobody that he left since."""
-    return min(extract.newest or moment, moment)
 
 
 def _policies(members: pa.Table, in_force: str, settings: Settings) -> list[Terms]:

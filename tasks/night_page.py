@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 from prefect import runtime
 from prefect.artifacts import create_markdown_artifact
@@ -38,6 +39,17 @@ def show_night(summary: Summary) -> None:
     _name_run(f"{night.base} as of {night.as_of}, revision {scores.revision}")
 
 
+def counts_in(folder: Path, column: str) -> dict[str, int]:
+    """How many rows of a published table have each value of the column, the most frequent first."""
+    counts = pc.value_counts(rows_in(folder, [column])[column].combine_chunks())
+    return dict(sorted(((row["values"], row["counts"]) for row in counts.to_pylist()), key=lambda count: -count[1]))
+
+
+def rows_in(folder: Path, columns: list[str] | None = None) -> pa.Table:
+    """The rows of a published table, by default with all their columns."""
+    return read_parquet(sorted(folder.glob("*.parquet")), columns)
+
+
 def _night_before(summary: Summary) -> Figures | None:
     """The newest published night that is older; None where there is none, or its files are kept no longer."""
     publisher, night = open_publisher(current_settings()), summary.night
@@ -45,25 +57,16 @@ def _night_before(summary: Summary) -> Figures | None:
     if scores is None or not scores.folder.is_dir():
         return None
     listed = publisher.published(night.base, "outreach", scores.unit.as_of)
-    statuses = _counts(listed.folder / STATUSES.name, "status") if listed and listed.folder.is_dir() else {}
+    statuses = counts_in(listed.folder / STATUSES.name, "status") if listed and listed.folder.is_dir() else {}
     return Figures(
         as_of=scores.unit.as_of,
         revision=scores.revision,
         scored=scores.rows,
         listed=statuses.get("listed", 0),
-        quarantined=distinct_rows(read_parquet(_files(scores.folder / QUARANTINE.name), ["file", "row"])),
-        bands=_counts(scores.folder / SCORES.name, "band"),
+        quarantined=distinct_rows(rows_in(scores.folder / QUARANTINE.name, ["file", "row"])),
+        bands=counts_in(scores.folder / SCORES.name, "band"),
         statuses=statuses,
     )
-
-
-def _counts(folder: Path, column: str) -> dict[str, int]:
-    counts = pc.value_counts(read_parquet(_files(folder), [column])[column].combine_chunks())
-    return {row["values"]: row["counts"] for row in counts.to_pylist()}
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.parquet"))
 
 
 def _seconds() -> dict[str, float]:

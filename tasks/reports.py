@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.compute as pc
 from prefect.artifacts import create_link_artifact, create_table_artifact
 
 from churn.metrics import Evaluation
@@ -20,14 +18,13 @@ from schemas.quarantine import QUARANTINE
 from schemas.scores import SCORES
 from store.artifacts import model_folder
 from store.contracts import read_contract
-from store.lake import read_parquet
 from store.parity import kept_parity
 from store.registry import Event, open_registry
 from store.settings import current_settings
 from store.source_names import source_name
 from tasks.checks import PAGE, distinct_rows
 from tasks.night import Champions, Night, Pinned, Result, Summary
-from tasks.night_page import show_night
+from tasks.night_page import counts_in, rows_in, show_night
 from tasks.orchestrator import worth_no_failure
 from tasks.step import LATER, step
 
@@ -43,7 +40,7 @@ def report_night(night: Night, scores: Result, outreach: Result, evaluation: Eva
         scores=scores,
         outreach=outreach,
         bands=_bands(scores),
-        statuses=_counts(outreach.folder / STATUSES.name, "status"),
+        statuses=counts_in(outreach.folder / STATUSES.name, "status"),
         quarantined=_quarantined(scores.folder / QUARANTINE.name),
         top=tuple(_top(outreach)),
         places=_places(night, scores, outreach),
@@ -109,7 +106,7 @@ def _leave_link(champion: Pinned, title: str) -> None:
 @worth_no_failure("the counts and the top of the list")
 def show_list(night: Night, outreach: Result) -> None:
     """Leaves everybody's status, counted, how the teams' places were used, and the top of the list as artifacts."""
-    _leave_counts("outreach-counts", _counts(outreach.folder / STATUSES.name, "status"), _title(night))
+    _leave_counts("outreach-counts", counts_in(outreach.folder / STATUSES.name, "status"), _title(night))
     create_table_artifact(
         key="outreach-teams",
         table=[{name: str(value) for name, value in row.items()} for row in _teams(outreach)],
@@ -135,14 +132,14 @@ def _title(night: Night) -> str:
 
 
 def _top(outreach: Result) -> list[dict[str, object]]:
-    rows: list[dict[str, object]] = _rows(outreach.folder / OUTREACH.name, None).slice(0, TOP).to_pylist()
+    rows: list[dict[str, object]] = rows_in(outreach.folder / OUTREACH.name).slice(0, TOP).to_pylist()
     return rows
 
 
 def _teams(outreach: Result) -> list[dict[str, object]]:
     """How each team's places were used; nothing of a list that was published before there were teams."""
     folder = outreach.folder / TEAMS.name
-    rows: list[dict[str, object]] = _rows(folder, None).to_pylist() if folder.is_dir() else []
+    rows: list[dict[str, object]] = rows_in(folder).to_pylist() if folder.is_dir() else []
     return rows
 
 
@@ -160,22 +157,9 @@ def _places(night: Night, scores: Result, outreach: Result) -> dict[str, str]:
 
 def _bands(scores: Result) -> dict[str, int]:
     """How many customers are in each band, the highest first."""
-    counts = _counts(scores.folder / SCORES.name, "band")
+    counts = counts_in(scores.folder / SCORES.name, "band")
     return {band: counts[band] for band in reversed(BANDS) if band in counts}
 
 
-def _counts(folder: Path, column: str) -> dict[str, int]:
-    counts = pc.value_counts(_rows(folder, [column])[column].combine_chunks())
-    return dict(sorted(((row["values"], row["counts"]) for row in counts.to_pylist()), key=lambda count: -count[1]))
-
-
 def _quarantined(folder: Path) -> int:
-    return distinct_rows(_rows(folder, ["file", "row"]))
-
-
-def _rows(folder: Path, columns: list[str] | None) -> pa.Table:
-    return read_parquet(_files(folder), columns)
-
-
-def _files(folder: Path) -> Iterable[Path]:
-    return sorted(folder.glob("*.parquet"))
+    return distinct_rows(rows_in(folder, ["file", "row"]))
