@@ -44,7 +44,7 @@ class Attempts:
         return 0.0
 
     def forgive(self, name: str, address: str) -> None:
-        """It was none: the name's owner is known by his password."""
+        """Takes the attempt back: the name's owner has shown his password."""
         for bucket, rate in _buckets(name, address).items():
             self._lease(bucket, -1, rate)
 

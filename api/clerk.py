@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 class Clerk:
-    """Whoever of a worker's threads asks; there is at most one process at a time."""
+    """Asks for all threads of a worker; there is at most one process at a time."""
 
     def __init__(self, deadline: float = DEADLINE, reads_within: float = READS_SECONDS) -> None:
         self._deadline, self._reads_within = deadline, reads_within

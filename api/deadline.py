@@ -152,7 +152,7 @@ def _problem(body: bytes, scope: Scope) -> Problem | None:
 def is_too_deep(body: bytes) -> bool:
     """Whether JSON is nested deeper than the limit; what is no JSON is left to its parser, which refuses it.
 
-    It takes time and memory as the body is long, whatever is in it: nobody has asked yet who sends it.
+    It takes as much time and memory as the body is long, whatever is in it: nobody has asked yet who sends it.
     """
     if body.count(b"[") + body.count(b"{") <= DEEPEST:
         return False
@@ -175,7 +175,7 @@ def _signs(body: bytes) -> bytes:
 
 
 def _is_file(scope: Scope) -> bool:
-    """Whether it is sent as no JSON, so that brackets mean nothing in it; no route reads it as any then."""
+    """Whether it is sent as something else than JSON, so that brackets mean nothing; then no route reads it as JSON."""
     sent = (value for name, value in scope["headers"] if name == b"content-type")
     kinds = {kind.partition(b";")[0].strip().lower() for kind in sent}
     return bool(kinds) and kinds <= FILES  # of two kinds a route might read the other

@@ -45,7 +45,7 @@ def guard(app: FastAPI, settings: Settings) -> None:
 async def watch(app: FastAPI) -> None:
     """Refuses tokens that were given before their holder was disabled or changed, until it is cancelled.
 
-    Where the database does not answer, those stay out who were known to be, and nobody waits for it.
+    While the database does not answer, whoever was shut out stays out, and nobody waits for it.
     """
     users: Users = app.state.users
     tokens: TokenReader = app.state.tokens
@@ -70,6 +70,6 @@ def leave(app: FastAPI) -> None:
 
 
 def _notice_harvest(engine: Engine, kind: str, principal: Principal) -> None:
-    """Who wants to see more customers than anybody can talk to is written down for the auditor."""
+    """Writes down for the auditor who wants to see more customers than anybody can talk to."""
     if kind == HARVESTED:
         record_alarm(engine, principal.name, "looks up more customers than one person talks to")

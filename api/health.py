@@ -32,7 +32,7 @@ class Alive(BaseModel):
 
 
 class Readiness(BaseModel):
-    """The service can answer, with this model; what is wrong, but keeps it from no answer, is a warning."""
+    """The service can answer, with this model; what is wrong but prevents no answer is a warning."""
 
     status: str = "ready"
     contract: str = Field(description="Name of the contract whose customers are scored", examples=["telco"])

@@ -90,8 +90,8 @@ def write_back(
 ) -> InterventionsKept:
     """Keeps up to a thousand events of contacts. What is refused is named, and keeps no other from being kept.
 
-    It is checked as `churn outcome record` does, so that late and repeated events do no harm. Whose events they are
-    counts like who is shown, since a refusal tells who is no customer.
+    It is checked as `churn outcome record` does, so that late and repeated events do no harm. Their customers count as
+    shown, since a refusal tells who is no customer.
     """
     origin.count({one.customer_id for one in asked.interventions})
 

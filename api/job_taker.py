@@ -56,7 +56,7 @@ class Taker:
                 self._look()
 
     def _sweep(self) -> None:
-        """What is kept for a week is kept no longer where nobody asks for another job."""
+        """Clears away what was kept for a week, also where nobody asks for another job."""
         self._swept = time.monotonic()
         try:
             self._jobs.forget_old()

@@ -146,7 +146,7 @@ def _champions(held: Job, settings: Settings) -> tuple[Contract, Champions]:
 
 
 def _rows(held: Job, files: JobFiles, contract: Contract, settings: Settings) -> pa.Table:
-    """What was given, read once: who goes on later goes on with the same rows, be there a newer night or not."""
+    """What was given, read once: who goes on later goes on with the same rows, whatever night is newest then."""
     if not files.rows.exists():
         write_parquet(read_given(held, files.given, contract, settings), files.rows)
     return read_parquet([files.rows])

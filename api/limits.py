@@ -82,7 +82,7 @@ class Limiter:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Asks nothing yet; SettingsError where a budget is of something that has none."""
+        """Asks nothing yet; SettingsError where a budget is set for something that has none."""
         if unknown := sorted(per_minute.keys() - PER_MINUTE.keys()):
             raise SettingsError(
                 f"there is no limit on {unknown[0]}", where="CHURN_RATES", to_do=f"Limit {', '.join(PER_MINUTE)}."

@@ -46,8 +46,8 @@ def added_once(
 ) -> Answer:
     """The answer of `add`, or that of the first time; 409 where the key stands for another request.
 
-    What is added over the connection is there once, even where the same request comes many times at once. None is a
-    request without a key: each is another.
+    What is added over the connection is there once, even where the same request comes many times at once. Without a
+    key each request is another one.
     """
     if request is None:
         with engine.begin() as connection:

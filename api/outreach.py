@@ -131,7 +131,7 @@ def _shown(connection: Connection, contract: str, as_of: date | None) -> ShownLi
 
 
 def _begun(asked: PageAsked, wanted: Wanted) -> Cursor | None:
-    """Where the page before ended; RequestError where its cursor is none, or was given for something else."""
+    """Where the page before ended; RequestError where the cursor is none of ours, or was given for something else."""
     if asked.cursor is None:
         return None
     try:

@@ -53,7 +53,7 @@ def receipt(
 def _night(visit: Visit, customer_id: str, as_of: date | None) -> date:
     """The night that is asked for; 404 where the customer was not scored in it, or is none for whoever looks.
 
-    Whose customer he is says the last night that has him, as in his history: he may have moved since.
+    The last night that has him says whose customer he is, as in his history: he may have moved since.
     """
     with visit.engine.connect() as connection:
         score = score_of_night(connection, visit.contract, customer_id, as_of)

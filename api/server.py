@@ -27,10 +27,10 @@ GRACE_SECONDS = 15  # for what is under way when a worker is told to end
 KEEP_ALIVE_SECONDS = 75  # longer than proxies keep theirs, so that none sends into a connection that ends here
 START_SECONDS = 30  # a worker needs two, on a busy machine more
 LARGEST_HEADERS = 16 * 1024  # bytes
-# For which the event loop waits until a thread lets it go on, a few times in each request: with Python's own 5 ms, a
-# look at the registry of 5 ms of processor kept everybody waiting for 40 to 60.
+# How long the event loop waits until a thread lets it go on, a few times in each request: with Python's own 5 ms, a
+# look at the registry that takes the processor for 5 ms kept everybody waiting for 40 to 60.
 SWITCH_SECONDS = 0.0005
-# What libraries take along where it is there, and a worker has no use for. Arrow imports pandas with its first
+# What libraries import where it is installed, though a worker has no use for it. Arrow imports pandas with its first
 # array, 40 MB and half a second; FastAPI looks whether a model is one of Pydantic's first version, and structlog and
 # SQLAlchemy are ready for green threads, 2.6 MB together.
 SPARED = ("pandas", "pydantic.v1", "greenlet")

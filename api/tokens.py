@@ -26,7 +26,7 @@ KNOWN_TOKENS = 1_024  # verified ones that a process remembers: verifying takes 
 
 
 class TokenRefused(Exception):
-    """The token is not one of ours, or no longer good; nobody is told which, lest he learns how to mend it."""
+    """The token is not one of ours, or no longer good; nobody is told which, lest he learn how to mend it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Asks the orchestrator for a training run, and tells how it is; what is trained is judged by the gate as ever."""
+"""Asks the orchestrator for a training run, and tells how it is; what is trained is judged by the gate as always."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ CustomerId = Annotated[str, Path(max_length=LONGEST_TEXT, pattern=r"^[^\x00]+$",
 class Visit:
     """Somebody who looks at customers of the contract; `look` writes it down in the transaction that reads.
 
-    `zone` is the business's, of whose clocks nights tell.
+    `zone` is that of the business, whose clock nights go by.
     """
 
     contract: str
