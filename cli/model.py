@@ -73,7 +73,7 @@ def history(
     contract: Contract = "telco",
     segment: Annotated[str | None, typer.Option(help="One segment, or `all`. Default: every change.")] = None,
     at: Annotated[
-        str | None, typer.Option(metavar="TIMESTAMP", help="Say who was champion then; in UTC unless it says another.")
+        str | None, typer.Option(metavar="TIMESTAMP", help="Say who was champion then; UTC unless it has an offset.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:

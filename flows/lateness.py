@@ -11,5 +11,5 @@ from tasks.runners import run_name
 
 @flow(name="lateness", flow_run_name=run_name)
 def lateness(contract: ContractName = "telco", as_of: AsOf = None) -> bool:
-    """Whether the night is late; if it is, those who are to be noticed hear of it."""
+    """Whether the night is late; if it is, those who are to be notified hear of it."""
     return steps.tell_if_late(contract, as_of)

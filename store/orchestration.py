@@ -1,4 +1,4 @@
-"""Reads what prefect.yaml and automations.yaml declare, who is to be noticed, and keeps what operators were told."""
+"""Reads what prefect.yaml and automations.yaml declare, who is to be notified, and keeps what operators were told."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def declared_automations() -> tuple[Declared, ...]:
 
 
 def read_notices(env: Mapping[str, str]) -> Notices:
-    """Who is to be noticed; SettingsError where the block is not named by type and name, or the mail goes elsewhere."""
+    """Who is notified; SettingsError where the block is not named by type and name, or the mail goes elsewhere."""
     block = env.get("CHURN_NOTICE_BLOCK", "")
     if block and len(block.split("/")) != 2:
         raise SettingsError(
@@ -57,7 +57,7 @@ def read_notices(env: Mapping[str, str]) -> Notices:
 
 
 def current_notices() -> Notices:
-    """Who is to be noticed, by this process's environment."""
+    """Who is to be notified, by this process's environment."""
     return read_notices(os.environ)
 
 

@@ -12,7 +12,7 @@ from tasks.progress import warned
 
 @contextmanager
 def told_where_it_fails(night: Night, what: str) -> Iterator[None]:
-    """Tells the log and whoever is to be noticed that this could not be done, whatever the reason; then goes on.
+    """Tells the log and whoever is to be notified that this could not be done, whatever the reason; then goes on.
 
     Readers see the night already, so that no fault of ours is worth failing it for, and each night would hide the same
     one again, such as a right that the database's user lacks, if only the log heard of it.

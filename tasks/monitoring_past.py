@@ -61,8 +61,8 @@ def a_month_ago(published: Published) -> tuple[Before | None, Mapping[str, float
 def last_undoubted(published: Published) -> Earlier | None:
     """The scores of the newest night before by the same kinds of models that was watched, and that nobody doubts.
 
-    Where there is none of two months those of the newest at all: who has not mended it by then takes it for right. None
-    where there is no such night, or its files or models cannot be read.
+    If none of the last two months qualifies, uses the newest night anyway: a doubt that nobody resolved by then counts
+    as accepted. None where there is no such night, or its files or models cannot be read.
     """
     kind_of = cache(lambda digest: load_model(digest, published.settings).manifest.kind)
     kinds = _kinds(files_of(published.scores, SCORES.name), kind_of)

@@ -35,6 +35,7 @@ def prior_for(scores: Result, policy: Policy) -> Prior | None:
 def _tell_where_not_taken(odds: Mapping[str, float]) -> None:
     for digest in (digest for digest, times in odds.items() if times == 1.0):
         warned(
-            f"contacts of the customers of model {digest[:12]} are valued by its scores as they are: those let expect "
-            f"too few churners, or odds more than {MOST_TIMES:g} times what it was learnt, or as few (em_rate)"
+            f"the scores of model {digest[:12]} are used unadjusted: too few churners are expected, the estimate "
+            "equals the training rate, or its odds differ from training by more than "
+            f"a factor of {MOST_TIMES:g} (em_rate)"
         )

@@ -30,7 +30,7 @@ def end_if_dead(run: str, patience: float) -> bool:
     began, end = datetime.now(UTC), time.monotonic() + patience
     with open_server() as server:
         while state := _state_if_silent(server, run, began):
-            if time.monotonic() >= end:  # by a look that is not older than the last pause
+            if time.monotonic() >= end:  # the last look is at most one pause old
                 return _end(server, run, state)
             time.sleep(PAUSE)
     return False

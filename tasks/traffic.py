@@ -30,8 +30,8 @@ log = logging.getLogger(__name__)
 def traffic_of(night: Night, policy: Policy) -> Traffic | None:
     """Which challengers decide with the champions; None where the policy gives them nobody, or none can.
 
-    A list that is decided again has those that it was decided by, whatever became of them since. One that cannot decide
-    takes nothing from the others.
+    A list decided again uses the challengers of the first time, whatever became of them. A challenger that cannot score
+    does not change the others' shares.
     """
     if policy.challenger_traffic.share == 0.0:
         return None

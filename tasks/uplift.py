@@ -39,7 +39,7 @@ def learn(
 ) -> tuple[str, ...]:
     """Tries the effect of each action of the policy in force, keeps those that pay, and says so of each.
 
-    Lists that are decided from then on leave those alone whom these advise against, until a trial speaks against it.
+    Later lists skip the customers whom a kept effect advises against, until a later trial refutes it.
     """
     begun(STEP)
     settings, terms = current_settings(), read_contract(contract)

@@ -44,5 +44,5 @@ def test_a_model_whose_scores_moved_too_far_keeps_its_odds_and_people_are_told(
         prior = prior_for(scores, policy.model_copy(update={"prior_by_em": True}))
     assert prior is not None
     assert (prior.odds[moved], prior.odds[sound] != 1.0) == (1.0, True)
-    assert f"customers of model {moved[:12]} are valued by its scores as they are" in caplog.text
+    assert f"the scores of model {moved[:12]} are used unadjusted" in caplog.text
     assert sound[:12] not in caplog.text
