@@ -15,7 +15,7 @@ from churn.errors import ChurnError, ContractError, PolicyError, RequestError, S
 from cli.app import app
 from store.publication import open_publisher
 from store.settings import current_settings
-from tests.command import churn, run_python
+from tests.command import churn, churn_here, run_python
 from tests.end_to_end.nights import living_in
 from tests.waves import asked, publish_wave
 
@@ -32,7 +32,7 @@ def test_help_names_every_command_and_needs_no_orchestrator(tmp_path: Path) -> N
 
 
 def test_the_help_of_a_night_explains_each_option(tmp_path: Path) -> None:
-    shown = churn("night", "--help", home=tmp_path).stdout
+    shown = churn_here("night", "--help", home=tmp_path).stdout
     for option in ("--contract", "--as-of", "--known-at", "--source", "--policy", "--force", "--evaluate"):
         line = next(line for line in shown.splitlines() if option in line)
         assert len(line.replace(option, "").strip("│ ")) > 20
