@@ -47,7 +47,8 @@ def page_of(year: Year) -> str:
 
 def _head(year: Year) -> str:
     trained = [one for one in year.nights if "trained" in one]
-    alarms, promoted = sum(len(one["alarms"]) for one in year.nights), sum(one["promoted"] for one in trained)
+    alarms = sum(len(one["alarms"]) for one in year.nights)
+    promoted = sum(one["promoted"] and one["trained"] != one["champion"] for one in trained)
     asked = sum(one["remedy"] == "retraining" for one in trained)
     kept, money, believed = (year.sum(name) for name in ("truly_kept", "true_money", "expected_money"))
     share = year.sum("held_out") / (year.sum("held_out") + year.sum("entered"))
@@ -158,9 +159,16 @@ def _of_night(one: Told) -> Iterator[str]:
     if one["alarms"] and one["remedy"] != "retraining":
         yield f"- {one['night']}: no retraining, since people have to look first"
     if "trained" in one:
-        became = "became champion" if one["promoted"] else f"was refused: {one['refused']}"
-        why = "for the alarm" if one["remedy"] == "retraining" else "as on every Sunday"
-        yield f"- {one['night']}: version {one['trained']} was trained {why} and {became}"
+        yield f"- {one['night']}: {_of_training(one)}"
+
+
+def _of_training(one: Told) -> str:
+    """What came of the night's retraining; from the same lessons comes the same model."""
+    why = "for the alarm" if one["remedy"] == "retraining" else "as on every Sunday"
+    if one["trained"] == one["champion"]:
+        return f"version {one['trained']} was trained {why}, and is champion already: no other month had matured"
+    became = "became champion" if one["promoted"] else f"was refused: {one['refused']}"
+    return f"version {one['trained']} was trained {why} and {became}"
 
 
 def _lift(year: Year) -> str:
