@@ -210,7 +210,8 @@ def _is_no_chance(row: Mapping[str, Any]) -> bool:
     """
     limit = NormalDist().inv_cdf(1.0 - CHANCE_IN_A_YEAR / LOOKS_IN_A_YEAR / 2.0)
     expected = max(row["predicted"] * row["customers"], 1e-9)
-    stands_for = row["squares"] / row["churners"] if row["churners"] else 1.0
+    squares = row["churners"] if row["squares"] is None else row["squares"]  # in a night of an earlier release
+    stands_for = squares / row["churners"] if row["churners"] else 1.0
     return bool(abs(row["observed_to_predicted"] - 1.0) > limit * sqrt(stands_for / expected))
 
 

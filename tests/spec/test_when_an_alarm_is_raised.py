@@ -248,6 +248,8 @@ def test_a_level_that_one_sound_year_in_twenty_has_by_chance_raises_nothing(
     row = matured("all", "all", churners, predicted / 10_000, Diagnosis.CALIBRATION)
     found = sure(matured_findings([row | {"squares": each_stands_for * churners}]))
     assert bool(found) is raised, "each night is a look, and each month one of its own"
+    if each_stands_for == 1.0:
+        assert bool(sure(matured_findings([row | {"squares": None}]))) is raised, "as an earlier release left it"
 
 
 def test_a_night_of_which_nobody_left_asks_for_the_departures() -> None:
