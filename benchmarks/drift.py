@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.drift_whole import Base, whole_watch_seconds
-from churn.alarms import Alarm, Past, Standing, alarms_of
+from churn.alarms import Alarm, EarlierNights, Standing, alarms_of
 from churn.contract import arrow_schema
 from churn.drift import Bins
 from churn.drift_price import Part, Terms
@@ -174,7 +174,7 @@ def lived(world: World, nights: Iterator[Floats] | Sequence[Floats], after: Sequ
         as_of, last = FIRST + timedelta(days=number), FIRST + timedelta(days=number - 1)
         night = replace(night_of(world, numbers, as_of, before), earlier=earlier)
         found = watch(night)
-        alarms = tuple(alarms_of(found.findings, as_of, Past(standings, last)))
+        alarms = tuple(alarms_of(found.findings, as_of, EarlierNights(standings, last)))
         standings |= {one.finding.key: Standing(one.finding.key, as_of, one.state, one.raised_as_of) for one in alarms}
         raised = tuple(one for one in alarms if one.state is AlarmState.RAISED)
         order_kept = found.scores["order_kept"][0].as_py()

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from churn.alarms import Alarm, Past, alarms_of
+from churn.alarms import Alarm, EarlierNights, alarms_of
 from churn.drift_price import Base, Customers, Part, Terms, prices
 from churn.findings import drift_findings
 from churn.lookup import score
@@ -75,4 +75,4 @@ def alarms_that_night(rows: pa.Table) -> list[Alarm]:
     keep = np.full((MANY, 1), CALL.keep_probability)
     night = Customers(score(model, rows).log_odds, rows["bill"].to_numpy() * 12.0, np.ones(MANY, np.bool_), keep)
     priced = {name: price for (_, name), price in prices(Base(night, (part,)), TERMS).items()}
-    return alarms_of(list(drift_findings("all", drifts_of(part), priced)), AS_OF, Past({}, None))
+    return alarms_of(list(drift_findings("all", drifts_of(part), priced)), AS_OF, EarlierNights({}, None))
