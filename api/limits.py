@@ -19,28 +19,15 @@ from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from types import MappingProxyType
 
 from fastapi import Request
 from sqlalchemy.exc import SQLAlchemyError
 
 from api.security import Anyone, Principal, too_many
-from churn.errors import SettingsError, StoreUnreachable
+from churn.errors import StoreUnreachable
 from schemas.users import Role
-from store.rate_limits import Buckets, Lease, LocalBuckets, Rate
+from store.rate_limits import PER_MINUTE, Buckets, Lease, LocalBuckets, Rate, require_limits
 
-# A minute, of a person; no call centre's agent talks to sixty customers in one.
-PER_MINUTE: Mapping[str, int] = MappingProxyType(
-    {
-        "predictions": 6_000,
-        "batch": 60,
-        "lookups": 60,
-        "lists": 60,
-        "changes": 300,
-        "jobs": 20,
-        "operations": 120,
-    }
-)
 OF_A_SERVICE = 10  # times as much: a program asks for many people
 BURST_SECONDS = 10  # so much of the minute's budget may be used at once
 BLOCK_SECONDS = 6
@@ -83,10 +70,7 @@ class Limiter:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Asks nothing yet; SettingsError where a budget is set for something that has none."""
-        if unknown := sorted(per_minute.keys() - PER_MINUTE.keys()):
-            raise SettingsError(
-                f"there is no limit on {unknown[0]}", where="CHURN_RATES", to_do=f"Limit {', '.join(PER_MINUTE)}."
-            )
+        require_limits(per_minute)
         self._buckets = buckets
         self._per_minute = {**PER_MINUTE, **per_minute}
         self._on_refusal = on_refusal

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from uvicorn.config import STARTUP_FAILURE, Config
 from uvicorn.supervisors.multiprocess import Multiprocess
 
-from churn.errors import ChurnError, SettingsError
+from churn.errors import ChurnError
 from store.metrics import clear_shared_folder
 from store.process_memory import do_without, keep_one_heap
 from store.settings import current_settings
@@ -60,7 +60,7 @@ def main() -> None:
     workers = Multiprocess(config, sockets=[socket.socket(fileno=asked.line)])
     workers.run()
     if any(worker.exitcode == STARTUP_FAILURE for worker in workers.processes):
-        sys.exit(SettingsError.exit_code)
+        sys.exit(STARTUP_FAILURE)
 
 
 def configuration(contract: str, host: str, port: int, workers: int) -> WorkerConfig:

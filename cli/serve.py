@@ -18,7 +18,7 @@ from store.audit import audit_key
 from store.contracts import SUFFIXES, read_contract
 from store.keyring import open_keyring
 from store.known_contracts import require_known
-from store.rate_limits import open_buckets
+from store.rate_limits import open_buckets, require_limits
 from store.service_database import service_engine
 from store.service_settings import current_service_settings, keep_to_one_thread
 from store.settings import Settings, current_settings
@@ -61,6 +61,7 @@ def _require_environment(settings: Settings) -> None:
     engine = service_engine(settings.database_url)
     open_keyring(settings)
     audit_key(settings)
+    require_limits(settings.rates)
     open_buckets(settings, engine)
     open_shelf(current_service_settings().answer_cache, settings)
 

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
 
-from churn.errors import StoreUnreachable
+from churn.errors import SettingsError, StoreUnreachable
 from store.access_tables import rate_bucket
 from store.claims import database_now
 from store.settings import Settings
@@ -26,6 +27,18 @@ from store.tables import answering, engine_for
 if TYPE_CHECKING:
     from redis import Redis
 
+# A minute, of a person; no call centre's agent talks to sixty customers in one.
+PER_MINUTE: Mapping[str, int] = MappingProxyType(
+    {
+        "predictions": 6_000,
+        "batch": 60,
+        "lookups": 60,
+        "lists": 60,
+        "changes": 300,
+        "jobs": 20,
+        "operations": 120,
+    }
+)
 IDLE = timedelta(hours=1)  # longer than any burst lasts: an older bucket is full again, and need not be kept
 REDIS_SECONDS = 1.0  # to connect and to answer; whoever asks waits less
 PREFIX = "churn:rate:"
@@ -57,6 +70,13 @@ class Buckets(Protocol):
 
     def lease(self, bucket: str, wanted: int, rate: Rate) -> Lease:
         """As many of the wanted tokens as there are; a negative number gives tokens back."""
+
+
+def require_limits(per_minute: Mapping[str, int]) -> None:
+    """SettingsError where a budget is set for something that has none."""
+    if unknown := sorted(per_minute.keys() - PER_MINUTE.keys()):
+        limited = ", ".join(PER_MINUTE)
+        raise SettingsError(f"there is no limit on {unknown[0]}", where="CHURN_RATES", to_do=f"Limit {limited}.")
 
 
 def open_buckets(settings: Settings, engine: Engine | None = None) -> Buckets:

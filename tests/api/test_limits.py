@@ -14,12 +14,12 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import make_url
 
-from api.limits import BLOCK_SECONDS, BURST_SECONDS, PER_MINUTE, Limiter, rate_of
+from api.limits import BLOCK_SECONDS, BURST_SECONDS, Limiter, rate_of
 from churn.errors import SettingsError, StoreUnreachable
 from schemas.users import Role, User
 from store.access_tables import lookup_audit
 from store.migrations import bring_up_to_date
-from store.rate_limits import Lease, LocalBuckets, Rate, open_buckets
+from store.rate_limits import PER_MINUTE, Lease, LocalBuckets, Rate, open_buckets
 from store.settings import Settings, read_settings
 from store.tables import engine_for
 from tests.api.doors import door

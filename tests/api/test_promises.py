@@ -14,7 +14,7 @@ import uvicorn
 
 from api.app import create_app
 from api.connections import Connection
-from api.limits import PER_MINUTE
+from store.rate_limits import PER_MINUTE
 from store.registry import Version
 from store.settings import Settings
 from tests.api.lists import publish_list

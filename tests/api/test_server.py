@@ -105,7 +105,7 @@ def test_who_is_refused_may_ask_again_for_as_long_as_anybody_else_and_no_longer(
     with dialled(worker) as line:
         line.sendall(worker.predict)
         assert answer(line)[0] == 200
-    assert b"churn_refusals_total 3.0" in app.state.metrics.text()
+    assert eventually(lambda: b"churn_refusals_total 3.0" in app.state.metrics.text()), "counted after the answer"
 
 
 def test_a_connection_serves_one_request_after_the_other(worker: Worker):

@@ -43,6 +43,7 @@ def test_an_address_of_another_machine_is_said():
         ("CHURN_DATABASE_URL", "nonsense"),
         ("CHURN_DATABASE_URL", "mysql://desk:secret@host/churn"),
         ("CHURN_POLL_SECONDS", "often"),
+        ("CHURN_RATES", "bananas=1"),
         ("CHURN_CORS_ORIGINS", "*"),
         ("CHURN_ANSWER_CACHE", "paper"),
         ("CHURN_AUDIT_KEY", "short"),
