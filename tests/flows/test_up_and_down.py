@@ -111,6 +111,13 @@ def test_a_service_whose_port_is_taken_is_told_of(checkout: Checkout) -> None:
     assert "API:" not in said
 
 
+def test_a_worker_that_ends_while_it_starts_is_told_of(checkout: Checkout) -> None:
+    checkout.program("prefect", f'[ "$1" = worker ] && {{ sleep 1; exit 1; }}\n{LASTS}')
+    ended, said = checkout.script("up")
+    assert ended == 1
+    assert f"worker has ended, see {checkout.run}/worker.log" in said
+
+
 def test_what_died_before_its_beginning_was_written_down_is_started_and_keeps_nothing_else_standing(
     checkout: Checkout,
 ) -> None:
