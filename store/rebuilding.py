@@ -24,8 +24,8 @@ from store.loading import loader
 from store.partitions import complete_run_table, is_attached, make_run_table, run_table
 from store.publication import Publisher, manifest_facts
 from store.runs import Run
-from store.structure import create_all
-from store.tables import FENCE, TABLES_OF, alone, structure
+from store.structure import make_missing_views
+from store.tables import FENCE, TABLES_OF, alone
 from store.verification import (
     SCHEMAS,
     Difference,
@@ -122,10 +122,8 @@ def point_again(publisher: Publisher, run: Run) -> tuple[str, ...]:
 
 
 def rebuild_views(publisher: Publisher) -> None:
-    """Makes all views anew, as a release does when the database was made by another one."""
-    with alone(publisher.engine) as connection:
-        connection.execute(sa.delete(structure))
-    create_all(publisher.engine)
+    """Makes the views again that somebody dropped; whoever does not own the tables leaves that to their owner."""
+    make_missing_views(publisher.engine)
 
 
 def _put_back(manifest: Manifest, staged: Path, run: Run) -> Iterator[str]:
