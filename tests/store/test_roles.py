@@ -256,8 +256,13 @@ def outcome(user: Publisher, statement: str) -> str:
 
 @pytest.mark.parametrize("schema", ["public", "Churn"])
 def test_loader_and_publisher_publish_a_night_together(
-    superuser: Engine, schema: str, owner: Publisher, users: dict[str, Publisher]
+    superuser: Engine,
+    schema: str,
+    owner: Publisher,
+    users: dict[str, Publisher],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(loading, "best_way", lambda: loading.Way.ADBC)  # as whole nights load
     publisher, loader = users["publisher"], users["loader"]
     claim = publisher.claim(SECOND, made_of("k"))
     assert isinstance(claim, Claim)
