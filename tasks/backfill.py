@@ -18,6 +18,7 @@ from store.runs import nights_published, shown_run
 from store.settings import current_settings
 from store.source import Extract as Extract  # flows name it as a type
 from tasks import scoring
+from tasks.intake import scheduled_day
 from tasks.night import Champions, Night, Result
 from tasks.orchestrator import worth_no_failure
 from tasks.parameters import FOR_THE_LIST, NOW, THEN
@@ -141,8 +142,8 @@ def may_get_a_list(night: Night, plan: Plan) -> bool:
 
 
 def is_todays(night: Night) -> bool:
-    """Whether teams work off the night's list now."""
-    return night.as_of == datetime.now(current_settings().zone).date()
+    """Whether teams work off the night's list: it is of the day that the run is of, also where that ends after it."""
+    return night.as_of == scheduled_day(current_settings())
 
 
 def outcome_of(night: Night, scores: Result, outreach: Result | None) -> Outcome:

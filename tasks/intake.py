@@ -31,7 +31,7 @@ def unit_asked_for(contract: str, as_of: str | None, known_at: str | None) -> Un
     RequestError where there can be no such night.
     """
     settings = current_settings()
-    return readiness.unit_asked_for(contract, as_of, known_at, settings, _scheduled_day(settings))
+    return readiness.unit_asked_for(contract, as_of, known_at, settings, scheduled_day(settings))
 
 
 @step("extract {contract}", again_after=LATER)
@@ -46,7 +46,7 @@ def extract_source(contract: str, source: str | None) -> Extract:
 def open_night(contract: str, as_of: str | None, known_at: str | None, extract: Extract) -> Night:
     """Settles the date, the moment and the snapshot's place; refuses dates that cannot be."""
     settings, terms = current_settings(), read_contract(contract)
-    due, latest = _scheduled_day(settings), _latest(extract, terms)
+    due, latest = scheduled_day(settings), _latest(extract, terms)
     when = readiness.moment_asked_for(as_of, known_at, settings, due=due, latest=latest)
     night = Night(
         contract=contract,
@@ -74,14 +74,14 @@ def _refuse_old_file(night: Night, publisher: Publisher) -> None:
         )
 
 
-def _latest(extract: Extract, contract: Contract) -> date | None:
-    return None if contract.flat else latest_as_of(extract.folder, contract)
-
-
-def _scheduled_day(settings: Settings) -> date:
+def scheduled_day(settings: Settings) -> date:
     """The business day the run was due; a run that starts late still scores the day it was meant for."""
     scheduled = runtime.flow_run.scheduled_start_time
     return (scheduled or datetime.now(settings.zone)).astimezone(settings.zone).date()
+
+
+def _latest(extract: Extract, contract: Contract) -> date | None:
+    return None if contract.flat else latest_as_of(extract.folder, contract)
 
 
 def _place(lake: Lake, contract: Contract, when: Moment, extract: Extract) -> Path:

@@ -80,7 +80,7 @@ def watch_night(contract: str, as_of: date) -> Seen:
     return Seen(contract, base, as_of, alarms, new, page, until)
 
 
-@step("tell what changed decisions")
+@step("tell what changed decisions", again_after=LATER)
 def tell_of(seen: Seen) -> Seen:
     """Leaves what was found as artifacts; and of alarms that nobody was told of tells the orchestrator, and the log."""
     settings = current_settings()

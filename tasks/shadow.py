@@ -28,7 +28,7 @@ from tasks.afterwards import told_where_it_fails
 from tasks.events import MODEL_PROMOTED, tell
 from tasks.night import Night, Result
 from tasks.scoring import base_rows, model_of
-from tasks.step import SOON, step
+from tasks.step import step
 
 BY_CHAMPION = "champion_log_odds"
 NOBODY = np.empty(0, np.int64)
@@ -36,7 +36,7 @@ NOBODY = np.empty(0, np.int64)
 log = logging.getLogger(__name__)
 
 
-@step("score {night.as_of} in the shadow", again_after=SOON)
+@step("score {night.as_of} in the shadow")
 def run_in_shadow(night: Night, scores: Result) -> dict[int, str]:
     """Lets each challenger that waits score the night, keeps how it went, and promotes those whose nights are over.
 

@@ -42,8 +42,8 @@ def test_a_step_is_tried_again_only_where_the_cause_may_be_gone(failure: Excepti
 @pytest.mark.parametrize(
     "asks",
     [
-        backfill.kept, intake.open_night, lift.keep_waves, monitoring.watch_night, outreach.decide,
-        promotion.promote, publishing.claim_list, publishing.claim_scores, publishing.load_tables,
+        backfill.kept, intake.open_night, lift.keep_waves, monitoring.tell_of, monitoring.watch_night,
+        outreach.decide, promotion.promote, publishing.claim_list, publishing.claim_scores, publishing.load_tables,
         publishing.previous_rows, publishing.seal_files, publishing.show, reports.report_night,
         scoring.pin_champions, training.has_champion,
     ],
