@@ -14,8 +14,7 @@ from tests.end_to_end.remembered import Remembering
 from tests.end_to_end.telecom import FIRST_NIGHT, simulated
 from tests.sharing import made_once
 
-# Of the server; nobody asks it for events, nor for what became of a task.
-UNREAD = ("EVENT_PERSISTER", "TRIGGERS", "TASK_RUN_RECORDER")
+UNREAD = ("EVENT_PERSISTER", "TRIGGERS")  # of the server; nobody asks it for events
 
 
 @pytest.fixture(scope="session")

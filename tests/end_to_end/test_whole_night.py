@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from prefect.client.orchestration import get_client
 
 from churn.scorecard import Floats, Scorecard, binned
 from store.artifacts import load_model
@@ -42,6 +43,13 @@ def test_the_service_scores_the_night_s_customers_as_the_table_does(summary: Sum
     assert summary.parity == "1,000 compared, equal"
     [row] = [row for row in view_rows("night_parity") if row["run_id"] == summary.scores.run_id]
     assert (row["state"], row["service"], row["worst"]) == ("equal", "", 0.0)
+
+
+@pytest.mark.usefixtures("summary")
+def test_the_page_of_a_night_says_how_long_each_step_took() -> None:
+    with get_client(sync_client=True) as client:
+        [page] = [str(artifact.data) for artifact in client.read_latest_artifacts() if artifact.key == "night"]
+    assert re.search(r"\| score bucket \| \d+\.\d \|", page), page
 
 
 def test_a_night_adds_up(summary: Summary) -> None:
