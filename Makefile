@@ -30,6 +30,7 @@ down:  ## stop what make up started
 screenshots: setup  ## take the pictures of docs/operations.md from what make up started
 	@scripts/screenshots
 
+test test-faults: export CHURN_HOME := $(CURDIR)
 test: setup  ## every test; starts servers of its own and installs those that are missing
 	@pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
@@ -50,5 +51,5 @@ lock: setup  ## resolve pyproject.toml again into requirements.lock, with hashes
 	@uv pip compile --quiet pyproject.toml --extra dev --generate-hashes --python-version 3.11 --python-platform linux \
 		--no-annotate --no-header --no-emit-index-url --no-emit-find-links --output-file requirements.lock
 
-clean:  ## remove everything that runs have made; keeps .venv
+clean:  ## remove what runs have made below the checkout; keeps .venv
 	@find data artifacts -mindepth 1 -not -name README.md -delete
