@@ -156,7 +156,7 @@ def _competitor(year: Year) -> str:
 def _of_night(one: Told) -> Iterator[str]:
     for said in one["alarms"]:
         yield f"- {one['night']}: alarm, {said}"
-    if one["alarms"] and one["remedy"] != "retraining":
+    if one["alarms"] and one["remedy"] != "retraining" and "trained" not in one:
         yield f"- {one['night']}: no retraining, since people have to look first"
     if "trained" in one:
         yield f"- {one['night']}: {_of_training(one)}"
