@@ -31,8 +31,9 @@ screenshots: setup  ## take the pictures of docs/operations.md from what make up
 	@scripts/screenshots
 
 test test-faults: export CHURN_HOME := $(CURDIR)
+# Three processes on two cores, since many tests wait for a server or a process of their own.
 test: setup  ## every test; starts servers of its own and installs those that are missing
-	@pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	@pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 test-faults: setup  ## the long fault run: kill, stop, fill and cut off, many times over; ends with a line of JSON
 	@python -m tests.faults
