@@ -32,7 +32,7 @@ BY_CHANCE = 0.01
 CHANCE_IN_A_YEAR, LOOKS_IN_A_YEAR = 0.05, 12
 HARDLY_ANYBODY = 0.25  # times as many churners as predicted: no month is so quiet, and a feed may be broken
 # Times as many, or as few, left of a segment against those predicted, the level of all apart where that is wrong, too.
-# Of 84 nights of a simulated year the most was 1.22: nights of one month say nearly the same, and one of them chance.
+# In two simulated years of 84 nights the most was 1.27: nights of one month say nearly the same, one of them chance.
 OF_A_SEGMENT = 1.30
 LEAST_RATIO = 0.01  # stands for a night of which nobody left: its logarithm would be endless
 LOCALLY = 1.10  # times as many churners as elsewhere, against what was predicted
