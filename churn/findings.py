@@ -210,9 +210,13 @@ def _is_no_chance(row: Mapping[str, Any]) -> bool:
     """
     limit = NormalDist().inv_cdf(1.0 - CHANCE_IN_A_YEAR / LOOKS_IN_A_YEAR / 2.0)
     expected = max(row["predicted"] * row["customers"], 1e-9)
-    squares = row["churners"] if row["squares"] is None else row["squares"]  # in a night of an earlier release
-    stands_for = squares / row["churners"] if row["churners"] else 1.0
+    stands_for = _squares(row) / row["churners"] if row["churners"] else 1.0
     return bool(abs(row["observed_to_predicted"] - 1.0) > limit * sqrt(stands_for / expected))
+
+
+def _squares(row: Mapping[str, Any]) -> float:
+    """What the number of churners varies by; a night of an earlier release has none, and counts each as one."""
+    return float(row["churners"] if row["squares"] is None else row["squares"])
 
 
 def _segments(everybody: Mapping[str, Any], segments: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
@@ -305,9 +309,8 @@ class _Count(NamedTuple):
     squares: float
 
     def with_night(self, row: Mapping[str, Any], expected: float) -> _Count:
-        """With a night's more; a night of an earlier release has no squares, and counts each as one."""
-        squares = row["churners"] if row["squares"] is None else row["squares"]
-        return _Count(self.left + row["churners"], self.expected + expected, self.squares + squares)
+        """With a night's more."""
+        return _Count(self.left + row["churners"], self.expected + expected, self.squares + _squares(row))
 
     @property
     def chance(self) -> float:
