@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from sqlalchemy.engine import Engine
 
 from churn.errors import RequestError
 from cli.terminal import terminal
@@ -34,8 +35,9 @@ def serve(
 ) -> None:
     """Answer look-ups and predictions over HTTP until Ctrl-C; SIGHUP restarts the workers one by one."""
     settings = current_settings()
-    _require_environment(settings)
-    base = _base(contract, settings)
+    engine = service_engine(settings.database_url)
+    _require_environment(settings, engine)
+    base = _base(contract, engine)
     line = _listening(host, port)
     console = terminal()
     console.print(f"http://{host}:{port} answers as soon as /health/ready says so.")
@@ -48,17 +50,16 @@ def serve(
     os.execv(sys.executable, [sys.executable, "-m", "api.server", *map(str, asked)])  # noqa: S606 - no shell is wanted
 
 
-def _base(contract: str, settings: Settings) -> str:
+def _base(contract: str, engine: Engine) -> str:
     """Whose champion to ask for, which carries its own contract; ContractError where nothing is of that name."""
     if Path(contract).suffix in SUFFIXES:
         return read_contract(contract).name
-    require_known(contract, service_engine(settings.database_url))
+    require_known(contract, engine)
     return contract
 
 
-def _require_environment(settings: Settings) -> None:
+def _require_environment(settings: Settings, engine: Engine) -> None:
     """SettingsError where no worker would start, which could tell it to its log alone."""
-    engine = service_engine(settings.database_url)
     open_keyring(settings)
     audit_key(settings)
     require_limits(settings.rates)
